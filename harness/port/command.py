@@ -16,7 +16,8 @@ from harness.core.models.reading import SideSpec
 from harness.core.shell import options
 from harness.core.shell.ending import deliver, writing
 from harness.core.shell.own_model import arguments
-from harness.core.shell.paths import OutputFile, UserPath
+from harness.core.shell.parameters import Number, WholeNumber
+from harness.core.shell.paths import InputFile, OutputFile
 from harness.core.shell.printing import print_error_line
 from harness.core.shell.progress import Phases
 from harness.errors import HarnessError, UsageError
@@ -32,7 +33,7 @@ def _shape(
     shapes = []
     for value in values:
         try:
-            sizes = tuple(int(size) for size in value.split(",") if size.strip())
+            sizes = tuple(int(size) for size in value.split(","))
         except ValueError:
             sizes = ()
         if not sizes or min(sizes) < 1:
@@ -64,7 +65,7 @@ def _shape(
     "--max",
     "maxima",
     multiple=True,
-    type=click.IntRange(min=1),
+    type=WholeNumber(),
     metavar="N",
     help="Integers are drawn below N, such as the size of the vocabulary; one for each int input.",
 )
@@ -86,12 +87,12 @@ def _shape(
     most=1000,
     text="Training steps.  [default: 20, or 5 for models of more than 3 million numbers]",
 )
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=0.01, show_default=True)
+@click.option("--learning-rate", type=Number(min=0, min_open=True), default=0.01, show_default=True)
 @click.option("--page", type=OutputFile(), help="Write the findings as this HTML file.")
 @click.option(
     "--map",
     "map_file",
-    type=UserPath(),
+    type=InputFile(),
     help="JSON file with names of A's parameters and those of B that they are, where matching fails.",
 )
 @click.option(

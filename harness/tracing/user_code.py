@@ -6,6 +6,8 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import re
+import stat
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +18,9 @@ from typing import Any
 from harness.errors import UsageError
 
 _FILE = ".py"
+#: A longer file is no source.
+_MOST_BYTES = 1 << 24
+_NAMES = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def is_file(target: str) -> bool:
@@ -45,9 +50,23 @@ def user_module(place: str) -> ModuleType:
         raise UsageError(f"{place} cannot be imported: {described(error)}") from error
 
 
+def _source(path: Path) -> Path:
+    """The file, which can be read: Python reads a device or a pipe without end.
+
+    Raises:
+        UsageError: there is none, or it is something else.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UsageError(f"there is no file {path}") from error
+    if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
+        raise UsageError(f"{path} is not a Python file, or has more than {_MOST_BYTES:,} bytes")
+    return path
+
+
 def _file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}")
+    _source(path)
     sys.path.insert(0, str(path.resolve().parent))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
@@ -71,7 +90,8 @@ def import_first(target: str) -> None:
     with contextlib.suppress(Exception):
         place, _ = split_target(target)
         spec = None if place.endswith(_FILE) else importlib.util.find_spec(place.partition(".")[0])
-        for name in _first_imports(Path(place if spec is None else spec.origin or "").read_text()):
+        source = _source(Path(place if spec is None else spec.origin or ""))
+        for name in _first_imports(source.read_text()):
             importlib.import_module(name)
 
 
@@ -154,8 +174,9 @@ def split_target(target: str) -> tuple[str, str]:
     Raises:
         UsageError: it has another form.
     """
-    place, colon, name = target.rpartition(":")
-    if not colon or not place or not name:
+    place, _, name = target.rpartition(":")
+    is_place = (place.endswith(_FILE) and "\0" not in place) or _NAMES.fullmatch(place)
+    if not is_place or not _NAMES.fullmatch(name):
         raise UsageError(f"{target!r} names no model: give FILE.py:CALLABLE or package.module:CALLABLE")
     return place, name
 

@@ -44,7 +44,7 @@ run --backend torch --task cifar10
 run --preset smok
 run --task mlp --track mlfow
 run --task cnn --backend torch --dataset cifar10
-{RUN} --dataset cifar
+run --task cnn --backend torch --dataset cifar
 {RUN} --set widht=2
 {RUN} --set width=banana
 {RUN} --set width
@@ -59,6 +59,10 @@ run --task cnn --backend torch --dataset cifar10
 {RUN} --epochs -1
 {RUN} --seed 1 --seeds 2
 {RUN} --seed 10000
+{RUN} --seed 1 --seed 2
+run --model /dev/zero:x --dataset digits
+run --model net.py:make --dataset digits --set-model init=default,kaiming
+run --backend torch --plugin /dev/zero
 {RUN} --device gpu
 {RUN} --precision float16
 {RUN} --precision float32,half
@@ -100,6 +104,11 @@ history foreign.json
 study overfiting --backend torch
 study optimizers --backend torch --optimizers adma
 study optimizers --backend torch --search x
+study optimizers --backend torch --search sgd.learning_rate=0.1:nan
+study optimizers {MLP} --variants sgd
+study overfitting {MLP} --variants sgd
+bisect --good v1 --probability nan --step bench.py:make_step
+bisect --package=--help --good 1 --bad 2 --step bench.py:make_step
 study imbalance {MLP} --set imbalance=0.05
 study imbalance --task forecast --backend torch
 study overfitting {MLP} --set widht=2
@@ -133,6 +142,7 @@ time torch:best --task mlp --operation predict
 {GATE} --head-env LOUD
 {GATE} --head-env =1
 {GATE} --base main
+{GATE} --own-file
 {GATE} --to gate.pdf
 {GATE} --to /proc/gate.xml
 {GATE} --suite missing.toml

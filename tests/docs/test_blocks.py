@@ -31,6 +31,7 @@ FILES = [
     "my_data.py",
     "my_study.py",
     "gate.toml",
+    "pairs.json",
     "PATH",
 ]
 FILES += [f"{name}/bin/python" for name in ("base", "head", "before", "after")]

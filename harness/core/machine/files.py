@@ -44,8 +44,10 @@ def replace_file(path: Path, content: bytes) -> None:
     """Write a file to the disk, completely or not at all.
 
     Raises:
-        OSError: it cannot be written; the previous content remains.
+        OSError: it cannot be written, or is a device or a pipe; the previous content remains.
     """
+    if os.path.exists(path) and not (is_file(path) or is_folder(path)):  # noqa: PTH110
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     draft = draft_of(path)
     with open(create_file(draft), "wb") as file:  # noqa: PTH123  a descriptor has no path
         try:
@@ -77,23 +79,35 @@ def read_file(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     Neither waits for the writer of a pipe nor reads a device that has no end.
 
     Raises:
-        OSError: it cannot be read, is something else, or has more than ``most_bytes``.
+        OSError: it cannot be read, or :func:`refuse_unreadable` refuses it.
     """
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "its name has a NUL character", str(path))
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123  a descriptor has no path
         status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        refuse_unreadable(path, status, most_bytes)
         # Allocating ``most_bytes`` would take longer than reading a record. The size is only a hint: files
         # grow, and those in /proc report none.
         content = file.read(min(status.st_size, most_bytes) + 1)
         while len(content) <= most_bytes and (more := file.read(_CHUNK_BYTES)):
             content += more
-    if len(content) > most_bytes:
-        raise OSError(errno.EFBIG, f"more than {most_bytes:,} bytes", str(path))
+    _refuse_size(path, len(content), most_bytes)
     return content
+
+
+def refuse_unreadable(path: Path, status: os.stat_result, most_bytes: int = MOST_BYTES) -> None:
+    """Raise OSError if ``status`` of the file at ``path`` is not that of a regular file of ``most_bytes``."""
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    _refuse_size(path, status.st_size, most_bytes)
+
+
+def _refuse_size(path: Path, size: int, most_bytes: int) -> None:
+    if size > most_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {most_bytes:,} bytes", str(path))
 
 
 def system_text(path: Path) -> str:

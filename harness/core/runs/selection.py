@@ -100,9 +100,11 @@ class Selection:
         if key == _SINCE:
             self._since = _parse_since(text)
             return
-        names = {name.strip() for name in text.split(",") if name.strip()}
-        if not names:
-            raise UsageError(f"{key}= has no value; write for example task=cnn or backend=torch,keras")
+        names = {name.strip() for name in text.split(",")}
+        if not all(names):
+            raise UsageError(
+                f"{key}={text} has an empty value; write for example task=cnn or backend=torch,keras"
+            )
         self._wanted[key] |= names if key in _NAMES else set(map(_number_text, names))
 
     def _files(self, argument: str) -> list[Path]:

@@ -1,6 +1,7 @@
 """The weights that a run has kept: their files, what these say about themselves, and how to read them."""
 
 import hashlib
+import math
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 _MOST_BYTES = 2**34
+#: Names, shapes and the description, before the arrays.
+_MOST_HEADER_BYTES = 2**24
+_BYTES_OF_A_NUMBER = 8
 
 
 def weights_description(record: Record, which: str) -> dict[str, str]:
@@ -61,7 +65,9 @@ def read_weights(record: Record, folder: Path, *, best: bool) -> "dict[str, np.n
 
     path = weights_path(record, folder, best=best)
     try:
-        content = read_file(path, _MOST_BYTES)
+        numbers = sum(math.prod(each.shape) for each in record.task.description.weights().values())
+        needed = _BYTES_OF_A_NUMBER * numbers + _MOST_HEADER_BYTES
+        content = read_file(path, min(needed, _MOST_BYTES))
     except OSError as error:
         again = repeating_command(record, folder)
         raise UsageError(f"{path} cannot be read: {error.strerror}. Train it again: {again}") from error

@@ -96,7 +96,10 @@ class _LazyGroup(click.Group):
         completing = ctx.resilient_parsing
         if args and not completing and args[0] not in commands() and not args[0].startswith("-"):
             raise unknown_name("command", args[0], commands())
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and not completing:
+            _refuse_dropped(command, click.Context(command, ctx, name, resilient_parsing=True), rest)
+        return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         groups = commands_by_heading()
@@ -104,6 +107,30 @@ class _LazyGroup(click.Group):
         for heading, group in groups.items():
             with formatter.section(heading):
                 formatter.write_dl([(command.name.ljust(width), command.help) for command in group])
+
+
+def _refuse_dropped(command: click.Command, ctx: click.Context, arguments: list[str]) -> None:
+    """Refuse a parameter without a value, and an option given twice, of which click would use the last.
+
+    ``ctx`` is a context of the command that does not raise; errors of other kinds are left to click.
+    """
+    values, rest, given = command.make_parser(ctx).parse_args([*arguments])
+    for parameter in dict.fromkeys(given):
+        value = values[str(parameter.name)]
+        texts = value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(text, str) and not text.strip() for text in texts):
+            raise click.BadParameter("it is empty.", ctx, parameter)
+        if given.count(parameter) > 1 and not _takes_repeats(parameter):
+            names = " or ".join([*parameter.opts, *parameter.secondary_opts])
+            raise UsageError(f"{names} is given twice; give it once.")
+    if isinstance(command, click.Group) and rest and (inner := command.get_command(ctx, rest[0])):
+        _refuse_dropped(inner, click.Context(inner, ctx, rest[0], resilient_parsing=True), rest[1:])
+
+
+def _takes_repeats(parameter: click.Parameter) -> bool:
+    """Check whether a parameter keeps every value, or is a flag that can only be set."""
+    flag = isinstance(parameter, click.Option) and (parameter.count or parameter.is_flag)
+    return bool(parameter.multiple or (flag and not parameter.secondary_opts))
 
 
 def _remember(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:

@@ -4,7 +4,6 @@ Use it as ``from harness.core.shell import options`` and ``@options.dataset``. A
 parentheses, such as ``@options.turns("Timed blocks.")``, takes the properties that differ between commands.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -12,38 +11,26 @@ from typing import Any, TypeVar
 import click
 
 from harness.core.documents.results import DEFAULT_RESULTS
-from harness.core.machine.arguments import program, seconds_of
+from harness.core.machine.arguments import program
 from harness.core.machine.cpus import WORKER_CPUS
 from harness.core.machine.description import default_threads
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.selection import select_backend
 from harness.core.runs.tracker import Tracker
 from harness.core.shell import completion, features
-from harness.core.shell.paths import OutputFile, UserPath
+from harness.core.shell.parameters import (
+    DURATION,
+    Number,
+    WholeNumber,
+    each_once,
+    split_names,
+)
+from harness.core.shell.paths import InputFile, OutputFile, UserPath
 from harness.core.shell.plugin_option import PARAMETERS, plugin_option
 from harness.core.shell.printing import print_error
 from harness.errors import UsageError, unknown_name
 from harness.spec.backend import DEVICE_PATTERN, Precision
 from harness.spec.task import Task
-
-
-class Duration(click.ParamType[float]):
-    """A positive time, such as ``90``, ``90s``, ``5m`` or ``1h``, in seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Convert ``value`` to seconds."""
-        if isinstance(value, (int, float)):
-            return float(value)
-        try:
-            return seconds_of(value)
-        except UsageError as error:
-            self.fail(str(error), param, ctx)
-
-
-DURATION = Duration()
-
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -57,12 +44,6 @@ def together(*decorators: Callable[[Any], Any]) -> Callable[[_F], _F]:
         return function
 
     return decorate
-
-
-class WholeNumber(click.IntRange):
-    """An integer in a range; its errors say "integer" instead of "integer range"."""
-
-    name = "integer"
 
 
 PRECISIONS = ("float32", "float64", "bfloat16")
@@ -83,18 +64,6 @@ def choice(
     """Make an option that takes a word out of several."""
     more |= {"default": default, "show_default": default is not None, "help": text}
     return click.option(*names, type=click.Choice(of), **more)
-
-
-def split_names(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    """Split names at commas and drop duplicates: ``--task a,b --task b,c`` gives a, b, c."""
-    return list(dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip()))
-
-
-def check_finite(_ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    """Refuse ``nan`` and ``inf``, which click accepts as numbers."""
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is not a finite number.", param=parameter)
-    return value
 
 
 def check_device(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -155,6 +124,7 @@ assignments = click.option(
     "--set",
     "assignments",
     multiple=True,
+    callback=each_once,
     metavar="KEY=VALUE",
     help="Task option, such as learning_rate=0.05; repeatable. `harness list tasks` lists them.",
 )
@@ -164,7 +134,6 @@ batch_size = number("--batch-size", text="Samples per step. Default: the task's.
 seed = number(
     "--seed",
     least=0,
-    most=2**31 - 1,
     default=0,
     text="Seed of the initial weights, the batch order and the random inputs.",
 )
@@ -263,7 +232,7 @@ def budget(text: str, default: str | None = None) -> Callable[[_F], _F]:
 #: The file of a gate's benchmarks.
 suite = click.option(
     "--suite",
-    type=UserPath(exists=True, dir_okay=False),
+    type=InputFile(),
     metavar="FILE",
     help="TOML file of the benchmarks. Default: gate.toml, or [tool.harness.gate] in pyproject.toml.",
 )
@@ -306,8 +275,8 @@ def variables(name: str, text: str, *, hidden: bool = False) -> Callable[[_F], _
     """Take ``--NAME-env NAME=VALUE`` as ``NAME_env``: a dictionary of environment variables."""
     option = f"--{name}-env"
 
-    def parse(_ctx: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
-        return dict(parse_variable(option, assignment) for assignment in texts)
+    def parse(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+        return dict(parse_variable(option, assignment) for assignment in each_once(ctx, parameter, texts))
 
     return click.option(option, multiple=True, callback=parse, metavar="NAME=VALUE", hidden=hidden, help=text)
 
@@ -365,16 +334,14 @@ selection_options = together(
     ),
     click.option(
         "--margin",
-        type=click.FloatRange(min=0, min_open=True),
-        callback=check_finite,
+        type=Number(min=0, min_open=True),
         metavar="POINTS",
         help="Treat a smaller difference in quality as equal. Default: 1 point of accuracy, 1 % "
         "of a language model's loss, 5 % of other scores.",
     ),
     click.option(
         "--target",
-        type=float,
-        callback=check_finite,
+        type=Number(),
         metavar="SCORE",
         help="Report the training time to this validation score. Default: a round value that every run "
         "reaches; for settings, every run of half of them.",

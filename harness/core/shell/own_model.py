@@ -10,25 +10,43 @@ import click
 from harness.core.models.reading import SideSpec
 from harness.core.models.task_file import task_data, write_model_task
 from harness.core.shell.options import together
+from harness.core.shell.parameters import each_once
 from harness.core.shell.progress import Phases
 from harness.errors import UsageError
+from harness.tracing.user_code import is_file, split_target
 
 #: The folder, under the results, of the plugin files that ``--model`` writes.
 _FOLDER = "models"
 
 
-def arguments(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
-    """Parse ``NAME=VALUE`` texts as arguments of a callable: Python literals, or else texts."""
+def arguments(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    """Parse ``NAME=VALUE`` texts as arguments of a callable: Python literals, or else texts.
+
+    A comma belongs to a value within brackets or quotes alone: elsewhere it would separate several values.
+    """
     given: dict[str, Any] = {}
-    for value in values:
+    for value in each_once(ctx, parameter, values):
         name, equals, text = value.partition("=")
         if not equals or not name:
             raise click.BadParameter(f"{value!r} is not an argument; give NAME=VALUE, such as num_classes=10")
+        parts = _parts(text)
+        if len(parts) > 1 or text.rstrip().endswith(","):
+            quoted = f"{name}='\"{text.strip()}\"'"
+            raise click.BadParameter(f"{value!r} has several values; give one, or quote the text: {quoted}")
         try:
-            given[name] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+            given[name] = ast.literal_eval(parts[0]) if parts else text
+        except ValueError:
             given[name] = text
     return given
+
+
+def _parts(text: str) -> list[ast.expr]:
+    """Parse a text as the elements of a Python list; one that is not Python is split at its commas."""
+    try:
+        parsed = ast.parse(f"[{text}]", mode="eval").body
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        parsed = None
+    return parsed.elts if isinstance(parsed, ast.List) else [ast.Name(part) for part in text.split(",")]
 
 
 #: ``--model`` and ``--set-model``, for :func:`with_own_model`.
@@ -44,7 +62,7 @@ model_options = together(
         multiple=True,
         callback=arguments,
         metavar="NAME=VALUE",
-        help="Argument of the callable of --model; repeatable.",
+        help="Argument of the callable of --model; repeatable. A text with commas is quoted, NAME='\"a,b\"'.",
     ),
 )
 
@@ -90,5 +108,5 @@ def models_folder(given: Mapping[str, Any]) -> Path:
 
 def absolute(target: str) -> str:
     """Return ``target`` with the whole path of its file: workers may run in another folder."""
-    place, colon, name = target.rpartition(":")
-    return f"{Path(place).resolve()}:{name}" if colon and place.endswith(".py") else target
+    place, name = split_target(target)
+    return f"{Path(place).resolve()}:{name}" if is_file(target) else target

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from harness.core.documents.files import refuse_foreign_folder
-from harness.core.machine.files import prove_writable
+from harness.core.machine.files import MOST_BYTES, prove_writable, refuse_unreadable
 from harness.errors import UsageError
 
 _SHOWN_CHARACTERS = 60
@@ -57,6 +57,19 @@ class UserPath(click.Path):
 
     def check(self, path: Path) -> None:
         """Raise UsageError where a path cannot be used for more specific reasons."""
+
+
+class InputFile(UserPath):
+    """A regular file, not a pipe or a device, of at most ``most_bytes``; or a folder, if ``or_folder``."""
+
+    def __init__(self, most_bytes: int = MOST_BYTES, *, or_folder: bool = False) -> None:
+        super().__init__(exists=True, dir_okay=or_folder)
+        self._most_bytes = most_bytes
+
+    def check(self, path: Path) -> None:
+        """Raise OSError if there is something that cannot be read as such a file."""
+        if path.exists() and not path.is_dir():
+            refuse_unreadable(path, path.stat(), self._most_bytes)
 
 
 class OutputFile(UserPath):

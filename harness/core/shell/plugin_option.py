@@ -11,7 +11,7 @@ from harness.core.plugins import registry
 from harness.core.plugins.contributions import Contribution, Request, contributions
 from harness.core.plugins.files import name_plugin_files, plugin_files
 from harness.core.plugins.loading import LABELS, Kind
-from harness.core.shell.paths import UserPath
+from harness.core.shell.paths import InputFile
 from harness.core.shell.printing import print_error
 from harness.errors import UsageError
 
@@ -39,7 +39,7 @@ def plugin_option(
         expose_value=False,
         is_eager=True,
         callback=_set_plugin_files,
-        type=UserPath(exists=True, dir_okay=False),
+        type=InputFile(),
         help="Python file that defines a backend, a task, a data set or a kind of study; repeatable.",
     )
 

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 import click
 
 from harness.core.runs.record import Evaluation
-from harness.core.shell.options import MOST_THREADS, PRECISIONS, WholeNumber, number, together
+from harness.core.shell.options import MOST_THREADS, PRECISIONS, number, together
+from harness.core.shell.parameters import WholeNumber
 from harness.errors import UsageError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -45,7 +46,7 @@ assignments = click.option(
 batch_sizes = several(
     "--batch-size",
     "batch_sizes",
-    each=WholeNumber(min=1),
+    each=WholeNumber(),
     metavar="N[,N]",
     help="Samples per step. Default: the task's.",
 )

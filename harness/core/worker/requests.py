@@ -87,9 +87,9 @@ class Worker:
             os.environ[variable] = tempfile.mkdtemp(
                 prefix="compilations-"
             )  # deleted with the worker's TMPDIR
-        start = time.perf_counter()
+        start = _now()
         reported = self._backend.environment(request.threads)
-        seconds = time.perf_counter() - start
+        seconds = _now() - start
         environment = checked_environment(reported, request.backend)
         if request.backend != NUMPY and (plugin := registry.backend_distribution(request.backend)):
             environment[PLUGIN] = plugin
@@ -121,7 +121,7 @@ class Worker:
     @_carry_out.register
     def _(self, request: protocol.Build) -> protocol.Built:
         plan = request.plan
-        start = time.perf_counter()
+        start = _now()
         task = plan.task
         dataset = fitted(registry.dataset(request.dataset).load(), task)
         splits = split_samples(
@@ -135,7 +135,7 @@ class Worker:
         self.scorer = Scorer(plan.task, splits, plan.seed, dataset.classes, dataset.series)
         self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
         self._seal = DataSeal(splits)
-        data_ready = time.perf_counter()
+        data_ready = _now()
         build_seconds = self._build(plan)
         return protocol.Built(
             device=self.program.device,
@@ -149,18 +149,18 @@ class Worker:
     def _build(self, plan: Plan) -> float:
         """Build the program of a plan with its initial weights; return the seconds that this took."""
         self.plan, self._next_step, self._drawn = plan, 0, None
-        start = time.perf_counter()
+        start = _now()
         built = build(self._backend, plan, self.splits["train"])
-        build_seconds = time.perf_counter() - start
+        build_seconds = _now() - start
         self._require_unchanged("build()")
         self.program = CheckedProgram(built, self._backend.name, plan)
         if plan.task.federated is not None:
             owners = clients_of(plan.task.federated, self.splits["train"].targets, plan.seed)
             self.program = FederatedProgram(self.program, plan.task, owners)
-        start = time.perf_counter()
+        start = _now()
         self.program.load(initial_weights(plan.task, plan.seed))
         self.program.synchronize()
-        return build_seconds + time.perf_counter() - start
+        return build_seconds + _now() - start
 
     @_carry_out.register
     def _(self, _request: protocol.Rebuild) -> None:
@@ -248,10 +248,10 @@ class Worker:
         verified = "test" in request.splits or not self._seal.is_protected
         if verified:
             self._require_unchanged("train()")
-        start = time.perf_counter()
+        start = _now()
         scored = {split: self.scorer.scores(self.program, split, request.samples) for split in request.splits}
         png = self.scorer.samples_png if "test" in request.splits else None
-        seconds = time.perf_counter() - start
+        seconds = _now() - start
         if verified:
             self._require_unchanged("predict()", *request.splits)
         drawn = self.scorer.drawn(self.program) if request.drawn else None

@@ -10,6 +10,7 @@ from harness.core.runs.store import RUNS
 from harness.core.shell import options
 from harness.core.shell.features import records
 from harness.core.shell.options import report_unreadable, selection_options
+from harness.core.shell.parameters import Number
 from harness.core.shell.printing import echo
 from harness.timing.duel.record import DUELS
 
@@ -18,8 +19,7 @@ from harness.timing.duel.record import DUELS
 @selection_options
 @click.option(
     "--peak-gflops",
-    type=click.FloatRange(min=0, min_open=True),
-    callback=options.check_finite,
+    type=Number(min=0, min_open=True),
     metavar="GFLOPS",
     help="Peak of the device in GFLOP/s; prints the share of it that each configuration reaches.",
 )

@@ -22,6 +22,7 @@ from harness.core.shell import completion, features, options
 from harness.core.shell.ending import INTERRUPTED
 from harness.core.shell.execution import exit_code, run_sequence
 from harness.core.shell.executors import Executor, executor_of
+from harness.core.shell.parameters import each_once, split_names
 from harness.core.shell.printing import echo, print_error_line
 from harness.core.shell.progress import shown_progress
 from harness.core.shell.runs_display import reuse_text
@@ -70,6 +71,7 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
     "--search",
     "searched",
     multiple=True,
+    callback=each_once,
     metavar="[VARIANT.]KEY=LOW:HIGH",
     help="Another range of an option that is tuned, such as sgd.learning_rate=0.001:10; repeatable.",
 )
@@ -80,7 +82,7 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
     "--remedies",
     "chosen",
     multiple=True,
-    callback=options.split_names,
+    callback=split_names,
     metavar="NAME[,NAME]",
     help="Only these variants of the kind; NEW=NAME is a variant under a further name. Default: all.",
 )

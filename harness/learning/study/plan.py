@@ -1,6 +1,7 @@
 """What a study will run: every variant that fits the task, on every seed and backend, within a budget."""
 
 import itertools
+import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -55,6 +56,9 @@ class StudyOptions(msgspec.Struct, frozen=True, kw_only=True):
     assignments: list[str] = []
     certify: bool = True
     command: list[str] = []
+
+
+_FEWEST_VARIANTS = 2
 
 
 class StudyRun(NamedTuple):
@@ -130,17 +134,31 @@ class StudyPlan:
         quick = self.options.kind.quick.dataset if self.options.quick else None
         return quick if quick in self._definition.datasets else None
 
+    def _suited(self) -> list[StudyVariant]:
+        """Return the variants for the objective of the task; a comparison needs two."""
+        options, definition = self.options, self._definition
+        objective = define_task(definition, parse_options(definition, options.assignments)).objective
+        tag = objective.__struct_config__.tag
+        suited, every = (
+            [each for each in kind.variants if not each.objectives or tag in each.objectives]
+            for kind in (self.kind, options.kind)
+        )
+        if len(suited) >= _FEWEST_VARIANTS:
+            return suited
+        if options.chosen and len(every) >= _FEWEST_VARIANTS:
+            raise UsageError(
+                f"--variants {','.join(options.chosen)}: a study compares two or more variants; for task "
+                f"{definition.name} these are {', '.join(each.name for each in every)}."
+            )
+        raise UsageError(
+            f"study {self.kind.name} does not apply to task {definition.name}; it applies to "
+            f"{', '.join(self.kind.tasks)}."
+        )
+
     def _fitting(self) -> tuple[list[StudyVariant], list[Omission]]:
         """Divide the variants into those that fit the task and the user's options, and the omitted ones."""
         definition = self._definition
-        objective = define_task(definition, parse_options(definition, self.options.assignments)).objective
-        tag = objective.__struct_config__.tag
-        suited = [each for each in self.kind.variants if not each.objectives or tag in each.objectives]
-        if len(suited) < 2:  # noqa: PLR2004  a comparison needs two
-            raise UsageError(
-                f"study {self.kind.name} does not apply to task {definition.name}; it applies to "
-                f"{', '.join(self.kind.tasks)}."
-            )
+        suited = self._suited()
         known = {name for name, *_ in describe_options(definition)}
         given = option_names(self.options.assignments)
         first, *others = suited
@@ -318,8 +336,8 @@ def _searched(variants: tuple[StudyVariant, ...], texts: Sequence[str]) -> tuple
             raise UsageError(
                 f"--search {text}: write [VARIANT.]KEY=LOW:HIGH, such as sgd.learning_rate=0.001:1"
             ) from None
-        if not low < high:
-            raise UsageError(f"--search {text}: {low:g} must be below {high:g}")
+        if not -math.inf < low < high < math.inf:
+            raise UsageError(f"--search {text}: {low:g} must be below {high:g}, and both must be finite")
         tuned = [f"{each.name}.{range_.option}" for each in variants for range_ in each.ranges]
         if not any(known == place or (not dot and known.endswith(f".{option}")) for known in tuned):
             raise unknown_name("range", place, tuned)

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from harness.core.documents.files import write_bytes
+from harness.core.machine.files import read_file
 from harness.errors import UsageError
 from harness.port.pairing.matching import Matching
 from harness.port.record import ParameterPair
@@ -22,7 +23,7 @@ def read_map(path: Path) -> NameMap:
         UsageError: the file cannot be read, or has another form.
     """
     try:
-        read = msgspec.json.decode(path.read_bytes(), type=dict[str, str | list[str]])
+        read = msgspec.json.decode(read_file(path), type=dict[str, str | list[str]])
     except OSError as error:
         raise UsageError(f"--map {path} cannot be read: {error.strerror}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -19,6 +19,7 @@ from harness.core.runs.request import choose_dataset
 from harness.core.shell import options as shared
 from harness.core.shell.console import LiveLine
 from harness.core.shell.ending import code_of, deliver
+from harness.core.shell.parameters import Number, split_names
 from harness.core.shell.progress import shown_progress
 from harness.errors import UsageError, unknown_name
 from harness.timing.bisect.findings import culprits_of, ratio_of
@@ -28,7 +29,7 @@ from harness.timing.bisect.record import BISECTIONS, BisectRecord
 from harness.timing.bisect.runner import Bisection, unfinished
 from harness.timing.engine.steps.options import step_options
 from harness.timing.engine.steps.process import StepTarget
-from harness.timing.environments.options import own_step, refuse_step_options, step_benchmark
+from harness.timing.environments.options import own_file, own_step, refuse_step_options, step_benchmark
 from harness.timing.environments.suite import Benchmark
 from harness.timing.environments.suite_file import find_suite, read_suite
 from harness.timing.gate.metric_table import metrics
@@ -72,6 +73,8 @@ class BisectDisplay(LiveLine):
 @click.option(
     "--package",
     "packages",
+    multiple=True,
+    callback=split_names,
     metavar="NAME[,NAME]",
     help="Search the released versions of a package, or of several that move together, instead of commits.",
 )
@@ -83,15 +86,13 @@ class BisectDisplay(LiveLine):
     help="What pip installs of each commit, such as '.'. Default: nothing; a commit's files come first on "
     "the path of this interpreter, which is enough for a pure-Python package.",
 )
-@click.option(
-    "--own-file", is_flag=True, help="Take the file of the step from each commit, not from the working tree."
-)
+@own_file
 @shared.threads
 @shared.device
 @shared.seed
 @click.option(
     "--within",
-    type=click.FloatRange(min=0.1, max=100),
+    type=Number(min=0.1, max=100),
     default=2.0,
     show_default=True,
     metavar="PERCENT",
@@ -99,7 +100,7 @@ class BisectDisplay(LiveLine):
 )
 @click.option(
     "--probability",
-    type=click.FloatRange(min=0.5, max=0.9999),
+    type=Number(min=0.5, max=0.9999),
     default=0.95,
     show_default=True,
     help="Of the culprit, that ends the search.",
@@ -141,8 +142,8 @@ def _bisection(
         raise UsageError(
             "--metric values is for steps of your own; harness gate compares the losses of tasks"
         )
-    packages = [name.strip() for name in (options["packages"] or "").split(",") if name.strip()]
-    places = _places(options, benchmark, packages, stack, display)
+    packages = options["packages"]
+    places = _places(options, benchmark, stack, display)
     candidates = places.candidates(options["good"], options["bad"] or "HEAD")
     if len(candidates) < 2:  # noqa: PLR2004  good and bad
         raise UsageError("--good and --bad are the same")
@@ -160,7 +161,8 @@ def _bisection(
         candidates=candidates,
         packages=packages,
         installed=[*options["others"]] or [options["source"]] * bool(options["source"]),
-        file=None if options["own_file"] else _checksum(benchmark),
+        file=_checksum(benchmark),
+        own_file=options["own_file"],
         turns=options["turns"] or 0,
     )
     earlier = None if options["again"] else unfinished(folder, record)
@@ -175,20 +177,18 @@ def _bisection(
 def _places(
     options: Mapping[str, Any],
     benchmark: Benchmark,
-    packages: list[str],
     stack: contextlib.ExitStack,
     display: BisectDisplay,
 ) -> Commits | Versions:
-    if options["packages"] is None:
+    packages = options["packages"]
+    if not packages:
         if options["others"]:
             raise UsageError("--install is for --package; of commits pip installs --source")
-        own_file = options["own_file"]
-        return Commits(benchmark, stack, display, source=options["source"], own_file=own_file)
+        source, only = options["source"], options["own_file"]
+        return Commits(benchmark, stack, display, source=source, own_file=only)
     for option in ("source", "own_file"):
         if options[option]:
             raise UsageError(f"--{option.replace('_', '-')} is for commits, not with --package")
-    if not packages:
-        raise UsageError("--package needs the name of a package")
     if not options["bad"]:
         raise UsageError("--package needs --bad VERSION")
     return Versions(benchmark, stack, display, packages, options["others"])

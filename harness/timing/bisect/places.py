@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 from packaging.version import InvalidVersion, Version
 
 from harness.errors import UsageError
@@ -34,8 +33,8 @@ class Commits:
 
     A pure-Python package needs no more: its files come first on the path of this interpreter. ``source`` is
     the requirement that pip installs from a commit, into an environment of its own, whose step then imports
-    the installed code: files of the worktree would hide it. The file of a step is that of the working tree,
-    unless ``own_file``.
+    the installed code: files of the worktree would hide it. The file of a step is that of the commit, or else
+    of the working tree; with ``own_file`` always of the working tree.
     """
 
     benchmark: Benchmark
@@ -77,14 +76,14 @@ class Commits:
         self.progress.show(f"checking {label} out")
         tree = self.stack.enter_context(git.checkout(self._top, commit))
         python, folder = sys.executable, tree / self._place
-        files = folder if self.own_file else self._here
+        files = (str(self._here),) if self.own_file else (str(folder), str(self._here))
         if self.source:
             package = package_of(self._top, commit, Source(self.source, self._place))
             made = environment_of([], package, label=label, progress=self.progress)
             installed = self.stack.enter_context(made).python
             python, folder = str(installed), installed.parent.parent
-        environment = Environment(label=label, python=python, folder=str(folder))
-        program = _program(environment, self.benchmark, str(files))
+        environment = Environment(label=label, python=python, folder=str(folder), files=files)
+        program = program_of(environment, self.benchmark, environment)
         if isinstance(program, OwnStep) and not self.source:
             self._refuse_code_from_elsewhere(program)
         return program
@@ -94,16 +93,16 @@ class Commits:
         target = step.target
         with step.made() as (_, made):
             pass
-        others = [
-            file for file in foreign_modules(made, target.folder, str(self._top)) if file != str(target.file)
-        ]
-        reason = ""
+        others = foreign_modules(made, target, str(self._top))
+        reason, remedy = "", "Run"
         if others and (tracked := git.tracked_files(self._top, others)):
             reason = f"{target.target} imports {tracked[0]} of the working tree, which its commit lacks"
-        elif not self.own_file and not own_modules(made, target):
+        elif (target.file is None or target.code_folder) and not own_modules(made, target):
             reason = f"{target.target} imports nothing of its commit before its first call"
+            if self.own_file and not target.lacks_file:
+                remedy = "Leave out --own-file, with which all commits run the same file, or run"
         if reason:
-            reason += ". Run this in the folder that the package is in, or install each commit: --source ."
+            reason += f". {remedy} this in the folder of the package, or install each commit: --source ."
             raise UsageError(f"{step.label}: {reason}") from ConfigurationFailed(step.label, reason)
 
 
@@ -146,25 +145,19 @@ class Versions:
         version = self._versions[candidate]
         requirements = [f"{package}=={version}" for package in self.packages]
         made = environment_with(label, requirements, self.others, [self.benchmark], self.progress)
-        return _program(self.stack.enter_context(made), self.benchmark, ".")
-
-
-def _program(environment: Environment, benchmark: Benchmark, files: str) -> Program:
-    """Return the benchmark in an environment; the file of a step is that in the folder ``files``."""
-    program = program_of(environment, benchmark, environment)
-    if isinstance(program, OwnStep):
-        target = msgspec.structs.replace(program.target, code_folder=files)
-        program = msgspec.structs.replace(program, target=target)
-    return program
+        environment = self.stack.enter_context(made)
+        return program_of(environment, self.benchmark, environment)
 
 
 def released(package: str) -> list[Version]:
     """Return the final releases of a package that pip finds for this Python.
 
     Raises:
+        UsageError: the name is that of no package.
         HarnessError: it finds none.
     """
-    command = [sys.executable, "-m", "pip", "index", "versions", package]
+    programs.refuse_options(package)
+    command = [sys.executable, "-m", "pip", "index", "versions", "--", package]
     text = programs.output_of(command, Path.cwd(), f"pip finds no versions of {package}")
     (listed,) = re.findall(r"^Available versions: (.*)$", text, re.MULTILINE) or [""]
     found = []

@@ -10,7 +10,7 @@ from harness.core.machine.processes import ProcessMark
 from harness.timing.environments.suite import Benchmark
 from harness.timing.gate.metric_table import metrics
 
-SCHEMA = 2
+SCHEMA = 3
 
 #: ``culprit``: one, or several that cannot be run one by one. ``undecided``: more pairs would decide.
 Outcome = Literal["culprit", "no difference", "undecided"]
@@ -68,8 +68,10 @@ class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
     """Whose versions the candidates are; of commits none."""
     installed: list[str] = []
     """The requirements that pip installs of a commit, or beside the versions."""
-    file: str | None = ""
-    """SHA-256 of the step's file, which all commits run; None: each runs its own."""
+    file: str = ""
+    """SHA-256 of the step's file in the working tree; empty where it has none."""
+    own_file: bool = False
+    """All commits run this file, not only those that have none."""
     steps: list[int] = []
     """Steps of a block of good, and of the other candidates."""
     turns: int = 0
@@ -94,8 +96,8 @@ class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
 
     def question(self) -> tuple[object, ...]:
         """Return the settings that let another command go on with this search."""
-        where = self.candidates, self.packages, self.installed, self.file, self.machine.model_text
-        return self.kind, self.metric, self.benchmark, self.same_within, *where
+        where = self.candidates, self.packages, self.installed, self.file, self.own_file
+        return self.kind, self.metric, self.benchmark, self.same_within, *where, self.machine.model_text
 
 
 def judged(record: BisectRecord, _path: Path) -> BisectRecord:

@@ -20,8 +20,10 @@ from harness.core.shell.ending import code_of, deliver
 from harness.core.shell.executors import executor_of
 from harness.core.shell.options import is_local
 from harness.core.shell.own_model import is_model
+from harness.core.shell.parameters import WholeNumber
 from harness.core.shell.printing import echo, echo_json
 from harness.core.shell.progress import shown_progress
+from harness.core.shell.run_options import several
 from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import UsageError
 from harness.timing.duel.configurations import (
@@ -52,14 +54,6 @@ from harness.timing.engine.steps.own import OwnStep, labelled_steps
 from harness.timing.engine.workloads import Workload, labelled, refuse_different_work
 
 
-def _sizes(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> list[int]:
-    """Return the given batch sizes, ascending."""
-    parts = [part.strip() for part in text.split(",")] if text else []
-    if not all(part.isdecimal() and int(part) for part in parts):
-        raise UsageError(f"--batch-size {text}: give numbers above 0, such as 32 or 1,8,64.")
-    return sorted({int(part) for part in parts})
-
-
 @click.command()
 @click.argument(
     "names",
@@ -74,9 +68,9 @@ def _sizes(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @shared.assignments
 @step_options
 @operation
-@click.option(
+@several(
     "--batch-size",
-    callback=_sizes,
+    each=WholeNumber(),
     metavar="N[,N]",
     help="Samples per step. Default: the task's; 1 for predictions, of which several sizes may be given.",
 )
@@ -145,7 +139,7 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     after Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
     interrupt_on_termination()
-    sizes = options["batch_size"]
+    sizes = sorted(options["batch_size"])
     options["batch_size"] = sizes[0] if sizes else None
     if options["operation"] == "predict":
         ctx.exit(_of_predictions(names, sizes or [1], options))

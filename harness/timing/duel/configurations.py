@@ -15,6 +15,7 @@ from harness.core.plugins.registry import runs_our_code
 from harness.core.plugins.selection import ALL, select_backend
 from harness.core.shell import options as shared
 from harness.core.shell.own_model import is_model
+from harness.core.shell.parameters import each_once
 from harness.core.worker import protocol
 from harness.core.worker.interpreter import installed_harness
 from harness.errors import UsageError
@@ -68,7 +69,7 @@ def configuration_options(function: _F) -> _F:
     return function
 
 
-def _only_privacy(_ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+def _only_privacy(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse options that change more than the privacy of gradients."""
     for text in texts:
         if not text.startswith(_PRIVATE):
@@ -77,7 +78,7 @@ def _only_privacy(_ctx: click.Context, parameter: click.Parameter, texts: tuple[
                 f"{option} {text}: use {option.removesuffix('-set')}-batch-size N for the batch size. Task "
                 "options other than those of DP-SGD are the same for all configurations: use --set."
             )
-    return texts
+    return each_once(ctx, parameter, texts)
 
 
 #: How the options of DP-SGD begin.

@@ -35,7 +35,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     commit: str | None = None
     cautions: list[str] = []
     folder: str = "."
-    """The checkout from which steps of the user's own are taken."""
+    """The checkout from which steps of the user's own are imported."""
+    files: tuple[str, ...] = ()
+    """Where the file of a step is looked for. Default: in ``folder``, then in that of head."""
 
     def configuration(self, benchmark: Benchmark, mode: str = "") -> Configuration:
         """Return how the processes of a benchmark run here; a step has no backend."""
@@ -113,10 +115,7 @@ def workload_of(environment: Environment, benchmark: Benchmark) -> Workload:
 
 
 def step_of(environment: Environment, benchmark: Benchmark, head: Environment) -> OwnStep:
-    """Return the step of a benchmark in this environment.
-
-    Its file is that of the environment's own checkout; where it lacks the file, that of ``head``.
-    """
+    """Return the step of a benchmark in this environment, usually with its own file, or else ``head``'s."""
     target = StepTarget(
         target=benchmark.step,
         arguments=benchmark.arguments,
@@ -124,8 +123,11 @@ def step_of(environment: Environment, benchmark: Benchmark, head: Environment) -
         seed=None if benchmark.seed == "own" else benchmark.seed,
         is_step=benchmark.call,
     )
-    if target.file is not None and not target.file.is_file() and environment.folder != head.folder:
-        target = msgspec.structs.replace(target, code_folder=head.folder)
+    folders = environment.files or (environment.folder, head.folder)
+    for folder in folders if target.file is not None else ():
+        target = msgspec.structs.replace(target, code_folder=None if folder == target.folder else folder)
+        if target.has_file:
+            break
     return OwnStep(
         label=environment.label,
         configuration=environment.configuration(benchmark),

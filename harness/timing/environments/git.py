@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.core.machine.guarded_folder import GuardedFolder
 from harness.errors import HarnessError, UsageError
-from harness.timing.environments.programs import output_of, run_plainly
+from harness.timing.environments.programs import output_of, refuse_options, run_plainly
 
 #: A suite that lost half of its benchmarks while it was moved is still the same file.
 _SIMILARITY = "--find-renames=30%"
@@ -36,6 +36,7 @@ def commit_of(top: Path, reference: str, option: str = "--base") -> str:
     Raises:
         UsageError: there is no such commit.
     """
+    refuse_options(reference)
     try:
         return _git(top, "rev-parse", "--verify", "--end-of-options", f"{reference}^{{commit}}")
     except HarnessError as error:

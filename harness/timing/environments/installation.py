@@ -67,6 +67,7 @@ def environment_of(
         UsageError: the cache is not writable.
         HarnessError: pip fails.
     """
+    programs.refuse_options(*requirements, *([package.requirement] if package is not None else []))
     asked = " ".join([*requirements, *([package.requirement] if package is not None else [])])
     making = _Making(label, f"{label}: pip install {asked} failed", progress)
     if package is None:
@@ -95,11 +96,11 @@ class _Making(NamedTuple):
     failure: str
     progress: Progress
 
-    def pip(self, venv: Path, *arguments: str, folder: Path | None = None) -> None:
-        """Call pip in an environment."""
-        command = [str(_python(venv)), "-P", "-m", "pip", "--no-input", *arguments]
+    def pip(self, venv: Path, *command: str, of: Sequence[str], folder: Path | None = None) -> None:
+        """Call a command of pip in an environment for the requirements ``of``."""
+        command = (str(_python(venv)), "-P", "-m", "pip", "--no-input", *command, "--", *of)
         run = functools.partial(programs.run_in_group, follow=self._follow)
-        programs.output_of(command, folder or venv.parent, self.failure, run)
+        programs.output_of([*command], folder or venv.parent, self.failure, run)
 
     def _follow(self, line: str) -> None:
         """Show what pip does: ``Downloading torch-2.8.0-cp311-…whl (880 MB)``."""
@@ -147,13 +148,13 @@ def _shared(requirements: Sequence[str], wheel: Wheel | None, making: _Making) -
             if requirements or own:
                 _copy_by_links(_shared([], None, making), venv)
                 making.progress.doing(f"installing the dependencies of {making.label}")
-                making.pip(venv, "install", *requirements, *(each.requirement for each in own))
+                making.pip(venv, "install", of=[*requirements, *(each.requirement for each in own)])
             else:
                 # -P: modules of the project must not shadow Python's own.
                 make = [sys.executable, "-P", "-m", "venv", str(venv)]
                 programs.output_of(make, venv.parent, f"{making.label}: no virtual environment could be made")
             for each in own:
-                making.pip(venv, "uninstall", "--yes", each.name)
+                making.pip(venv, "uninstall", "--yes", of=[each.name])
             (venv / COMPLETE).touch()
     return venv
 
@@ -173,16 +174,15 @@ def _install(
         else:
             making.progress.doing(f"building {making.label}")
             builder = _shared([], None, making)
-            making.pip(
-                builder, "wheel", "--no-deps", "--wheel-dir", str(built.path), match["path"], folder=folder
-            )
+            command = "wheel", "--no-deps", "--wheel-dir", str(built.path)
+            making.pip(builder, *command, of=[match["path"]], folder=folder)
             (file,) = built.path.glob("*.whl")
             wheel = Wheel.read(file, match["extras"] or "")
             wanted, shared = wheel.requirement, _shared(requirements, wheel, making)
         making.progress.doing(f"installing {making.label}")
         shutil.rmtree(venv, ignore_errors=True)
         _copy_by_links(shared, venv)
-        making.pip(venv, "install", *requirements, wanted, folder=folder)
+        making.pip(venv, "install", of=[*requirements, wanted], folder=folder)
 
 
 def _copy_by_links(source: Path, target: Path) -> None:

@@ -14,6 +14,14 @@ own_step = click.option(
     "--step", metavar="FACTORY", help="Step of your own: FILE.py:CALLABLE or package.module:CALLABLE."
 )
 
+#: ``--own-file`` of commands that run the steps of commits.
+own_file = click.option(
+    "--own-file",
+    is_flag=True,
+    help="All commits run the step's file of the working tree. Default: each runs its own, and one that has "
+    "none that of the working tree.",
+)
+
 
 def refuse_step_options(options: Mapping[str, Any], instead: str) -> None:
     """Raise UsageError for an option of steps where there is no step, but this ``instead``."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.core.machine import processes
 from harness.core.machine.guarded_folder import GuardedFolder
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 
 _LAST_LINES = 5
 Completed = subprocess.CompletedProcess[str]
@@ -28,6 +28,12 @@ def run_in_group(command: list[str], folder: Path, follow: Callable[[str], None]
     with GuardedFolder("program") as temporary:
         variables = {"TMPDIR": str(temporary.path)}
         return processes.run(command, None, variables, folder=folder, errors="surrogateescape", follow=follow)
+
+
+def refuse_options(*names: str) -> None:
+    """Raise UsageError for a name of a package or a commit that a program would read as an option."""
+    if options := [name for name in names if name.lstrip().startswith("-")]:
+        raise UsageError(f"{options[0]}: no package and no commit has a name that begins with a hyphen")
 
 
 def output_of(

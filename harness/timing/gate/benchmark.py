@@ -199,7 +199,7 @@ def compare_sides(workloads: Sequence[Program], benchmark: Benchmark, dataset: s
     try:
         (work,) = compare_work([base, head], request)
     except ConfigurationFailed as error:
-        if error.label != base.label or base.target.code_folder is None:
+        if error.label != base.label or not base.target.lacks_file:
             raise
         raise Ended(reasons.NewBenchmark(message=error.reason)) from error
     if work.difference is not None:

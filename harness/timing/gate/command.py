@@ -18,12 +18,13 @@ from harness.core.runs.record import DatasetRecord
 from harness.core.runs.request import choose_dataset
 from harness.core.shell import options as shared
 from harness.core.shell.ending import INTERRUPTED, deliver
-from harness.core.shell.paths import UserPath
+from harness.core.shell.paths import InputFile
 from harness.core.shell.printing import discard, echo_workflow_commands, print_error, print_error_line
 from harness.core.shell.progress import shown_progress
 from harness.errors import HarnessError, UsageError
 from harness.timing.environments.commits import pair_of_commits
 from harness.timing.environments.environment import Environment, EnvironmentPair, pair_of_interpreters
+from harness.timing.environments.options import own_file
 from harness.timing.environments.requirements import pair_of_requirements, requirements_of
 from harness.timing.environments.suite import Suite
 from harness.timing.environments.suite_file import find_suite, read_suite
@@ -86,9 +87,10 @@ _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INV
     "jax==0.5.3,jaxlib==0.5.3. harness upgrade does the same for one step or task.",
 )
 @click.option("--head-install", metavar="REQUIREMENTS", help="The same for head.")
+@own_file
 @click.option(
     "--base-suite",
-    type=UserPath(exists=True, dir_okay=False),
+    type=InputFile(),
     help="Suite of the base version. A benchmark that only base has fails. Default with --base: the suite "
     "in the base commit.",
 )
@@ -171,6 +173,8 @@ def _check_base(options: dict[str, Any]) -> None:
         )
     if options["head_python"] and not options["base_python"]:
         raise UsageError(f"--{given[0].replace('_', '-')} makes both environments; leave out --head-python.")
+    if options["own_file"] and not options["base"]:
+        raise UsageError("--own-file is for --base REF: without commits, both sides run the same file")
     if bool(options["base_install"]) != bool(options["head_install"]):
         raise UsageError("--base-install and --head-install belong together")
 
@@ -241,8 +245,10 @@ def _environments(options: dict[str, Any], suite: Suite, display: GateDisplay) -
     with pair_of_commits(
         suite, options["base"], options["base_suite"], display, suite_was_named=options["suite"] is not None
     ) as pair:
+        files = (pair.head.folder,) if options["own_file"] else ()
+        variables = pair.base.variables | options["base_env"]
         yield pair._replace(
-            base=msgspec.structs.replace(pair.base, variables=pair.base.variables | options["base_env"]),
+            base=msgspec.structs.replace(pair.base, variables=variables, files=files),
             head=msgspec.structs.replace(pair.head, variables=pair.head.variables | options["head_env"]),
         )
 

@@ -227,7 +227,8 @@ class Gate:
         base = program_of(self._request.base, benchmark, self._request.head)
         if isinstance(base, OwnStep) and base.target.code_folder is not None:
             place = benchmark.step.rpartition(":")[0]
-            self.record.base.cautions.append(f"base has no {place}: head's is used, with what base imports")
+            why = f"base has no {place}" if base.target.lacks_file else f"--own-file, {place}"
+            self.record.base.cautions.append(f"{why}: head's is used, with what base imports")
         return base
 
     def _head(self, benchmark: Benchmark) -> Program:

@@ -8,6 +8,7 @@ import click
 
 from harness.core.plugins import registry
 from harness.core.shell import options as shared
+from harness.core.shell.parameters import split_names
 from harness.errors import PluginError, UsageError
 from harness.timing.engine.steps.options import step_options
 from harness.timing.environments.options import own_step, refuse_step_options, step_benchmark
@@ -18,14 +19,19 @@ from harness.timing.gate.command import carried_out, exit_code_of
 from harness.timing.gate.display import GateDisplay
 from harness.timing.gate.record import Upgrade
 
-_USUAL_TASKS = "mlp,cnn,rnn"
+_USUAL_TASKS = ("mlp", "cnn", "rnn")
 
 
 @click.command()
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
 @click.option(
-    "--task", "tasks", metavar="TASK[,TASK]", help=f"Included tasks. Default: {_USUAL_TASKS}, without --step."
+    "--task",
+    "tasks",
+    multiple=True,
+    callback=split_names,
+    metavar="TASK[,TASK]",
+    help=f"Included tasks. Default: {','.join(_USUAL_TASKS)}, without --step.",
 )
 @click.option("--backend", metavar="NAME", help="Their backend. Default: the one that requires the package.")
 @own_step
@@ -80,7 +86,7 @@ def _suite(options: dict[str, Any], head: list[str]) -> Suite:
     if options["step"]:
         step = step_benchmark(options, "harness upgrade")
         return Suite(file="", benchmarks=(step,))
-    names = [name.strip() for name in (options["tasks"] or _USUAL_TASKS).split(",")]
+    names = options["tasks"] or _USUAL_TASKS
     return suite_of_tasks(names, options["backend"] or backend_of(head), options["threads"])
 
 

@@ -10,7 +10,7 @@ from harness.core.shell import options
 from harness.core.shell.ending import write_document, writing
 from harness.core.shell.features import records
 from harness.core.shell.options import report_unreadable
-from harness.core.shell.paths import OutputFile, UserPath
+from harness.core.shell.paths import InputFile, OutputFile
 from harness.core.shell.printing import echo, echo_json
 from harness.errors import UsageError, unknown_name
 from harness.timing.gate.metric_table import MetricName, metrics
@@ -24,7 +24,7 @@ _ENDINGS = (".html", ".md", ".json")
 
 
 @click.command()
-@click.argument("files", nargs=-1, type=UserPath(exists=True))
+@click.argument("files", nargs=-1, type=InputFile(or_folder=True))
 @options.results
 @click.option("--benchmark", metavar="NAME", help="Only this benchmark.")
 @click.option("--metric", type=click.Choice(list(metrics())), help="Only this metric.")

@@ -40,6 +40,22 @@ def test_a_large_file_is_refused(tmp_path):
         file.truncate(2**40)  # a hole
     with pytest.raises(OSError, match="more than 134,217,728 bytes"):
         read_file(path)
+    with pytest.raises(OSError, match="more than 1,099,511,627,775 bytes"):
+        read_file(path, 2**40 - 1)  # by its size, before it is read
+
+
+def test_a_name_with_a_nul_character_is_no_name(tmp_path):
+    with pytest.raises(OSError, match="NUL"):
+        read_file(tmp_path / "a\0b")
+
+
+def test_a_pipe_and_a_device_are_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for name in ("pipe", "link"):
+        with pytest.raises(OSError, match="not a regular file"):
+            replace_file(tmp_path / name, b"whole")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_name_of_the_longest_length_is_written(tmp_path):

@@ -109,6 +109,22 @@ def test_a_file_that_is_not_what_the_run_wrote_is_refused(kept, message):
         api.load_weights("one", best=False, results=store.folder.parent)
 
 
+def test_a_file_that_is_larger_than_the_arrays_is_refused_before_it_is_read(kept):
+    store, record, _ = kept
+    with (store.folder / record.weights.last.name).open("ab") as file:
+        file.truncate(2**36)  # a hole
+    with pytest.raises(UsageError, match=r"it has more than \d+,\d+,\d+ bytes"):
+        api.load_weights("one", best=False, results=store.folder.parent)
+
+
+def test_a_name_with_a_nul_character_is_refused(kept):
+    store, record, _ = kept
+    record.weights.last = msgspec.structs.replace(record.weights.last, name="a\0b")
+    store.save(record)
+    with pytest.raises(UsageError, match="cannot be read: its name has a NUL"):
+        api.load_weights("one", best=False, results=store.folder.parent)
+
+
 def test_a_missing_file_is_named_with_the_command_that_makes_it(kept):
     store, record, _ = kept
     (store.folder / record.weights.last.name).unlink()

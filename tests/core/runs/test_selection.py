@@ -72,7 +72,7 @@ def test_files_folders_and_ids(results, tmp_path_factory):
     ("arguments", "message"),
     [
         (["bakend=torch"], r"unknown filter 'bakend'\. Did you mean 'backend'\?"),
-        (["task="], "task= has no value"),
+        (["task="], "task= has an empty value"),
         (["since=yesterday"], "since=yesterday is not a time; write 90m, 3h, 2d, 1w or a date"),
         (
             ["backend=keras"],

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from harness.core.shell import options, printing, run_options
 from harness.core.shell.commands.run import _training_text as own_training_text
 from harness.core.shell.main import commands
-from harness.core.shell.options import DURATION
+from harness.core.shell.parameters import DURATION
 from harness_tasks.mlp import MLP
 
 #: Options whose help names what they are for in that command.

@@ -22,6 +22,7 @@ from harness.timing.bisect.page import bisect_document
 from harness.timing.bisect.places import Commits, released
 from harness.timing.bisect.record import BISECTIONS, BisectRecord, Candidate, Probe
 from harness.timing.bisect.runner import unfinished
+from harness.timing.environments.environment import Environment, step_of
 from harness.timing.environments.suite import Benchmark
 
 BENCH = "from pkg import work\ndef make_step(size=20_000):\n    return lambda: work(size)\n"
@@ -218,7 +219,13 @@ def test_a_search_of_a_killed_process_is_gone_on_with_and_one_that_runs_is_left_
 
 @pytest.mark.parametrize(
     "change",
-    [{"packages": ["jax"]}, {"installed": ["numpy"]}, {"file": "0b"}, {"file": None}, {"same_within": 0.05}],
+    [
+        {"packages": ["jax"]},
+        {"installed": ["numpy"]},
+        {"file": "0b"},
+        {"own_file": True},
+        {"same_within": 0.05},
+    ],
 )
 def test_only_a_search_for_the_same_is_gone_on_with(tmp_path, change):
     made = version_record()
@@ -260,3 +267,43 @@ def test_the_releases_are_those_that_pip_lists(monkeypatch):
 def test_a_package_that_pip_does_not_know_is_named():
     with pytest.raises(HarnessError, match="pip finds no versions of no-such-package-anywhere"):
         released("no-such-package-anywhere")
+
+
+OWN = "def make_step():\n    return lambda: {}\n"
+
+
+def test_each_commit_runs_its_own_file_of_the_step_unless_own_file_is_given(bisect, tmp_path, snapshot):
+    commits = (
+        {"bench.py": OWN.format(1.0)},
+        {"bench.py": OWN.format(1.0) + "#\n"},
+        {"bench.py": OWN.format(2)},
+    )
+    top = tmp_path / "top"
+    for number, files in enumerate(commits):
+        add_commit(top, files, f"change {number}")
+    options = ("--good", "HEAD~2", "--step", "bench.py:make_step", "--metric", "values")
+    _, record = bisect(top, *options)
+    assert (record["outcome"], record["own_file"]) == ("culprit", False)
+    assert {each["candidate"]: each["is_same"] for each in record["returned"]} == {1: True, 2: False}
+    done, none = bisect(top, *options, "--own-file", code=2)
+    assert (none, done.stderr.splitlines()[-1]) == (None, snapshot)
+
+
+def test_a_commit_without_the_file_runs_that_of_the_working_tree(tmp_path):
+    for folder in ("old", "new"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "both.py").touch()
+    (tmp_path / "new" / "later.py").touch()
+    head = Environment(label="head", python="python", folder=str(tmp_path / "new"))
+    base = msgspec.structs.replace(head, label="base", folder=str(tmp_path / "old"))
+    only = msgspec.structs.replace(base, files=(head.folder,))
+
+    def target(environment, step):
+        return step_of(environment, Benchmark(name="step", step=step), head).target
+
+    cases = [(base, "both", "old", False), (base, "later", "new", True), (base, "none", "new", True)]
+    cases += [(only, "both", "new", False), (only, "later", "new", True), (head, "later", "new", False)]
+    for environment, name, folder, lacks in cases:
+        made = target(environment, f"{name}.py:make")
+        assert (made.file, made.lacks_file) == (tmp_path / folder / f"{name}.py", lacks)
+    assert target(base, "package.module:make").code_folder is None

@@ -57,7 +57,7 @@ def installed(monkeypatch):
         if command[1:4] == ["-P", "-m", "pip"]:
             if command[5] == "wheel":
                 made.append((Path(folder), command[-1]))
-                write_wheel(Path(command[-2]), "project")
+                write_wheel(Path(command[-3]), "project")
             return ""
         if command[1:4] == ["-P", "-m", "venv"]:
             (Path(command[4]) / "bin").mkdir(parents=True)

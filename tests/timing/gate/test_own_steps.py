@@ -59,6 +59,18 @@ def test_other_values_fail_before_anything_is_timed(harness, repository):
 
 
 @pytest.mark.slow
+def test_each_side_runs_its_own_file_unless_own_file_is_given(harness, repository):
+    (repository / "bench.py").write_text(STEP.replace("1.0}", "2.0}"))
+    assert gated(harness, 1)[0]["quality"]["reasons"][0]["kind"] == "values differ"
+    done = harness(
+        "gate", "--base", "HEAD", "--turns", "2", "--budget", "1s", "--own-file", "--format", "json"
+    )
+    record = json.loads(done.stdout)
+    assert record["benchmarks"][0]["quality"]["verdict"] == "PASS"
+    assert record["base"]["cautions"] == ["--own-file, bench.py: head's is used, with what base imports"]
+
+
+@pytest.mark.slow
 def test_a_twofold_cost_fails_and_shows_the_ratio(harness, repository):
     (repository / "model.py").write_text("RATE, COST = 0.01, 4\n")
     benchmark, _ = gated(harness, 1)

@@ -20,6 +20,7 @@ from harness.core.plugins.options import parse_options
 from harness.core.plugins.selection import select_backend
 from harness.core.shell import completion, options
 from harness.core.shell.checks import CLOCK, Check, check_all
+from harness.core.shell.parameters import split_names
 from harness.core.shell.printing import echo
 from harness.errors import PluginError, UsageError, unknown_name
 from harness.spec.task import TaskDefinition
@@ -33,7 +34,7 @@ _MOST_WORKERS = 8
     "backends",
     nargs=-1,
     metavar="[BACKEND[:MODE]]...",
-    callback=options.split_names,
+    callback=split_names,
     shell_complete=completion.BACKENDS,
 )
 @click.option(
@@ -41,7 +42,7 @@ _MOST_WORKERS = 8
     "named_backends",
     multiple=True,
     metavar="NAME[:MODE]",
-    callback=options.split_names,
+    callback=split_names,
     shell_complete=completion.BACKENDS,
     help="Another form of the argument, as in `harness run`.",
 )

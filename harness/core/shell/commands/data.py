@@ -8,12 +8,14 @@ from harness.core.documents.render.terminal import fitted_table, terminal_width
 from harness.core.plugins import registry
 from harness.core.runs.request import ask_source, loaded, summary_of
 from harness.core.shell import completion, options
-from harness.core.shell.paths import UserPath
+from harness.core.shell.paths import InputFile
 from harness.core.shell.printing import echo
 from harness.errors import DataError, PluginError, UsageError
 from harness.spec.data import Dataset, DataSource
 
 READY = "ready"
+#: The most bytes of an archive that is imported.
+_MOST_BYTES = 2**40
 
 
 def dataset_state(name: str) -> str:
@@ -76,7 +78,7 @@ def fetch(name: str) -> None:
 
 @command.command("import")
 @click.argument("name", shell_complete=completion.DATASETS)
-@click.argument("path", type=UserPath(exists=True))
+@click.argument("path", type=InputFile(_MOST_BYTES, or_folder=True))
 @options.plugin_of_datasets
 def import_dataset(name: str, path: Path) -> None:
     """Import the data set NAME from the archive or folder at PATH."""

@@ -44,7 +44,7 @@ def compare_work(workloads: Sequence[OwnStep], request: WorkRequest) -> list[Wor
     first, second, *others = _observe([reference, *workloads], request.calls)
     for other, observed in zip(workloads[1:], others, strict=True):
         _refuse_other_samples(reference, other, first.made, observed.made)
-        theirs = foreign_modules(first.made, reference.target.folder, other.target.folder)
+        theirs = foreign_modules(first.made, reference.target, other.target.folder)
         if theirs:
             raise UsageError(
                 f"{reference.label} imported {theirs[0]}, the code of {other.label}: install each version in "

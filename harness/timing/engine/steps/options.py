@@ -15,6 +15,7 @@ from harness.core.plugins.definition import define_task
 from harness.core.plugins.options import parse_options
 from harness.core.plugins.selection import ALL, BEST, select_backend
 from harness.core.shell import options as shared
+from harness.core.shell.parameters import DURATION, WholeNumber, each_once
 from harness.errors import UsageError
 from harness.timing.engine.steps.own import OwnStep, labelled_steps
 from harness.timing.engine.steps.process import StepTarget, parsed_arguments
@@ -24,7 +25,7 @@ _LETTERS = "abcd"
 _OF_TASKS = ("batch_size", "precision")
 
 
-class _Seed(shared.WholeNumber):
+class _Seed(WholeNumber):
     """A seed, or ``own``: a step sets its own seed."""
 
     name = "seed"
@@ -38,7 +39,7 @@ OWN_SEED = "own"
 #: ``--seed`` of commands that take steps.
 seed_of_steps = click.option(
     "--seed",
-    type=_Seed(min=0, max=2**31 - 1),
+    type=_Seed(least=0),
     default=0,
     show_default=True,
     metavar="N|own",
@@ -53,6 +54,7 @@ step_options = shared.together(
         "--with",
         "arguments",
         multiple=True,
+        callback=each_once,
         metavar="NAME=VALUE",
         help="Argument of the factory of a step of your own; repeatable.",
     ),
@@ -63,7 +65,7 @@ step_options = shared.together(
     ),
     click.option(
         "--timeout",
-        type=shared.DURATION,
+        type=DURATION,
         metavar="DURATION",
         help="Kill the process of a step of your own that does not answer for this time, such as 30s, "
         "while it makes the step or a block of calls. Default: 10 minutes.",

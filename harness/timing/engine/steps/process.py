@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ import msgspec
 from harness.core.plugins import registry
 from harness.core.worker import protocol
 from harness.core.worker.session import SILENCE_LIMIT_SECONDS, Session
-from harness.errors import PluginError, UsageError, WorkerTimeout
+from harness.errors import PluginError, RequestFailed, UsageError, WorkerTimeout
 from harness.timing.engine.steps.findings import Values
 from harness.timing.engine.steps.profiles import StepProfile
 from harness.tracing.user_code import is_file, split_target
@@ -24,7 +25,7 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
     """The factory of a step, ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``, and its arguments.
 
     A file is relative to ``folder``, the checkout of a side, from which modules are imported too, before
-    those that are installed. ``code_folder`` has the file where the side itself lacks it. ``seed`` None: the
+    those that are installed. ``code_folder`` has the file if it is another checkout's. ``seed`` None: the
     user's code sets its own. ``is_step``: the callable is the step itself, not its factory.
     """
 
@@ -44,6 +45,16 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
         """The file; None for a module."""
         place, _ = split_target(self.target)
         return (Path(self.code_folder or self.folder) / place).resolve() if is_file(self.target) else None
+
+    @property
+    def lacks_file(self) -> bool:
+        """Whether the file is another checkout's because this one has none."""
+        return self.code_folder is not None and not msgspec.structs.replace(self, code_folder=None).has_file
+
+    @property
+    def has_file(self) -> bool:
+        """Whether there is the file."""
+        return self.file is not None and self.file.is_file()
 
     @property
     def short_name(self) -> str:
@@ -175,12 +186,22 @@ class StepSession(Session):
     ) -> None:
         """Start the process: see :class:`harness.core.worker.session.Session`."""
         self._silence_seconds = SILENCE_LIMIT_SECONDS if silence_seconds is None else silence_seconds
+        self._sent_at = time.perf_counter()
         super().__init__(variables, deadline_seconds, python, cpus, silence_seconds)
 
+    def send(self, request: msgspec.Struct) -> None:
+        """Send a request, after the reply to the one before it."""
+        self._sent_at = time.perf_counter()
+        super().send(request)
+
     def receive(self, expected: type[_R]) -> _R:
-        """Receive a reply; a timeout says whether the factory or the step hangs."""
+        """Receive a reply; a timeout says whether the factory or the step hangs.
+
+        Raises:
+            RequestFailed: the process measured no time, or more than has passed here.
+        """
         try:
-            return super().receive(expected)
+            reply = super().receive(expected)
         except WorkerTimeout as error:
             if not error.silent:
                 raise
@@ -190,6 +211,27 @@ class StepSession(Session):
                 "killed (--timeout DURATION, or timeout in a suite, sets this limit)",
                 silent=True,
             ) from None
+        measured, passed = _measured(reply), time.perf_counter() - self._sent_at
+        if any(each <= 0 for each in measured) or sum(measured) > passed:
+            raise RequestFailed(
+                f"its process measured {min(measured):.3g} to {max(measured):.3g} s within {passed:.3g} s: "
+                "its clock cannot be trusted",
+                "",
+            )
+        return reply
+
+
+def _measured(reply: msgspec.Struct) -> list[float]:
+    """Return the durations in a reply, which follow each other."""
+    match reply:
+        case Made(import_seconds, build_seconds):
+            return [import_seconds, build_seconds]
+        case Timed(seconds):
+            return [seconds]
+        case Called(seconds=each):
+            return each
+        case _:
+            return []
 
 
 def framework_hooks() -> dict[str, str]:
@@ -248,10 +290,10 @@ def own_modules(made: Made, target: StepTarget) -> list[str]:
     return [file for file in made.modules if Path(file).is_relative_to(folder) and Path(file) != target.file]
 
 
-def foreign_modules(made: Made, own: str, other: str) -> list[str]:
-    """Return the files that a side imported from the checkout of the other side."""
-    theirs, ours = Path(other).resolve(), Path(own).resolve()
+def foreign_modules(made: Made, target: StepTarget, other: str) -> list[str]:
+    """Return the files that a side imported from the checkout ``other``, beside that of the factory."""
+    theirs, ours = Path(other).resolve(), Path(target.folder).resolve()
     if theirs == ours:
         return []
-    files = map(Path, made.modules)
+    files = (Path(file) for file in made.modules if Path(file) != target.file)
     return [str(file) for file in files if file.is_relative_to(theirs) and not file.is_relative_to(ours)]

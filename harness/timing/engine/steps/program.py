@@ -83,18 +83,21 @@ class _Frameworks:
 class Step:
     """The user's step, and the requests that it carries out."""
 
+    #: Bound before the user's code, which may replace it in modules, such as :mod:`time`.
+    _now = staticmethod(time.perf_counter)
+
     def __init__(self, request):
         self._frameworks = _Frameworks(request["frameworks"])
-        start = time.perf_counter()
+        start = self._now()
         factory = _callable(_module(request), request["name"])
-        self.import_seconds = time.perf_counter() - start
+        self.import_seconds = self._now() - start
         seed = request["seed"]
         if seed is not None:
             random.seed(seed)
             if "numpy" in sys.modules:
                 sys.modules["numpy"].random.seed(seed)
             self._frameworks.seed(seed)
-        start = time.perf_counter()
+        start = self._now()
         _check_arguments(factory, request["arguments"], "")
         if request["is_step"]:
             self._step = lambda: factory(**request["arguments"])
@@ -104,7 +107,7 @@ class Step:
             kind = type(self._step).__name__
             raise WrongInputError(f"it returns {kind}, and no callable: return the step itself")
         _check_arguments(self._step, {}, "the step is called without arguments: ")
-        self.build_seconds = time.perf_counter() - start
+        self.build_seconds = self._now() - start
         self._synchronize = self._frameworks.synchronizer()
         #: Calls that came to their end, for errors.
         self.calls = 0
@@ -134,14 +137,14 @@ class Step:
 
     def first_calls(self, count, seconds):
         """Return values and times of the next calls: at least three, and then for at most ``seconds``."""
-        values, taken, start = [], [], time.perf_counter()
+        values, taken, start = [], [], self._now()
         while len(values) < count:
-            if len(values) >= _FEWEST_CALLS and time.perf_counter() - start > seconds:
+            if len(values) >= _FEWEST_CALLS and self._now() - start > seconds:
                 break
-            before = time.perf_counter()
+            before = self._now()
             value = self._step()
             self._synchronize(value)
-            taken.append(time.perf_counter() - before)
+            taken.append(self._now() - before)
             self.calls += 1
             values.append(self._numbers(value))
         return {"type": "Called", "values": values, "seconds": taken}
@@ -152,7 +155,7 @@ class Step:
 
     def block(self, steps):
         step, value, times = self._step, None, itertools.repeat(None, steps)
-        start = time.perf_counter()
+        start = self._now()
         try:
             for _ in times:
                 value = step()
@@ -160,17 +163,17 @@ class Step:
             self.calls += steps - operator.length_hint(times) - 1
             raise
         self._synchronize(value)
-        seconds = time.perf_counter() - start
+        seconds = self._now() - start
         self.calls += steps
         return {"type": "Timed", "seconds": seconds}
 
     def single_calls(self, count, seconds):
-        step, synchronize, clock, taken = self._step, self._synchronize, time.perf_counter, []
-        until = clock() + seconds
-        before = clock()
+        step, synchronize, taken = self._step, self._synchronize, []
+        before = self._now()
+        until = before + seconds
         while len(taken) < count and before < until:
             synchronize(step())
-            after = clock()
+            after = self._now()
             taken.append(after - before)
             self.calls += 1
             before = after
@@ -184,11 +187,11 @@ class Step:
         seconds = [0.0]
 
         def run():
-            value, start = None, time.perf_counter()
+            value, start = None, self._now()
             for _ in range(calls):
                 value = self._step()
             self._synchronize(value)
-            seconds[0] = time.perf_counter() - start
+            seconds[0] = self._now() - start
 
         profiles = []
         for module, hook in self._frameworks.profilers().items():
@@ -302,6 +305,9 @@ def _module(request):
     for folder in reversed(request["folders"]):
         sys.path.insert(0, folder)
     place = request["file"] or request["module"]
+    if request["file"] and not os.path.isfile(place):  # Python would wait for the writer of a pipe
+        why = "not a file:" if os.path.exists(place) else "there is no file"
+        raise WrongInputError(f"{why} {place}")
     try:
         if not request["file"]:
             return importlib.import_module(request["module"])
@@ -310,10 +316,6 @@ def _module(request):
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
-    except FileNotFoundError as error:
-        if error.filename == place:
-            raise WrongInputError(f"there is no file {place}") from error
-        raise
     except ModuleNotFoundError as error:
         needed = f"it needs {error.name}, which"
         if error.name == place:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 
 import psutil
@@ -85,6 +86,17 @@ def bad_state():
     return step
 def draws():
     return lambda: random.random()
+def stops_clocks(every=True):
+    import sys, time
+    time.perf_counter = lambda: 1.0
+    for module in list(sys.modules.values()) * every:  # as libraries do that freeze the time in tests
+        if getattr(module, "perf_counter", None) is not None:
+            module.perf_counter = time.perf_counter
+    return lambda: None
+def lies(*, seconds):
+    import itertools, sys
+    sys.modules["__main__"].Step._now = staticmethod(itertools.count(1.0, seconds).__next__)
+    return lambda: None
 def nothing():
     return lambda: None
 """
@@ -198,6 +210,28 @@ def timed(step):
         yield running
     finally:
         running.end()
+
+
+def test_a_step_that_stops_the_clocks_of_its_process_is_timed(workload):
+    with timed(workload("stops_clocks")) as step:
+        assert 0 < step.block(100) < 10
+        assert all(seconds > 0 for seconds in step.single_calls(5, 10.0))
+
+
+@pytest.mark.parametrize("seconds", [0.0, -0.5, 1000.0])
+def test_times_that_cannot_have_passed_fail_at_once(workload, seconds):
+    with (
+        pytest.raises(ConfigurationFailed, match="its clock cannot be trusted"),
+        timed(workload("lies", seconds=seconds)),
+    ):
+        pass
+
+
+def test_a_pipe_is_not_waited_for(workload, tmp_path):
+    (tmp_path / "bench.py").unlink()
+    os.mkfifo(tmp_path / "bench.py")
+    with pytest.raises(UsageError, match=r"not a file: .*bench\.py"), timed(workload()):
+        pass
 
 
 def test_an_error_in_a_block_names_the_call_and_its_side_once(workload, snapshot):
