@@ -7,7 +7,8 @@ import pytest
 from support.damage import called
 
 from harness.core.shell.main import cli
-from harness.core.shell.parameters import Duration, InputFile, Number, WholeNumber
+from harness.core.shell.parameters import Duration, Number, WholeNumber
+from harness.core.shell.paths import InputFile
 from harness.core.shell.run_options import Several
 from harness.errors import UsageError
 
