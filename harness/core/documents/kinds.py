@@ -201,6 +201,9 @@ class RecordKind(Generic[_D]):
     ``row`` and the documents are ``package.module:NAME`` of functions, which are imported when they are used:
     ``row(record)`` returns a :class:`Listed`; ``document(record)`` returns the document that is printed and
     written to files, ``page(record)`` another one for files.
+
+    ``type`` judges its records when they are read: its ``__post_init__``, and those of its parts, raise
+    ValueError where names refer to nothing, lengths differ or numbers cannot be.
     """
 
     name: str
@@ -281,9 +284,9 @@ class RecordKind(Generic[_D]):
         try:
             content = read_file(path)
             is_verified = verify_checksum(content)
-            record = decode(content, self.type, self.schema)
+            record = self._decoded(content, path)
             if is_verified:
-                return self.judge(record, path)
+                return record
             raise UnreadableRecord(f"{path} {ContentChanged('it has no checksum')}")
         except ContentChanged as error:
             raise UnreadableRecord(f"{path} {error}") from error
@@ -296,6 +299,18 @@ class RecordKind(Generic[_D]):
             raise self._unreadable(path, reason) from error
         except (msgspec.MsgspecError, RecursionError) as error:
             raise self._unreadable(path, str(error)) from error
+
+    def _decoded(self, content: bytes, path: Path) -> _D:
+        """Decode and judge a record; one that makes the code of another package raise is unreadable."""
+        try:
+            return self.judge(decode(content, self.type, self.schema), path)
+        except (HarnessError, msgspec.MsgspecError, RecursionError):
+            raise
+        except Exception as error:
+            if self.type.__module__.startswith("harness."):
+                raise
+            reason = f"{self.type.__module__}: {type(error).__name__}: {error}"
+            raise self._unreadable(path, reason) from error
 
     def _unreadable(self, path: Path, reason: str) -> UnreadableRecord:
         return UnreadableRecord(f"{path} is not a readable {self.name} record: {reason}")
