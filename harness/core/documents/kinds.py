@@ -13,6 +13,7 @@ import msgspec
 
 from harness.core.machine.checksums import ContentChanged, verify_checksum, with_checksum
 from harness.core.machine.description import Machine
+from harness.core.machine.encoding import encode
 from harness.core.machine.files import read_file, replace_result
 from harness.errors import HarnessError, PluginError, UsageError, interruption
 
@@ -147,7 +148,7 @@ def _decoder(kind: type[_D]) -> msgspec.json.Decoder[_D]:
 
 def encode_document(document: object) -> bytes:
     """Encode a record as it is stored: indented JSON with a checksum at its end."""
-    return with_checksum(msgspec.json.format(msgspec.json.encode(document), indent=1))
+    return with_checksum(msgspec.json.format(encode(document), indent=1))
 
 
 def _is_utf8(content: bytes) -> bool:
