@@ -1,6 +1,7 @@
 """A data set checked against the contract before training, and its targets converted to one type."""
 
 import dataclasses
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -69,10 +70,10 @@ def described(dataset: Dataset) -> Dataset:
     Raises:
         DataError: a record cannot hold a fact; the message names it.
     """
-    facts = {name: getattr(dataset, name) for name in _Facts.__struct_fields__}
+    facts: dict[str, Any] = {name: getattr(dataset, name) for name in _Facts.__struct_fields__}
     try:
-        if not isinstance(dataset.classes, str):
-            facts["classes"] = tuple(dataset.classes)  # an array, too
+        if not isinstance(facts["classes"], str):
+            facts["classes"] = tuple(facts["classes"])  # an array, too
         return dataclasses.replace(dataset, **msgspec.structs.asdict(recorded(facts, _Facts)))
     except (TypeError, ValueError, msgspec.ValidationError) as error:
         raise DataError(
