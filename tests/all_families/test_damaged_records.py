@@ -170,3 +170,14 @@ def test_a_study_that_contradicts_itself_is_refused_and_a_report_goes_on_without
     assert (code, f"{path} is not a readable study record: " in output, reason in output) == (2, True, True)
     code, output = called("report", "--to", tmp_path / "report.md", "--results", tmp_path)
     assert (code, reason in output, str(path) in output) == (1, True, True)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(("confirmation",), [1e9]), (("probes", 0, "log_ratio"), 1e9), (("same_within",), -2)],
+)
+def test_a_bisection_with_numbers_that_cannot_be_is_refused(place, value, tmp_path):
+    path = BISECTIONS.save(made_bisection(), tmp_path)
+    path.write_bytes(as_stored(damaged(json.loads(path.read_bytes()), place, value)))
+    code, output = called("show", path)
+    assert (code, f"{path} is not a readable bisection record: " in output) == (2, True)

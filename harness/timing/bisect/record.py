@@ -63,7 +63,7 @@ class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
     metric: str
     """What changed: a metric of gates, or ``values``, what the first calls return."""
     benchmark: Benchmark
-    same_within: float
+    same_within: Annotated[float, msgspec.Meta(ge=0)]
     """Good and bad are the same if their ratio is within this of 1."""
     probability: float
     """The probability of the culprit that ends the search."""
