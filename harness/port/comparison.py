@@ -10,6 +10,7 @@ import numpy as np
 from harness.core.models.messages import Built, Description
 from harness.core.models.reading import SideSpec, random_inputs
 from harness.core.models.remote_side import RemoteSide
+from harness.core.stats.deviations import largest
 from harness.errors import UsageError
 from harness.port import drawn
 from harness.port.cause_kinds import REPLACED, merged
@@ -355,7 +356,7 @@ class _Check:
             compared("gradients of the parameters", worst.gap, GRADIENT_TOLERANCE, worst.where)
         )
         gaps = [output_gap(one, other) for one, other in zip(a.inputs, b.inputs, strict=False)]
-        gap = max(gaps, default=0.0)
+        gap = largest(gaps)
         self._compared.append(compared("gradients of the inputs", gap, GRADIENT_TOLERANCE))
         if worst.gap > GRADIENT_TOLERANCE:
             texts = gradient_texts(worst.a, worst.b) if worst.a.shape == worst.b.shape else ("", "")

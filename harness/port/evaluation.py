@@ -1,5 +1,6 @@
 """Evaluations of both sides, and the difference of their outputs that rounding alone may make."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -122,8 +123,10 @@ def compared_cases(
     worst = [worst_output(case.a, case.b) for case in cases]
     differing = [case for case, (gap, _) in zip(cases, worst, strict=True) if gap > TOLERANCE]
     roundings = _roundings(a, differing, values) if differing else {}
+    # Without bound, rounding excuses nothing: an infinite tolerance would accept any difference.
+    allowed = {what: _ROUNDINGS * change for what, change in roundings.items() if math.isfinite(change)}
     return [
-        compared(case.what, gap, max(TOLERANCE, _ROUNDINGS * roundings.get(case.what, 0.0)), where)
+        compared(case.what, gap, max(TOLERANCE, allowed.get(case.what, 0.0)), where)
         for case, (gap, where) in zip(cases, worst, strict=True)
     ]
 

@@ -27,7 +27,7 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
     worst, scale = 0.0, 0.0
     finite = False
     for part, other_part in zip(_parts(one), _parts(other), strict=True):
-        gap, largest = _gap(part, other_part), _largest_finite(other_part)
+        gap, largest = _gap(part, other_part), largest_finite(other_part)
         if math.isnan(gap):
             return math.inf
         worst = max(worst, gap)
@@ -54,7 +54,7 @@ def _gap(one: np.ndarray, other: np.ndarray) -> float:
         return worst if math.isfinite(worst) else float(np.where(one == other, 0.0, gaps).max())
 
 
-def _largest_finite(array: np.ndarray) -> float | None:
+def largest_finite(array: np.ndarray) -> float | None:
     """Return the largest magnitude of all finite numbers; None if there are none."""
     largest = float(np.abs(array).max())
     if math.isfinite(largest):

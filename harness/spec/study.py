@@ -114,6 +114,8 @@ class StudyKind(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"study {self.name}: quick names the unknown variant {min(unknown)!r}")
         if not self.tasks:
             raise ValueError(f"study {self.name} names no task that it is made for")
+        if not self.decisive:
+            raise ValueError(f"study {self.name} names no decisive quantity")
         for each in (range_ for variant in self.variants for range_ in variant.ranges):
             if not each.low < each.high or (each.log and each.low <= 0):
                 raise ValueError(

@@ -18,6 +18,7 @@ from harness.core.certify.input_gradients import check_gradients
 from harness.core.certify.noise import noise_tests
 from harness.core.certify.observation import TrialPrograms, first_losses
 from harness.core.certify.waiting import observe_waiting
+from harness.core.documents.numbers import deviation
 from harness.core.training.batches import BatchOrder
 from harness.spec.backend import Unsupported
 from harness.spec.task import Task
@@ -77,9 +78,9 @@ def wrong_gradients(programs: TrialPrograms, case: Case) -> list[str]:
         return []
     return [
         (
-            f"input_gradients() differs from {check.against}: gradients by {check.gradient_error:.1e}, "
-            f"outputs by {check.output_error:.1e}; it differentiates one output of each row, in evaluation "
-            "mode"
+            f"input_gradients() differs from {check.against}: gradients by "
+            f"{deviation(check.gradient_error)}, outputs by {deviation(check.output_error)}; it "
+            "differentiates one output of each row, in evaluation mode"
         )
     ]
 

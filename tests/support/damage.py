@@ -55,6 +55,28 @@ VALUES: tuple[Any, ...] = (
 )
 
 
+#: Changes of a value to another one of its type, as a hand would make them.
+CHANGES: dict[type, tuple[Callable[[Any], Any], ...]] = {
+    str: (lambda text: f"{text}x", lambda text: text[:-1]),
+    int: (lambda number: -number, lambda number: number + 1, lambda number: number * 10**6),
+    float: (lambda number: -number, lambda number: number * 1e6, lambda number: number / 1e6),
+    list: (
+        lambda items: items[:-1],
+        lambda items: items[1:],
+        lambda items: items[::-1],
+        lambda items: 2 * items,
+    ),
+    dict: (lambda fields: {f"{name}x": value for name, value in fields.items()},),
+}
+
+
+def at(document: Any, place: Place) -> Any:
+    """Return the value at a place."""
+    for key in place:
+        document = document[key]
+    return document
+
+
 def places(document: Any, place: Place = ()) -> Iterator[Place]:
     """Every place in a document but its root; of a long list the first two items and the last."""
     if isinstance(document, dict):

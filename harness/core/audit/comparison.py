@@ -17,6 +17,7 @@ from harness.core.audit import budgets
 from harness.core.audit.budgets import ROUNDING
 from harness.core.audit.findings import Deviation
 from harness.core.certify.certificate import Losses
+from harness.core.stats.deviations import exceeds, largest
 from harness.spec.backend import Precision
 
 Weights = Mapping[str, np.ndarray]
@@ -138,21 +139,23 @@ class WeightsCheck:
         """``nearby`` are the ends of two trainings that rounding sets apart."""
         found = [self._compare(names, reported, nearby) for names in self._groups]
         known = [each.apart for each in found if each.apart is not None]
-        return WeightsComparison(max(known, default=None), any(each.differs for each in found))
+        return WeightsComparison(largest(known) if known else None, any(each.differs for each in found))
 
     def _compare(
         self, names: list[str], reported: Weights, nearby: tuple[Weights, Weights] | None
     ) -> WeightsComparison:
         way = _distance(names, self._before, self._repeated)
         rounding = self._rounding.epsilon * math.sqrt(self._steps) * _distance(names, self._repeated)
-        if way <= budgets.ROUNDINGS * rounding:
+        if not math.isfinite(way) or way <= budgets.ROUNDINGS * rounding:
             return WeightsComparison(None, differs=False)
         near = 0.0 if nearby is None else _distance(names, *nearby) / way
-        limit = max(self._rounding.weights, budgets.ROUNDINGS * rounding / way, budgets.WEIGHTS_FACTOR * near)
+        limit = largest(
+            (self._rounding.weights, budgets.ROUNDINGS * rounding / way, budgets.WEIGHTS_FACTOR * near)
+        )
         apart = _distance(names, reported, self._repeated) / way
-        if limit >= budgets.WEIGHTS_SEPARATED:
+        if not limit < budgets.WEIGHTS_SEPARATED:
             return WeightsComparison(None, differs=False)
-        return WeightsComparison(apart, differs=apart > limit)
+        return WeightsComparison(apart, differs=exceeds(apart, limit))
 
 
 def _distance(names: Sequence[str], weights: Weights, others: Weights | None = None) -> float:

@@ -24,6 +24,7 @@ from harness.core.certify.parity import LOSS_TOLERANCES, TOLERANCE, Finding
 from harness.core.certify.run_cases import cases_of_run
 from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
+from harness.core.stats.deviations import largest
 from harness.errors import Declined, HarnessError
 from harness.spec.task import Task, TaskDefinition
 
@@ -73,7 +74,7 @@ def _in_float32(
     except Declined:
         raise declined from None
     failed = [finding for finding in findings if not finding.passed]
-    worst = max(finding.worst for finding in findings)
+    worst = largest(finding.worst for finding in findings)
     if failed:
         reason = f"{declined}; {failed[0].explanation}"
     else:
@@ -145,8 +146,8 @@ def _certificate(findings: list[Finding]) -> Certificate:
     return Certificate(
         certified=not failed,
         reason=f"case {failed[0].case!r}: {failed[0].explanation}" if failed else "",
-        worst=max(exact, default=None),
-        worst_as_timed=max(as_timed, default=None),
+        worst=largest(exact) if exact else None,
+        worst_as_timed=largest(as_timed) if as_timed else None,
         dropout=next((finding.complete for finding in findings if finding.case == DROPOUT), None),
         cases=tuple(finding.case for finding in findings),
         audit=next((finding.note for finding in findings if finding.case == NOISE), ""),

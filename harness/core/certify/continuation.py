@@ -21,6 +21,7 @@ from harness.core.certify.parity import (
     loss_difference,
 )
 from harness.core.plugins.seal import checksum
+from harness.core.stats.deviations import exceeds
 from harness.core.training.batches import BatchOrder
 from harness.spec.backend import Program
 from harness.spec.task import Optimizer, Task
@@ -173,7 +174,7 @@ def _cause(observed: Continuation, differences: Differences, task: Task) -> str:
         what = "does nothing" if observed.ignored else f"does not take over {first_of(observed.not_taken)}"
         return f"load_training_state() {what}, as training_state() shows right after it"
     first = loss_difference(observed.observed.losses[0][:1], observed.expected.losses[0][:1])
-    if first > TOLERANCE:
+    if exceeds(first, TOLERANCE):
         missing = "what dropout draws from (a generator, a count of steps) is not in it, or is not restored"
         return (
             f"the first loss, before any update, is off by a relative {first:.1e}: "

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
+from harness.core.stats.deviations import largest
 from harness.core.training import draws
 from harness.layers import GRU, LSTM, Layer, SelfAttention
 from harness.spec.task import Task
@@ -51,8 +52,8 @@ def relative_difference(observed: Piece, expected: Piece, least: float = 1e-300)
     A norm below ``least`` counts as that.
     """
     scale = max(expected.norm, least)
-    worst = max(abs(a - b) for a, b in zip(observed.projections, expected.projections, strict=True))
-    difference = max(math.sqrt(3.0) * worst, abs(observed.norm - expected.norm)) / scale
+    worst = largest(abs(a - b) for a, b in zip(observed.projections, expected.projections, strict=True))
+    difference = largest((math.sqrt(3.0) * worst, abs(observed.norm - expected.norm))) / scale
     return difference if math.isfinite(difference) else math.inf
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from harness.core.reference.training import NumpyProgram, without_dropout
 from harness.core.training.program_scores import current_weights
+from harness.core.training.scoring import finite
 from harness.layers import Embedding
 from harness.spec.backend import Program, Unsupported
 from harness.spec.data import Samples
@@ -46,17 +47,21 @@ class Subject:
 
 
 class GradientCheck(msgspec.Struct, frozen=True):
-    """The errors of a program's gradients and outputs in float64, by comparison with ``against``."""
+    """The errors of a program's gradients and outputs in float64, by comparison with ``against``.
+
+    An error is None where a number is not finite.
+    """
 
     against: str
-    gradient_error: float
-    output_error: float
+    gradient_error: float | None
+    output_error: float | None
     tolerance: float
 
     @property
     def passed(self) -> bool:
-        """True if both errors are within the tolerance; False if one is NaN."""
-        return self.gradient_error <= self.tolerance and self.output_error <= self.tolerance
+        """True if both errors are finite and within the tolerance."""
+        errors = self.gradient_error, self.output_error
+        return all(error is not None and error <= self.tolerance for error in errors)
 
 
 def check_gradients(program: Program, task: Task, inputs: Array, targets: Array) -> GradientCheck:
@@ -89,7 +94,7 @@ def _compared_with_differences(
     return GradientCheck("finite differences", *errors, DIFFERENCE_TOLERANCE)
 
 
-def _error(found: Array, right: Array) -> float:
-    """Return the largest difference, relative to the largest value if this is above 1."""
+def _error(found: Array, right: Array) -> float | None:
+    """Return the largest difference, relative to the largest value if this is above 1; None for a NaN."""
     scale = max(1.0, float(np.abs(right).max(initial=0.0)))
-    return float(np.abs(found - right).max(initial=0.0)) / scale
+    return finite(float(np.abs(found - right).max(initial=0.0)) / scale)

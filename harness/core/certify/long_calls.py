@@ -30,6 +30,7 @@ from harness.core.certify.observation import (
 from harness.core.certify.parity import TOLERANCE, Differences, Finding, beyond_rounding, listed
 from harness.core.plugins.programs import data_changed
 from harness.core.plugins.seal import DataSeal
+from harness.core.stats.deviations import largest
 from harness.core.training.batches import BatchOrder
 from harness.core.training.initial import initial_weights
 from harness.spec.task import Augmentation, Sgd, Task, TaskDefinition
@@ -174,7 +175,7 @@ def compare_calls(observed: CallsObservation, task: Task) -> Finding:
             return Finding(LONG_CALLS, worst, "")
         fault = state_fault(observed.continuation, task)
         again = Differences.of(observed.continuation.observed, observed.continuation.expected)
-        return Finding(LONG_CALLS, math.inf if fault else max(worst, again.worst), fault)
+        return Finding(LONG_CALLS, math.inf if fault else largest((worst, again.worst)), fault)
     if wrong is None:
         return Finding(
             LONG_CALLS,

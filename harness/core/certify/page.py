@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from harness.core.certify.certificate import Certificate
 from harness.core.documents.document import Document, Node, Paragraph, Table
+from harness.core.stats.deviations import largest
 from harness.errors import HarnessError
 from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
@@ -86,13 +87,13 @@ class Checked(NamedTuple):
         failed = [finding for finding in self.findings if not finding.passed]
         exact = [finding.worst for finding in failed if finding.tolerance == TOLERANCE]
         if failed and not exact:
-            worst = max(finding.worst for finding in failed)
+            worst = largest(finding.worst for finding in failed)
             return f"{self.status.value} {worst:.1e} in {self.precision}"
         exact = exact or [finding.worst for finding in self.findings if finding.tolerance == TOLERANCE]
         if self.problem or not exact:
             return self.status.value
         incomplete = not all(finding.complete for finding in self.findings)
-        return f"{self.status.value} {max(exact):.1e}" + f" {_WITHOUT_DROPOUT}" * incomplete
+        return f"{self.status.value} {largest(exact):.1e}" + f" {_WITHOUT_DROPOUT}" * incomplete
 
 
 class Extent(NamedTuple):

@@ -12,6 +12,7 @@ from harness.core.certify.certificate import Losses
 from harness.core.certify.digests import Piece, relative_difference
 from harness.core.certify.observation import Observation
 from harness.core.reference.optimizers import entry_of
+from harness.core.stats.deviations import exceeds, largest
 from harness.spec.backend import Precision
 from harness.spec.task import Optimizer
 
@@ -69,7 +70,7 @@ def compare(
         part: array_differences(getattr(observed, part), getattr(expected, part))
         for part in ("gradients", "state", "outputs")
     }
-    worst = max([training.worst, *itertools.chain(*(part.values() for part in arrays.values()))])
+    worst = largest([training.worst, *itertools.chain(*(part.values() for part in arrays.values()))])
     if worst <= TOLERANCE:
         if observed.changed_by_predict:
             return Finding(case, math.inf, _changed_by_predict(observed.changed_by_predict))
@@ -88,10 +89,10 @@ def compare_losses(observed: Losses, expected: Losses, precision: Precision, alo
     first steps are comparable: later, ties of ReLU and pooling that rounding decides make trainings diverge.
     """
     steps = [loss_difference(a, b) for a, b in zip(observed, expected, strict=False)]
-    worst, tolerance = max(steps), LOSS_TOLERANCES[precision]
+    worst, tolerance = largest(steps), LOSS_TOLERANCES[precision]
     explanation = ""
-    if worst > tolerance:
-        step = next(number for number, value in enumerate(steps, 1) if value > tolerance)
+    if exceeds(worst, tolerance):
+        step = next(number for number, value in enumerate(steps, 1) if exceeds(value, tolerance))
         whose, loss, right = _differing(observed[step - 1], expected[step - 1])
         explanation = (
             f"in {precision} the {whose} of step {step} is {loss} instead of {right} (relative "
@@ -114,7 +115,7 @@ def loss_difference(observed: list[float | None], expected: list[float | None]) 
     """Return the largest relative difference of the losses of one step; infinite where one is not finite."""
     if len(observed) != len(expected):
         return math.inf
-    return max(
+    return largest(
         math.inf if a is None or b is None else abs(a - b) / max(abs(b), 1e-300)
         for a, b in zip(observed, expected, strict=True)
     )
@@ -153,17 +154,17 @@ class Differences(NamedTuple):
     @property
     def worst(self) -> float:
         """The largest."""
-        return max([*self.steps, *self.weights.values()])
+        return largest([*self.steps, *self.weights.values()])
 
     @property
     def wrong_step(self) -> int | None:
         """The first step, counted from 0, whose losses differ by more than rounding; None without one."""
-        return next((step for step, value in enumerate(self.steps) if value > TOLERANCE), None)
+        return next((step for step, value in enumerate(self.steps) if exceeds(value, TOLERANCE)), None)
 
 
 def beyond_rounding(differences: dict[str, float]) -> dict[str, float]:
     """Return the differences that rounding does not explain."""
-    return {name: value for name, value in differences.items() if value > TOLERANCE}
+    return {name: value for name, value in differences.items() if exceeds(value, TOLERANCE)}
 
 
 def _explain(

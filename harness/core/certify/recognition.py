@@ -15,6 +15,7 @@ from harness.core.certify.observation import Observation, certified_steps, finit
 from harness.core.certify.parity import TOLERANCE, Differences, Finding, array_differences, loss_difference
 from harness.core.reference.mistakes import Alternative, alternatives
 from harness.core.reference.training import NumpyProgram, refuse_uncovered
+from harness.core.stats.deviations import exceeds, largest
 from harness.core.training.batches import BatchOrder
 from harness.core.training.initial import initial_weights
 from harness.spec.backend import Steps, Unsupported
@@ -56,7 +57,7 @@ class _Comparison:
         wrong = Differences.of(observed, expected).wrong_step
         self._first_loss_differs = wrong == 0
         early = any(
-            _difference(ours, theirs) > TOLERANCE
+            exceeds(_difference(ours, theirs), TOLERANCE)
             for ours, theirs in ((observed.gradients, expected.gradients), (observed.state, expected.state))
         )
         self._compares_weights = not early and wrong is None
@@ -77,7 +78,7 @@ class _Comparison:
         program.load(start)
         for step in range(self._steps):
             losses = program.train(_steps(alternative, order, step))
-            if not loss_difference(finite_losses(losses)[0], observed.losses[step]) <= self._near:
+            if exceeds(loss_difference(finite_losses(losses)[0], observed.losses[step]), self._near):
                 return False
             weights = program.weights()
             if step == 0 and case.gradient_rate is not None and not self._starts_as(task, weights, start):
@@ -92,7 +93,7 @@ class _Comparison:
         rate = self._case.gradient_rate
         assert rate is not None  # noqa: S101  asked for before
         gradients = {name: (start[name] - weights[name]) / rate for name in task.parameters()}
-        if _difference(self._observed.gradients, digests(task, gradients)) > self._near:
+        if exceeds(_difference(self._observed.gradients, digests(task, gradients)), self._near):
             return False
         # The effect of wrong outputs on running statistics is up to the backend.
         state = digests(task, {name: weights[name] for name in task.state()})
@@ -108,4 +109,4 @@ def _steps(alternative: Alternative, order: BatchOrder, step: int) -> Steps:
 
 
 def _difference(observed: dict[str, list[Piece]], expected: dict[str, list[Piece]]) -> float:
-    return max(array_differences(observed, expected).values(), default=0.0)
+    return largest(array_differences(observed, expected).values())

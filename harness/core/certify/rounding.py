@@ -17,6 +17,7 @@ from harness.core.certify.cases import BATCH_SIZE, SEED, Case
 from harness.core.certify.observation import Observation, TrialPrograms
 from harness.core.certify.parity import TOLERANCE, Finding, array_differences, loss_difference
 from harness.core.reference.training import NumpyProgram, refuse_uncovered
+from harness.core.stats.deviations import exceeds, largest
 from harness.core.training.batches import BatchOrder
 from harness.core.training.initial import initial_weights
 from harness.layers import AnyLayer, Dense, Flatten
@@ -103,10 +104,10 @@ class _Trial:
         self._ours, self._theirs = self._values(self._start)
         pairs = zip(self._ours[:2], self._theirs[:2], strict=True)
         self.forward = [_relative(ours, theirs) for ours, theirs in pairs]
-        largest = max(float(np.linalg.norm(each)) for each in self._theirs.gradients.values())
-        self.backward = max(
+        longest = largest(float(np.linalg.norm(each)) for each in self._theirs.gradients.values())
+        self.backward = largest(
             float(np.linalg.norm(self._ours.gradients[name] - right))
-            / max(float(np.linalg.norm(right)), _TINY * largest)
+            / max(float(np.linalg.norm(right)), _TINY * longest)
             for name, right in self._theirs.gradients.items()
         )
 
@@ -121,7 +122,7 @@ class _Trial:
         for ours, theirs, ours_before, theirs_before in values:
             expected = theirs - theirs_before
             missed = np.linalg.norm(ours - ours_before - expected)
-            if missed > _MISSED_SHARE * np.linalg.norm(expected):
+            if exceeds(float(missed), _MISSED_SHARE * float(np.linalg.norm(expected))):
                 return True
         return False
 
@@ -167,7 +168,7 @@ class _Search:
             first = bisect.bisect_left(
                 range(1, len(places) + 1),
                 True,
-                key=lambda count: deviation(self._trial(network(count))) > TOLERANCE,
+                key=lambda count: exceeds(deviation(self._trial(network(count))), TOLERANCE),
             )
             if first == len(places):
                 continue
@@ -229,14 +230,15 @@ class _Search:
 
 #: How far each pass is off, in the order in which they are searched.
 _PASSES: dict[str, Callable[[_Trial], float]] = {
-    "the forward pass": lambda trial: max(trial.forward),
+    "the forward pass": lambda trial: largest(trial.forward),
     "the backward pass": lambda trial: trial.backward,
 }
 
 
 def _rounding(trial: _Trial, place: str) -> Rounding | None:
     """Return the rounding of a trial at this place; None where the trial agrees, or deviates smoothly."""
-    off = next((off for off in (deviation(trial) for deviation in _PASSES.values()) if off > TOLERANCE), None)
+    deviations = (deviation(trial) for deviation in _PASSES.values())
+    off = next((off for off in deviations if exceeds(off, TOLERANCE)), None)
     return Rounding(place, off) if off is not None and trial.rounds() else None
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from harness.core.machine.checksums import ContentChanged, verify_checksum, with_checksum
 from harness.core.machine.description import Machine
+from harness.core.machine.encoding import encode
 from harness.core.machine.files import read_file, replace_result
 from harness.errors import HarnessError, PluginError, UsageError, interruption
 
@@ -147,7 +148,7 @@ def _decoder(kind: type[_D]) -> msgspec.json.Decoder[_D]:
 
 def encode_document(document: object) -> bytes:
     """Encode a record as it is stored: indented JSON with a checksum at its end."""
-    return with_checksum(msgspec.json.format(msgspec.json.encode(document), indent=1))
+    return with_checksum(msgspec.json.format(encode(document), indent=1))
 
 
 def _is_utf8(content: bytes) -> bool:
@@ -201,6 +202,9 @@ class RecordKind(Generic[_D]):
     ``row`` and the documents are ``package.module:NAME`` of functions, which are imported when they are used:
     ``row(record)`` returns a :class:`Listed`; ``document(record)`` returns the document that is printed and
     written to files, ``page(record)`` another one for files.
+
+    ``type`` judges its records when they are read: its ``__post_init__``, and those of its parts, raise
+    ValueError where names refer to nothing, lengths differ or numbers cannot be.
     """
 
     name: str
@@ -281,9 +285,9 @@ class RecordKind(Generic[_D]):
         try:
             content = read_file(path)
             is_verified = verify_checksum(content)
-            record = decode(content, self.type, self.schema)
+            record = self._decoded(content, path)
             if is_verified:
-                return self.judge(record, path)
+                return record
             raise UnreadableRecord(f"{path} {ContentChanged('it has no checksum')}")
         except ContentChanged as error:
             raise UnreadableRecord(f"{path} {error}") from error
@@ -296,6 +300,18 @@ class RecordKind(Generic[_D]):
             raise self._unreadable(path, reason) from error
         except (msgspec.MsgspecError, RecursionError) as error:
             raise self._unreadable(path, str(error)) from error
+
+    def _decoded(self, content: bytes, path: Path) -> _D:
+        """Decode and judge a record; one that makes the code of another package raise is unreadable."""
+        try:
+            return self.judge(decode(content, self.type, self.schema), path)
+        except (HarnessError, msgspec.MsgspecError, RecursionError):
+            raise
+        except Exception as error:
+            if self.type.__module__.startswith("harness."):
+                raise
+            reason = f"{self.type.__module__}: {type(error).__name__}: {error}"
+            raise self._unreadable(path, reason) from error
 
     def _unreadable(self, path: Path, reason: str) -> UnreadableRecord:
         return UnreadableRecord(f"{path} is not a readable {self.name} record: {reason}")

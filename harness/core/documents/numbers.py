@@ -111,6 +111,11 @@ def significant(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
+def deviation(value: float | None) -> str:
+    """Write a relative deviation: ``1.2e-10``; None and a NaN are ``not finite``."""
+    return f"{value:.1e}" if value is not None and math.isfinite(value) else "not finite"
+
+
 def measured(value: Estimate, unit: str = "") -> str:
     """Write four significant digits, then the interval if there is one: ``3.214 ms [3.18, 3.25]``."""
     text = f"{significant(value.value, 4)} {unit}".rstrip()

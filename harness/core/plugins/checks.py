@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
 
+from harness.core.machine.encoding import recorded
 from harness.spec.backend import Backend
 from harness.spec.data import DataSource
 from harness.spec.study import StudyKind
@@ -52,7 +53,7 @@ def check(plugin: Backend | TaskDefinition | DataSource | StudyKind) -> None:
                         raise ValueError(f"its preset {name} has {count} {amount}; expected at least 1")
         case StudyKind():
             # It becomes part of the record, which is read back.
-            msgspec.json.decode(msgspec.json.encode(plugin), type=StudyKind)
+            recorded(plugin, StudyKind)
 
 
 def _check_backend(backend: Backend) -> None:

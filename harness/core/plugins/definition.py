@@ -4,6 +4,7 @@ import math
 
 import msgspec
 
+from harness.core.machine.encoding import recorded
 from harness.core.plugins.faults import explain, message_of, nothing_on_stdout
 from harness.errors import PluginError, UsageError
 from harness.layers import BatchNorm, Dropout, Native, Shape
@@ -38,7 +39,7 @@ def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
     except (Exception, SystemExit) as error:
         raise PluginError(f"task {definition.name}: define() raised {explain(error)}") from error
     try:
-        _check(task, definition.name)
+        task = _checked(task, definition.name)
     except Exception as error:
         why = message_of(error) if isinstance(error, ValueError) else explain(error)
         raise PluginError(f"task {definition.name} cannot be trained: {why}") from error
@@ -63,7 +64,8 @@ def resized(task: Task, batch_size: int | None = None, epochs: int | None = None
     )
 
 
-def _check(task: object, name: str) -> None:
+def _checked(task: object, name: str) -> Task:
+    """Return the task as its record holds it."""
     if not isinstance(task, Task):
         raise ValueError(f"define() returned {type(task).__name__}; expected Task")  # noqa: TRY004
     if task.name != name:
@@ -80,9 +82,10 @@ def _check(task: object, name: str) -> None:
         if isinstance(task.objective, Adversarial) and network.state():
             raise ValueError(f"its network {network_name} holds state, which adversarial tasks do not define")
     # Workers receive it as JSON, where a width of 64.0 is not an integer.
-    msgspec.json.decode(msgspec.json.encode(task), type=Task)
+    task = recorded(task, Task)
     _check_numbers(task)
     _check_shapes(task)
+    return task
 
 
 def _check_numbers(task: Task) -> None:

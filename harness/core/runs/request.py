@@ -8,6 +8,7 @@ import msgspec
 
 from harness.core.documents.kinds import stamp
 from harness.core.machine.description import describe_machine
+from harness.core.machine.encoding import recorded
 from harness.core.machine.processes import ProcessMark, this_process
 from harness.core.machine.worker_variables import inherited_variables, worker_variables
 from harness.core.plugins import registry
@@ -174,7 +175,9 @@ def loaded(name: str) -> Dataset:
     dataset: object = ask_source(name, lambda source: source.load())
     if not isinstance(dataset, Dataset):
         raise DataError(f"data set {name}: load() returned {type(dataset).__name__} instead of Dataset")
-    return dataset
+    from harness.core.training.fitted import described  # NumPy is behind it
+
+    return described(dataset)
 
 
 def summary_of(name: str) -> DatasetSummary | None:
@@ -191,7 +194,10 @@ def summary_of(name: str) -> DatasetSummary | None:
             f"data set {name}: summarize() must return None, or a DatasetSummary that counts the training "
             "and test samples"
         )
-    return summary
+    try:
+        return recorded(summary, DatasetSummary)
+    except (TypeError, ValueError, msgspec.ValidationError) as error:
+        raise DataError(f"data set {name}: summarize() returned what cannot be recorded: {error}") from error
 
 
 def ask_source(name: str, ask: Callable[[DataSource], _T]) -> _T:

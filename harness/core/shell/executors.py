@@ -147,10 +147,14 @@ def executor_of(given: Mapping[str, Any]) -> Iterator[Executor]:
 
     Raises:
         UsageError: no cluster is reachable, or its nodes are unsuitable.
+        PluginError: the executor is that of another package, and connecting raises.
     """
     if is_local(given):
         yield ThisMachine()
         return
-    connect = features.one("executors", given["executor"])
-    with connect(given["address"]) as executor:
+    name = given["executor"]
+    connect = features.one("executors", name)
+    with contextlib.ExitStack() as connected:
+        with features.faults_named(name, features.named("executors")[name]):
+            executor: Executor = connected.enter_context(connect(given["address"]))
         yield executor

@@ -7,6 +7,7 @@ folder that is absent is skipped. Other packages add features by entry points an
 Every string that names code is ``package.module:NAME``. It is imported when it is needed.
 """
 
+import contextlib
 import functools
 import importlib
 import sys
@@ -277,6 +278,23 @@ def only(hook: str, purpose: str) -> Any:
         if place := getattr(feature, hook):
             return resolved(feature.name, place)
     raise UsageError(f"{purpose} needs a part of harness that is not installed here")
+
+
+@contextlib.contextmanager
+def faults_named(feature: str, place: str) -> Iterator[None]:
+    """Turn what an object of another package at ``place`` raises into an error that names both.
+
+    Raises:
+        PluginError: it raised something else than a HarnessError.
+    """
+    try:
+        yield
+    except HarnessError:
+        raise
+    except (Exception, SystemExit) as error:
+        if place.startswith(_OWN):
+            raise
+        raise PluginError(f"feature {feature}: {place}: {type(error).__name__}: {error}") from error
 
 
 def resolved(feature: str, place: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from harness.core.stats.deviations import largest
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import (
     CONFIDENCE,
@@ -106,10 +107,10 @@ def _p_values(differences: Array, margin: float, sampling: Sampling | None) -> t
             equal.append(float(abs(mean) >= margin))
             different.append(float(mean == 0.0))
             continue
-        outside = max(stdtr(degrees, (mean - margin) / error), stdtr(degrees, -(mean + margin) / error))
-        equal.append(float(outside))
+        outside = largest((stdtr(degrees, (mean - margin) / error), stdtr(degrees, -(mean + margin) / error)))
+        equal.append(outside)
         different.append(float(2 * stdtr(degrees, -abs(mean) / error)))
-    return max(equal), max(different)
+    return largest(equal), largest(different)
 
 
 def _errors(differences: Array, sampling: Sampling | None) -> list[tuple[float, float]]:

@@ -1,12 +1,16 @@
 """A data set checked against the contract before training, and its targets converted to one type."""
 
 import dataclasses
+from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from harness.core.machine.encoding import recorded
 from harness.core.plugins.programs import ContractBroken
-from harness.spec.data import Dataset, Samples
+from harness.errors import DataError
+from harness.spec.data import Dataset, Samples, Series
 from harness.spec.task import Adversarial, BinaryClassification, Classification, Task
 
 
@@ -17,6 +21,7 @@ def fitted(dataset: Dataset, task: Task) -> Dataset:
 
     Raises:
         ContractBroken: the data does not fit the task; says what it is, and what is expected.
+        DataError: as :func:`described`.
     """
     adversarial = isinstance(task.objective, Adversarial)
     network = task.networks["discriminator" if adversarial else "model"]
@@ -42,11 +47,39 @@ def fitted(dataset: Dataset, task: Task) -> Dataset:
         return Samples(inputs, targets)
 
     return dataclasses.replace(
-        dataset,
+        described(dataset),
         train=split("train", dataset.train),
         test=split("test", dataset.test),
         validation=None if dataset.validation is None else split("validation", dataset.validation),
     )
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    """The fields of a data set that enter records."""
+
+    name: str
+    fingerprint: str
+    origin: str
+    classes: tuple[str, ...]
+    series: Series | None
+
+
+def described(dataset: Dataset) -> Dataset:
+    """Return the data set with its facts as records hold them.
+
+    Raises:
+        DataError: a record cannot hold a fact; the message names it.
+    """
+    facts: dict[str, Any] = {name: getattr(dataset, name) for name in _Facts.__struct_fields__}
+    try:
+        if not isinstance(facts["classes"], str):
+            facts["classes"] = tuple(facts["classes"])  # an array, too
+        return dataclasses.replace(dataset, **msgspec.structs.asdict(recorded(facts, _Facts)))
+    except (TypeError, ValueError, msgspec.ValidationError) as error:
+        raise DataError(
+            f"data set {dataset.name!a} cannot be recorded: {error}; expected: name, fingerprint, origin and "
+            "classes of text, and a series of text and finite numbers"
+        ) from error
 
 
 def _classes(

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import msgspec
 
+from harness.core.machine.encoding import encode
 from harness.core.machine.processes import die_with_parent_and_keep_orphans
 from harness.core.plugins import registry
 from harness.core.plugins.faults import bounded, explain, memory_ran_out, message_of
@@ -27,7 +28,7 @@ def _reply(worker: Worker, line: bytes) -> bytes:
     """Encode the reply. A plugin's value that cannot be encoded is a fault like any other."""
     fault: protocol.Reply
     try:
-        return msgspec.json.encode(worker.carry_out(msgspec.json.decode(line, type=protocol.Request)))
+        return encode(worker.carry_out(msgspec.json.decode(line, type=protocol.Request)))
     except Unsupported as error:
         undeclared = isinstance(error, UndeclaredLoss)
         fault = protocol.Fault(message_of(error), "", unsupported=True, undeclared_loss=undeclared)

@@ -15,6 +15,7 @@ import numpy as np
 
 from harness.core.certify.certify import EXAMINATIONS
 from harness.core.certify.observation import TrialPrograms, finite_losses
+from harness.core.machine.encoding import encode
 from harness.core.machine.quantities import QUANTITIES
 from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
@@ -289,7 +290,7 @@ class Worker:
     @_carry_out.register
     def _(self, request: protocol.Operate) -> protocol.Operated:
         result = resolve_name(request.function)(self, request.arguments)
-        return protocol.Operated(msgspec.Raw(msgspec.json.encode(result)))
+        return protocol.Operated(msgspec.Raw(encode(result)))
 
     @_carry_out.register
     def _(self, _request: protocol.ReadWeights) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from harness.core.machine.cpus import cpus_of
+from harness.core.machine.encoding import encode
 from harness.core.machine.pipes import LineOverdue, LinePipe, LineTooLong, PipeClosed
 from harness.core.worker import protocol
 from harness.core.worker.process import WorkerProcess
@@ -181,7 +182,7 @@ class Session:
         ``function`` is ``package.module:NAME``. It receives the ``arguments`` encoded as JSON; its return
         value arrives as a ``result``.
         """
-        encoded = msgspec.Raw(msgspec.json.encode(arguments))
+        encoded = msgspec.Raw(encode(arguments))
         operated = self.call(protocol.Operate(function, encoded), protocol.Operated)
         try:
             return msgspec.json.decode(operated.result, type=result)

@@ -1,9 +1,8 @@
 """What a training with DP-SGD claims: epsilon at delta, by the library dp-accounting."""
 
 import importlib.metadata
-import importlib.util
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,16 +15,28 @@ if TYPE_CHECKING:
 
 
 def require_accountant(privacy: Privacy | None) -> None:
-    """Refuse a training whose epsilon is finite if dp-accounting, which computes it, is missing.
+    """Refuse a training whose epsilon is finite if dp-accounting, which computes it, cannot be imported.
 
     Raises:
-        UsageError: it is missing; says how to install it.
+        UsageError: it is missing or broken; says how to install it.
     """
-    if privacy is not None and privacy.noise and importlib.util.find_spec("dp_accounting") is None:
+    if privacy is None or not privacy.noise:
+        return
+    try:
+        _accounting()
+    except ImportError as error:
         raise UsageError(
-            "epsilon of DP-SGD is computed by dp-accounting, which is not installed; "
-            "run: pip install 'dl-harness[privacy]'"
-        )
+            f'epsilon of DP-SGD needs {error.name or error} from the extra "privacy": '
+            'pip install "dl-harness[privacy]"'
+        ) from error
+
+
+def _accounting() -> tuple[Any, Any, Any]:
+    """Import dp-accounting: the package, its privacy loss distribution and its Rényi accountant."""
+    import dp_accounting
+    from dp_accounting import pld, rdp
+
+    return dp_accounting, pld, rdp
 
 
 #: With a smaller noise multiplier epsilon is bounded by Rényi differential privacy alone.
@@ -38,9 +49,7 @@ def claim(privacy: Privacy, samples: int, batch_size: int, steps: int) -> Privac
     plain = PrivacyClaim(None, None, privacy.delta, privacy.noise, privacy.clip, rate, steps, samples)
     if not privacy.noise or not steps:
         return plain
-    import dp_accounting
-    from dp_accounting import pld, rdp
-
+    dp_accounting, pld, rdp = _accounting()
     gaussian = dp_accounting.GaussianDpEvent(privacy.noise)
     event = dp_accounting.SelfComposedDpEvent(dp_accounting.PoissonSampledDpEvent(rate, gaussian), steps)
     # At little noise the distribution takes gigabytes, and epsilon is in the hundreds anyway.

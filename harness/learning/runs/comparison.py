@@ -16,6 +16,7 @@ from harness.core.certify.dropout import uses_dropout
 from harness.core.machine.cpus import WORKER_CPUS
 from harness.core.machine.worker_variables import variables_text
 from harness.core.plugins.installation import identifying_versions
+from harness.core.stats.deviations import exceeds, largest
 from harness.core.stats.equivalence import Equivalence
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import geometric_interval
@@ -248,9 +249,9 @@ def coincidence(comparison: Comparison) -> Coincidence | None:
     known = [distance for distance in distances if distance is not None]
     apart = [abs(pair.quality.difference.value) for pair in pairs if pair.quality.difference]
     margin = min(pair.quality.margin for pair in pairs)
-    if len(known) < len(pairs) or max(*known, *apart) > margin:
+    if len(known) < len(pairs) or exceeds(largest((*known, *apart)), margin):
         return None
-    return Coincidence(max(known), [each.quality.value for each in comparison.summaries if each.quality])
+    return Coincidence(largest(known), [each.quality.value for each in comparison.summaries if each.quality])
 
 
 def _curve_distance(pair: PairComparison) -> float | None:
@@ -269,8 +270,8 @@ def _curve_distance(pair: PairComparison) -> float | None:
         )
         epochs = min(len(first), len(second))
         distances.append(float(np.max(np.abs(first[:epochs] - second[:epochs]))))
-    largest = pair.measure.factor * max(distances)
-    return largest if math.isfinite(largest) else None
+    distance = pair.measure.factor * largest(distances)
+    return distance if math.isfinite(distance) else None
 
 
 def compare(

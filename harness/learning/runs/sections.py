@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from harness.core.documents.document import Figure, Node, Picture, Table
+from harness.core.documents.document import Figure, Node, Paragraph, Picture, Table
 from harness.core.shell.features import asked
+from harness.core.shell.printing import print_error
+from harness.errors import HarnessError
 from harness.learning.runs.conditions import Conditions
 from harness.learning.runs.grouping import ConfigurationRuns, KeptApart, RunGroup
 
@@ -72,7 +74,54 @@ AddSections = Callable[[Sequence[RunGroup]], AddedSections]
 
 def sections_from(folders: Sequence[Path]) -> list[AddSections]:
     """Return what the features add to a report of the records in ``folders``."""
-    return [lambda groups: joined(asked("report_sections", lambda sections: [sections(groups, folders)]))]
+
+    def added(sections: Callable[..., AddedSections], groups: Sequence[RunGroup]) -> AddedSections:
+        found = sections(groups, folders)
+        return found._replace(sections=[_guarded(section) for section in found.sections])
+
+    return [lambda groups: joined(asked("report_sections", lambda sections: [added(sections, groups)]))]
+
+
+class _Guarded(NamedTuple):
+    """A section of another package: all but its drawing is read at once, and its drawing may raise."""
+
+    own: ReportSection
+    prefix: str
+    task: str
+    configurations: Sequence[tuple[RunGroup, ConfigurationRuns]]
+    title: str
+    label: str
+    sentence: str
+    table: Table
+
+    def nodes(self, name: str) -> list[Node]:
+        """Return the nodes of the section; where it raises, what it raised."""
+        try:
+            return [*self.own.nodes(name)]
+        except HarnessError:
+            raise
+        except Exception as error:  # noqa: BLE001  of another package; the rest of the report is shown
+            return [Paragraph(self._fault(error))]
+
+    def figures(self, name: str) -> list[Figure | Picture]:
+        """Draw the charts of the section; none, with a warning, where it raises."""
+        try:
+            return [*self.own.figures(name)]
+        except HarnessError:
+            raise
+        except Exception as error:  # noqa: BLE001  as above
+            print_error(f"{self._fault(error)}; it is left out")
+            return []
+
+    def _fault(self, error: Exception) -> str:
+        return f"section {self.title} of {type(self.own).__module__}: {type(error).__name__}: {error}"
+
+
+def _guarded(section: ReportSection) -> ReportSection:
+    if type(section).__module__.startswith("harness."):
+        return section
+    facts = (getattr(section, name) for name in _Guarded._fields[1:])
+    return _Guarded(section, *facts)
 
 
 def joined(added: Sequence[AddedSections]) -> AddedSections:

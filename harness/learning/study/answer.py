@@ -78,7 +78,8 @@ def answer(study: StudyFinding) -> str:
         more = f"; {_changes_text(study, others)}" if others else ""
         sentences.append(f"Better than {name}: {_changes_text(study, [study.recommended])}{more}")
     else:
-        sentences += [part.none_better(study) for part in parts_of(study.study.kind) if part.none_better]
+        said = (part.none_better(study) for part in parts_of(study.study.kind) if part.none_better)
+        sentences += filter(None, said)
     titles: dict[Verdict, str] = {
         "mixed": "Better in one respect, worse in another",
         "equal": f"As good as {name}",

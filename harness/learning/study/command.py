@@ -33,6 +33,7 @@ from harness.learning.study.plan import (
     StudyOptions,
     StudyPlan,
     affordable_trials,
+    centre,
     mean_run_seconds,
     runs_within,
 )
@@ -175,8 +176,11 @@ class _Conduct:
         plan = self._plan
         for omission in plan.omissions:
             self._say(f"{plan.kind.noun.capitalize()} {omission.variant} is left out: {omission.reason}")
-        self._store.prepare()
         tuning = Tuning(plan)
+        # Refuses what misses a library before the first trial.
+        centres = {each.name: centre(each) for each in plan.variants}
+        with_work([run.request for run in plan.runs(centres)], features.places("after_training"))
+        self._store.prepare()
         self._say(self._size_text())
         self._tune(tuning)
         found = tuning.found()

@@ -5,7 +5,8 @@ identified by their content: a study continues where it stopped and includes run
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -15,7 +16,7 @@ from harness.core.runs.record import Evaluation, Record
 from harness.core.runs.store import RUNS, Store
 from harness.learning.runs.conditions import Conditions
 from harness.spec.backend import Precision
-from harness.spec.study import StudyKind, StudyVariant
+from harness.spec.study import Range, StudyKind, StudyVariant
 
 SCHEMA = 2
 
@@ -83,6 +84,28 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     tuned_on: str | msgspec.UnsetType = msgspec.UNSET
     """The configuration that made the trials, as text; unset without trials."""
 
+    def __post_init__(self) -> None:
+        """Check that the parts fit together.
+
+        Raises:
+            ValueError: a name refers to nothing, or a setting is none of its range.
+        """
+        described = {each.name: each for each in self.kind.variants}
+        names = [each.name for each in self.variants]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"its variants are {', '.join(names) or 'none'}; expected each name once")
+        if unknown := set(names) - set(described):
+            raise ValueError(f"variant {min(unknown)!r} is unknown to its kind, {self.kind.name}")
+        if unknown := {each.variant for each in self.trials} - set(names):
+            raise ValueError(f"a trial is of variant {min(unknown)!r}, which it does not compare")
+        if self.reference not in {"", *names}:
+            raise ValueError(f"its reference {self.reference!r} is none of its variants")
+        for name, assignments in (
+            *((each.name, each.assignments) for each in self.variants),
+            *((each.variant, each.assignments) for each in self.trials),
+        ):
+            _refuse_other_settings(described[name], assignments)
+
     @property
     def id(self) -> str:
         """The file's name: the same for the same question, independent of the trials so far."""
@@ -123,6 +146,30 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
             and conditions.evaluation == Evaluation(variant.every)
             and (conditions.precision, conditions.threads) == (self.precision, self.threads)
         )
+
+
+def _refuse_other_settings(variant: StudyVariant, assignments: Sequence[str]) -> None:
+    """Raise ValueError if an assignment has no value, or an option that is tuned has no number."""
+    values = {}
+    for assignment in assignments:
+        option, is_assigned, value = assignment.partition("=")
+        values[option] = value
+        if not is_assigned:
+            raise ValueError(f"{variant.name}: {assignment!r} is no assignment of an option")
+    for range_ in variant.ranges:
+        if range_.option in values and not _is_in_reach(range_, values[range_.option]):
+            raise ValueError(
+                f"{variant.name}: {range_.option}={values[range_.option]} cannot have been tuned"
+            )
+
+
+def _is_in_reach(range_: Range, text: str) -> bool:
+    """Check that ``text`` is a number on the scale of a range; it may lie outside."""
+    try:
+        number = float(text)
+    except ValueError:
+        return False
+    return math.isfinite(number) and (number > 0 or not range_.log)
 
 
 STUDIES = RecordKind(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
+from harness.core.stats.deviations import exceeds, largest
 from harness.port.calls import running_statistics
 from harness.port.cause_kinds import kind_of, text
 from harness.port.pairing.matching import Matching, PairedUse
@@ -35,13 +36,13 @@ def running_state(trace_a: Trace, trace_b: Trace, matching: Matching) -> tuple[f
         a, b = Place(trace_a, found_a), Place(trace_b, found_b)
         if not all(isinstance(each.call.does, kinds.BatchNormalization) for each in (a, b)):
             continue
-        gap = max(_gaps(trace_a, trace_b, pair, matching).values(), default=0.0)
-        if gap > ROUNDING:
+        gap = largest(_gaps(trace_a, trace_b, pair, matching).values())
+        if exceeds(gap, ROUNDING):
             causes_here = _of_statistics(a, b, gap)
             found += causes_here
             if all(cause.harmless for cause in causes_here):
                 continue
-        worst = max(worst, gap)
+        worst = largest((worst, gap))
     return worst, found
 
 
@@ -75,7 +76,7 @@ def _of_statistics(a: Place, b: Place, gap: float) -> list[Cause]:
         other = getattr(does_b, field)
         changed = msgspec.structs.replace(does_a, **{field: other})
         made = running_statistics(changed, a.inputs[0], a.parameters)
-        before = max(difference(made[role], wanted[role]) for role in _ROLES)
+        before = largest(difference(made[role], wanted[role]) for role in _ROLES)
         own_layers = all(call.function.startswith(_FRAMEWORKS) for call in (a.call, b.call))
         inherent = (
             field == "unbiased_running_variance"

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.core.stats.deviations import largest
 from harness.port.pairing.matching import Matching
 from harness.port.record import Cause
-from harness.port.values import difference
+from harness.port.values import difference, largest_finite
 
 _LEAST_LOSS = 1e-30
 #: The least tolerance of losses and parameters, its factor to the change by a perturbation of one rounding,
@@ -36,9 +37,9 @@ def worst_parameter(
     *,
     gradients: bool = False,
 ) -> WorstParameter:
-    """Find the largest difference of paired arrays, relative to the largest number of all arrays."""
+    """Find the largest difference of paired arrays, relative to the largest finite number of all arrays."""
     worst = WorstParameter(0.0)
-    scale = max((float(np.abs(array).max()) for array in of_a.values() if array.size), default=1.0) or 1.0
+    scale = largest(largest_finite(array) or 0.0 for array in of_a.values() if array.size) or 1.0
     for stored, other, role, _, use in matching.arrays():
         if stored.name not in of_a or other.name not in of_b or role.startswith("running"):
             continue

@@ -1,7 +1,7 @@
 """The record of a bisection: the search, every measured value, and the conclusion."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -23,6 +23,10 @@ class Candidate(msgspec.Struct, frozen=True):
     title: str = ""
 
 
+#: Far beyond what can be measured; the ratio is a finite number.
+LogRatio = Annotated[float, msgspec.Meta(ge=-100, le=100)]
+
+
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """A pair of fresh processes of a candidate and the good one.
 
@@ -30,7 +34,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     candidate: int
-    log_ratio: float | None
+    log_ratio: LogRatio | None
 
 
 class Returned(msgspec.Struct, frozen=True):
@@ -59,7 +63,7 @@ class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
     metric: str
     """What changed: a metric of gates, or ``values``, what the first calls return."""
     benchmark: Benchmark
-    same_within: float
+    same_within: Annotated[float, msgspec.Meta(ge=0)]
     """Good and bad are the same if their ratio is within this of 1."""
     probability: float
     """The probability of the culprit that ends the search."""
@@ -78,7 +82,7 @@ class BisectRecord(Envelope, msgspec.Struct, kw_only=True):
     probes: list[Probe] = []
     returned: list[Returned] = []
     skipped: list[Skipped] = []
-    confirmation: list[float] = []
+    confirmation: list[LogRatio] = []
     """Log ratios of the culprit to the candidate before it."""
     outcome: Outcome | None = None
     seconds: float = 0.0

@@ -13,6 +13,7 @@ import msgspec
 
 from harness.core.certify.parity import LOSS_TOLERANCES, TOLERANCE
 from harness.core.machine.cpus import places_to_start
+from harness.core.stats.deviations import exceeds, largest
 from harness.errors import Declined, MemoryRanOut, WorkerLost
 from harness.spec.backend import Precision
 from harness.spec.task import Task
@@ -108,8 +109,8 @@ def _difference(base: FirstSteps, head: FirstSteps, *, compare_scores: bool) -> 
     for step, (of_base, of_head) in enumerate(zip(base.losses, head.losses, strict=True), 1):
         for ours, theirs in zip(of_base, of_head, strict=True):
             deviation = _relative(ours, theirs)
-            worst = max(worst, deviation)
-            if deviation > tolerance:
+            worst = largest((worst, deviation))
+            if exceeds(deviation, tolerance):
                 shown = deviation if math.isfinite(deviation) else None
                 return deviation, reasons.LossDiffers(
                     precision=base.precision, step=step, base=ours, head=theirs, deviation=shown
@@ -127,7 +128,7 @@ def _score_difference(base: FirstSteps, head: FirstSteps, worst: float) -> tuple
     for name, ours in base.scores.items():
         theirs = head.scores.get(name)
         deviation = _relative(ours, theirs)
-        if (is_exact or name == "loss") and deviation > tolerance:
+        if (is_exact or name == "loss") and exceeds(deviation, tolerance):
             steps = len(base.losses)
             return deviation, reasons.ScoreDiffers(score=name, steps=steps, base=ours, head=theirs)
     return worst, None

@@ -12,6 +12,7 @@ from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.record import Record
 from harness.core.runs.weights import read_weights, weights_path
+from harness.core.stats.deviations import largest
 from harness.core.training.program_scores import current_weights
 from harness.core.training.scoring import score
 from harness.core.worker import protocol
@@ -181,8 +182,8 @@ def explain_weights(
 
 
 def map_error(one: Explanation, other: Explanation) -> float:
-    """Return the largest difference of a map, relative to the largest value of the map if above 1."""
-    return max(
+    """Return the largest difference of a map, relative to its largest value if above 1; NaN for a NaN."""
+    return largest(
         float(np.abs(one.arrays[name] - other.arrays[name]).max())
         / max(1.0, float(np.abs(one.arrays[name]).max()))
         for name in one.explained.methods

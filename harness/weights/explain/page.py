@@ -19,8 +19,9 @@ from harness.core.documents.document import (
     Section,
     Table,
 )
-from harness.core.documents.numbers import NOTHING, listed, significant
+from harness.core.documents.numbers import NOTHING, deviation, listed, significant
 from harness.core.runs.record import Record
+from harness.core.stats.deviations import largest
 from harness.weights.explain.attributions import NODES, PATCH, SMOOTH_NOISE, SMOOTH_SAMPLES, STEPS
 from harness.weights.explain.explained import MAP_TOLERANCE, Explanation, map_error
 
@@ -103,10 +104,10 @@ def verdict(run: ExplainedRun) -> str:
         against = checks[0].against if checks[0] else NOTHING
         return f"{name}: the gradients of {names} agree with {against} to {TOLERANCE:.0e} in float64."
     if not run.agrees:
-        return f"{name}: the maps of {names} differ by up to {max(run.errors):.1e}."
+        return f"{name}: the maps of {names} differ: largest difference {deviation(largest(run.errors))}."
     return (
         f"{name}: the maps of {names} are the same to {MAP_TOLERANCE:.0e} in float64 (largest difference "
-        f"{max(run.errors):.1e})."
+        f"{largest(run.errors):.1e})."
     )
 
 
@@ -163,10 +164,10 @@ def _backends_table(run: ExplainedRun) -> Table:
         check = each.explained.check
         if check is None:
             continue
-        right = Cell(f"{check.gradient_error:.1e}", "good" if check.passed else "bad")
+        right = Cell(deviation(check.gradient_error), "good" if check.passed else "bad")
         maps: Cell | str = NOTHING
         if error is not None:
-            maps = Cell(f"{error:.1e}", "good" if error <= MAP_TOLERANCE else "bad")
+            maps = Cell(deviation(error), "good" if error <= MAP_TOLERANCE else "bad")
         rows.append([each.configuration.label, check.against, right, maps])
     headers = [
         "backend",

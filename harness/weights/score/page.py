@@ -1,12 +1,12 @@
 """The table of ``harness score``: the scores of a run's weights in other configurations."""
 
-import math
 from collections.abc import Iterable, Sequence
 
 from harness.core.documents.document import Cell, Document, Node, Paragraph, Table
-from harness.core.documents.numbers import NOTHING
+from harness.core.documents.numbers import NOTHING, deviation
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.record import Record
+from harness.core.stats.deviations import exceeds, largest
 from harness.core.training.measures import Scores, measure_of_task
 from harness.weights.score.score import SCORE_TOLERANCE, WeightsScore
 
@@ -26,7 +26,7 @@ def _exact_errors(record: Record, scored: Scored) -> list[float]:
 
 def differs(record: Record, scored: Scored) -> bool:
     """Check if a configuration in float64 scores the weights of a run in float64 differently."""
-    return any(not error <= SCORE_TOLERANCE for error in _exact_errors(record, scored))
+    return exceeds(largest(_exact_errors(record, scored)), SCORE_TOLERANCE)
 
 
 def score_document(record: Record, scored: Scored) -> Document:
@@ -75,9 +75,9 @@ def _verdict(record: Record, scored: Scored) -> str:
             f"Scores in lower precisions differ by rounding. {advice} to compare them to "
             f"{SCORE_TOLERANCE:.0e}."
         )
-    worst = math.nan if any(map(math.isnan, errors)) else max(errors)
+    worst = largest(errors)
     if differs(record, scored):
-        return f"The scores differ: by up to {worst:.1e}, more than {SCORE_TOLERANCE:.0e}."
+        return f"The scores differ by more than {SCORE_TOLERANCE:.0e}: largest difference {deviation(worst)}."
     return (
         f"The same test scores as in the record, to {SCORE_TOLERANCE:.0e} in float64 (largest difference "
         f"{worst:.1e})."

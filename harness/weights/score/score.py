@@ -12,6 +12,7 @@ from harness.core.machine.worker_variables import worker_variables
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.record import Record
 from harness.core.runs.weights import read_weights, weights_path
+from harness.core.stats.deviations import largest
 from harness.core.training.measures import Scores
 from harness.core.worker import protocol
 from harness.core.worker.session import Conversation, Session, silence_within
@@ -58,13 +59,13 @@ class WeightsScore(msgspec.Struct, frozen=True):
     def error(self) -> float:
         """The largest difference of a score, relative if the score is above 1; NaN if one is not finite."""
         pairs = [(self.recorded[name], self.found.get(name)) for name in self.recorded]
-        errors = [0.0]
+        errors = []
         for one, other in pairs:
             if one is not None and other is not None:
                 errors.append(abs(one - other) / max(1.0, abs(one)))
             elif one != other:
                 return math.nan
-        return max(errors)
+        return largest(errors)
 
 
 def score_weights(record: Record, folder: Path, configuration: Configuration) -> list[WeightsScore]:

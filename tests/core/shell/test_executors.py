@@ -6,7 +6,8 @@ import pytest
 
 from harness.core.shell import features
 from harness.core.shell.executors import ThisMachine, executor_of
-from harness.errors import UsageError
+from harness.core.shell.features import Feature
+from harness.errors import PluginError, UsageError
 
 
 @contextlib.contextmanager
@@ -39,3 +40,26 @@ def test_a_feature_brings_an_executor_by_its_name(monkeypatch):
     monkeypatch.setattr(features, "named", lambda _hook: {"other": f"{__name__}:elsewhere"})
     with executor_of({"executor": "other", "address": "a:1"}) as executor:
         assert executor == "connected to a:1"
+
+
+@contextlib.contextmanager
+def unreachable(address):
+    raise ConnectionError(f"no answer from {address}")
+    yield
+
+
+@contextlib.contextmanager
+def reachable(_address):
+    yield "executor"
+
+
+def test_an_executor_of_another_package_that_cannot_connect_is_named(monkeypatch):
+    places = {name: f"{__name__}:{name}" for name in ("unreachable", "reachable")}
+    monkeypatch.setattr(features, "features", lambda: (Feature("far", "Far", executors=places),))
+    given = {"executor": "unreachable", "address": "far:1"}
+    fault = "feature unreachable: .*:unreachable: ConnectionError: no answer from far:1"
+    with pytest.raises(PluginError, match=fault), executor_of(given):
+        pass
+    # What the command does with an executor is no fault of connecting.
+    with pytest.raises(ZeroDivisionError), executor_of({**given, "executor": "reachable"}):
+        raise ZeroDivisionError

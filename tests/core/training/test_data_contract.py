@@ -1,5 +1,10 @@
 """Data of users and plugins: converted to what backends are promised, or refused with what is expected."""
 
+import dataclasses
+import math
+import re
+from pathlib import Path
+
 import msgspec
 import numpy as np
 import pytest
@@ -8,9 +13,10 @@ from support.tasks import defined
 
 from harness.core.plugins.programs import ContractBroken
 from harness.core.training.fitted import fitted
+from harness.errors import DataError
 from harness.layers import Dense, Flatten
 from harness.network import Network
-from harness.spec.data import Dataset, Samples
+from harness.spec.data import Dataset, Samples, Series
 from harness.spec.task import Adversarial, Regression
 
 INPUTS = np.zeros((6, 40, 1), np.float32)
@@ -40,6 +46,38 @@ def test_values_become_floats_and_floats_stay_as_they_are():
     values = np.ones((6, 2), np.float32)
     assert fitted(of(values), REGRESSION).train.targets is values
     assert fitted(of(values.astype(int)), REGRESSION).train.targets.dtype == np.float64
+
+
+def named(**facts):
+    """Return the data set with these facts."""
+    return dataclasses.replace(of(CLASSES), **facts)
+
+
+def test_facts_of_numpy_become_plain_ones():
+    series = Series(np.str_("flow"), "year", np.float32(0.5), np.int64(2), 1.0)
+    found = fitted(named(classes=np.array(list("abc")), origin=np.str_("made"), series=series), mlp())
+    assert found.classes == ("a", "b", "c")
+    assert {type(name) for name in (*found.classes, found.origin)} == {str}
+    assert (found.series, type(found.series.scale)) == (Series("flow", "year", 0.5, 2.0, 1.0), float)
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ({"classes": (0, 1)}, "Expected `str`, got `int` - at `$.classes[0]`"),
+        ({"classes": np.arange(3)}, "Expected `str`, got `int` - at `$.classes[0]`"),
+        ({"classes": "abc"}, "Expected `array`, got `str` - at `$.classes`"),
+        ({"classes": None}, "not iterable"),
+        ({"classes": ("a", "\udcff")}, "surrogates not allowed"),
+        ({"classes": ("a", Path("b"))}, "PosixPath is no value that a record can hold"),
+        ({"fingerprint": None}, "`$.fingerprint`"),
+        ({"series": Series("flow", "year", math.nan, 0.0, 1.0)}, "`$.series.scale`"),
+    ],
+)
+def test_facts_that_no_record_can_hold_are_refused_before_training(facts, reason):
+    with pytest.raises(DataError, match=re.escape(reason)) as refused:
+        fitted(named(**facts), mlp())
+    assert "\n" not in str(refused.value)
 
 
 def texts(**changes):

@@ -1,5 +1,6 @@
 """Sections that features add to a report of runs."""
 
+from harness.core.documents.document import Paragraph, Table
 from harness.core.shell import features
 from harness.core.shell.features import Feature
 from harness.learning.runs.sections import AddedSections, sections_from
@@ -19,3 +20,32 @@ def test_sections_of_a_feature_that_raise_are_left_out_and_named(monkeypatch, ca
     (add,) = sections_from([tmp_path])
     assert add([]).unreadable == [str(tmp_path)]
     assert f"{places[0]}: ZeroDivisionError: in a section" in capsys.readouterr().err.replace("\n", " ")
+
+
+class Section:
+    """A section whose drawing raises."""
+
+    prefix, task, configurations, table = "half", "cnn", (), Table([], [])
+    title = label = sentence = "Half"
+
+    def nodes(self, _name):
+        raise KeyError("nodes")
+
+    def figures(self, _name):
+        yield from ()
+        raise KeyError("figures")
+
+
+def half_drawn(_groups, _folders):
+    return AddedSections([Section()])
+
+
+def test_a_section_of_a_feature_whose_drawing_raises_names_itself(monkeypatch, capsys, tmp_path):
+    feature = Feature("half", "Half", report_sections=(f"{__name__}:half_drawn",))
+    monkeypatch.setattr(features, "features", lambda: (feature,))
+    (add,) = sections_from([tmp_path])
+    (section,) = add([]).sections
+    fault = f"section Half of {__name__}: KeyError:"
+    assert (section.title, section.figures("half")) == ("Half", [])
+    assert f"{fault} 'figures'" in capsys.readouterr().err.replace("\n", " ")
+    assert section.nodes("half") == [Paragraph(f"{fault} 'nodes'")]

@@ -54,21 +54,44 @@ def test_a_part_of_an_absent_feature_is_named():
 
 
 @pytest.fixture
-def of_the_guide(monkeypatch):
-    """The parts of the features, and that of the guide."""
+def add_parts(monkeypatch):
+    """Adds parts to those of the features."""
+    present, cached = [*parts.parts().values()], (parts.parts, parts.definitions)
+
+    def add(*added):
+        for each in cached:
+            each.cache_clear()
+        monkeypatch.setattr(parts, "hooked", lambda _hook: [present, added])
+
+    yield add
+    for each in cached:
+        each.cache_clear()
+
+
+def test_the_part_of_the_guide_measures_its_quantity_and_shows_it(add_parts):
     names = {}
     exec(module("docs/how-to/add-a-kind-of-study.md", "my_part"), names)  # noqa: S102
-    present = [*parts.parts().values()]
-    for cached in (parts.parts, parts.definitions):
-        cached.cache_clear()
-    monkeypatch.setattr(parts, "hooked", lambda _hook: [present, names["PARTS"]])
-    yield
-    for cached in (parts.parts, parts.definitions):
-        cached.cache_clear()
-
-
-@pytest.mark.usefixtures("of_the_guide")
-def test_the_part_of_the_guide_measures_its_quantity_and_shows_it():
+    add_parts(*names["PARTS"])
     page = _page("memory", "variants")
     assert "How much memory does it take?" in page
     assert page.count("1024") >= len(STUDY.variants)
+
+
+def _raises(*_arguments):
+    raise ZeroDivisionError("in a part")
+
+
+def _draws(_study, _prefix):
+    yield from ()
+    raise ZeroDivisionError("in a chart")
+
+
+def test_a_part_of_another_package_that_raises_shows_nothing_and_is_named(add_parts, capsys):
+    fields = dict.fromkeys(("content", "headline", "none_better", "remark"), _raises)
+    add_parts(parts.Part("broken", "raises", **fields, charts=_draws))
+    assert _page("broken", "effects") == _page("effects")
+    broken = parts.parts()["broken"]
+    assert ([*broken.charts(None, "")], broken.remark(None, None), broken.none_better(None)) == ([], "", "")
+    said = capsys.readouterr().err.replace("\n", " ")
+    for name, where in (*dict.fromkeys(fields, "part").items(), ("charts", "chart")):
+        assert f"{name}: ZeroDivisionError: in a {where}" in said

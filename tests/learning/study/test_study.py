@@ -220,7 +220,7 @@ def test_runs_of_a_remedy_without_plain_runs_are_kept_apart(changes, differences
 
 
 def test_runs_of_the_unchanged_task_need_not_belong_to_a_study():
-    whole = msgspec.structs.replace(VARIANTS[1], name="all data", assignments=[])
+    whole = msgspec.structs.replace(VARIANTS[1], assignments=[])
     study = msgspec.structs.replace(STUDY, variants=[VARIANTS[0], whole])
     assert findings_of(*list(_records())[1::2], studies=[study]).kept_apart == []
 

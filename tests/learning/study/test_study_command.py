@@ -1,8 +1,10 @@
 """``harness study``: continuing, budgets, remedies that are left out, and its page."""
 
 import signal
+import sys
 
 import pytest
+from support.damage import called
 from support.pages import module
 from support.processes import ended
 
@@ -132,3 +134,14 @@ def test_a_study_of_two_tasks_ends_with_ranks_and_a_page(harness):
     assert "mean rank" in done.stdout
     page = harness.folder / "results" / "studies" / "optimizers-mlp-rnn.html"
     assert "Performance profiles" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "extra"), [("privacy", "dp_accounting", "privacy"), ("optimizers", "optuna", "tune")]
+)
+def test_a_missing_library_is_named_before_the_first_run(kind, module, extra, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    command = ("study", kind, "--task", "mlp", "--backend", "torch", "--quick", "--no-certify", "--quiet")
+    code, output = called(*command, "--results", tmp_path)
+    assert (code, f'pip install "dl-harness[{extra}]"' in output) == (2, True)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -30,6 +30,11 @@ def test_a_parameter_that_is_no_number_is_an_infinite_difference():
     assert worst_parameter(FREE, {"w": np.ones(3)}, {"v": np.ones(3)})[0] == 0.0
 
 
+def test_an_infinite_number_that_is_not_compared_hides_no_difference():
+    of_a = {"w": np.ones(3), "unpaired": np.array([math.inf])}
+    assert worst_parameter(FREE, of_a, {"v": np.array([1.0, 2.0, 1.0])})[0] == 1.0
+
+
 def test_an_index_without_a_gradient_is_named():
     gradients = np.arange(1.0, 13.0).reshape(4, 3)
     padded = gradients * np.array([[0.0], [1.0], [1.0], [1.0]])

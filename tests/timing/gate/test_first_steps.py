@@ -1,6 +1,7 @@
 """How the first steps of base and head are made: side by side if possible, else one after the other."""
 
 import contextlib
+import math
 import threading
 from types import SimpleNamespace
 
@@ -37,6 +38,18 @@ def test_a_task_that_does_not_fit_in_float64_runs_in_the_timed_precision(monkeyp
     monkeypatch.setattr(first_steps, "training_worker", training_worker)
     steps = first_steps.observe(workload("head"), "mnist1d")
     assert (steps[-1].precision, steps[-1].losses, len(started)) == ("float32", [[1.0]], processes)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, None])
+def test_a_later_loss_or_score_that_is_not_finite_fails_the_gate(wrong):
+    right = FirstSteps("float64", [[1.0, 1.0], [0.9, 0.9]], {"loss": 0.9, "accuracy": 0.5})
+    for head in (
+        FirstSteps("float64", [[1.0, wrong], [0.9, 0.9]], right.scores),
+        FirstSteps("float64", [[1.0, 1.0], [0.9, wrong]], right.scores),
+        FirstSteps("float64", right.losses, {"loss": 0.9, "accuracy": wrong}),
+    ):
+        assert first_steps._judged([right], [head], None).verdict == "FAIL"
+    assert first_steps._judged([right], [right], None).verdict == "PASS"
 
 
 @pytest.fixture

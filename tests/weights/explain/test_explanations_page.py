@@ -83,20 +83,24 @@ def test_the_page_escapes_classes(tmp_path):
 
 
 def explained_runs(folder):
-    """A run whose maps agree, one of a single framework, one whose maps differ, and wrong gradients."""
+    """A run whose maps agree, one of a single framework, maps that differ, with NaN, and wrong gradients."""
     one = explanation_of(KINDS["series"], folder)
     maps = {name: array + 1e-8 * (name == "SmoothGrad") for name, array in one.arrays.items()}
     other = msgspec.structs.replace(one, arrays=maps)
-    wrong = msgspec.structs.replace(one.explained.check, gradient_error=1e-3)
+    *_, last = one.explained.methods
+    gaps = [np.full_like(array, np.nan) if name == last else array for name, array in one.arrays.items()]
+    nan = msgspec.structs.replace(one, arrays=dict(zip(one.arrays, gaps, strict=True)))
+    wrong = msgspec.structs.replace(one.explained.check, gradient_error=None)
     wrong = msgspec.structs.replace(one, explained=msgspec.structs.replace(one.explained, check=wrong))
     return [
-        ExplainedRun(make_record("one"), "best", each) for each in ([one, one], [one], [one, other], [wrong])
+        ExplainedRun(make_record("one"), "best", each)
+        for each in ([one, one], [one], [one, other], [one, nan], [nan, one], [wrong])
     ]
 
 
 def test_maps_that_differ_and_gradients_that_are_wrong_are_said_first(tmp_path, snapshot):
     runs = explained_runs(tmp_path)
-    assert [run.agrees for run in runs] == [True, True, False, False]
+    assert [run.agrees for run in runs] == [True, True, False, False, False, False]
     assert explanations_document(runs).headline == snapshot
 
 

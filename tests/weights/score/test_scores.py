@@ -1,6 +1,7 @@
 """Kept weights, scored in any framework: the scores of the record in float64."""
 
 import json
+import math
 
 import msgspec
 import numpy as np
@@ -29,9 +30,12 @@ def test_scores_that_differ_in_float64_are_found_and_those_in_float32_are_not_ju
         scored = [(on, [WeightsScore("last", {"loss": 1.0}, {"loss": found})])]
         assert differs(record, scored) is differ
         assert ("The scores differ" in terminal_text(score_document(record, scored))) is differ
-    missing = [(on, [WeightsScore("last", {"loss": 1.0}, {"loss": None})])]
     record.configuration = on = Configuration("jax", "jit", "cpu", 1, "float64")
-    assert differs(record, [(on, missing[0][1])])
+    for found in (None, math.nan):
+        for scores in ({"loss": found, "accuracy": 0.5}, {"loss": 1.0, "accuracy": found}):
+            scored = [(on, [WeightsScore("last", {"loss": 1.0, "accuracy": 0.5}, scores)])]
+            assert differs(record, scored)
+            assert "largest difference not finite" in terminal_text(score_document(record, scored))
 
 
 @pytest.mark.slow

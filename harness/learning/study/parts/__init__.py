@@ -7,11 +7,12 @@ this family are the modules of this folder.
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from harness.core.documents.document import Figure, Node, Picture
 from harness.core.shell.features import hooked
-from harness.errors import unknown_name
+from harness.core.shell.printing import print_error
+from harness.errors import HarnessError, unknown_name
 from harness.learning.runs.grouping import ConfigurationRuns
 from harness.learning.study.finding import Effect, StudyFinding
 from harness.learning.study.quantities import GENERAL, TEST_SCORES, Definition, Quantity, of_test_score
@@ -71,7 +72,39 @@ def explained(title: str, text: str, needed: str = "") -> Callable[[StudyFinding
 @functools.cache
 def parts() -> Mapping[str, Part]:
     """Return every part of the features that are present, by its name."""
-    return {part.name: part for parts in hooked("study_parts") for part in parts}
+    return {part.name: _guarded(part) for parts in hooked("study_parts") for part in parts}
+
+
+#: The functions of a part, and what they return where there is nothing to show.
+_NOTHING_SHOWN: Mapping[str, Any] = {
+    "content": None,
+    "charts": (),
+    "headline": None,
+    "none_better": "",
+    "remark": "",
+}
+
+
+def _guarded(part: Part) -> Part:
+    """Return the part with functions of other packages that show nothing, with a warning, if they raise."""
+    functions = {name: getattr(part, name) for name in _NOTHING_SHOWN}
+    others: dict[str, Any] = {
+        name: functools.partial(_shown, part.name, name, function)
+        for name, function in functions.items()
+        if function is not None and not str(getattr(function, "__module__", "")).startswith("harness.")
+    }
+    return part._replace(**others)
+
+
+def _shown(part: str, name: str, function: Callable[..., Any], *arguments: object) -> Any:
+    try:
+        result = function(*arguments)
+        return list(result) if name == "charts" else result
+    except HarnessError:
+        raise
+    except Exception as error:  # noqa: BLE001  of another package; the rest of the page is shown
+        print_error(f"part {part} of a study: {name}: {type(error).__name__}: {error}; it is left out")
+        return _NOTHING_SHOWN[name]
 
 
 def parts_of(kind: StudyKind) -> list[Part]:

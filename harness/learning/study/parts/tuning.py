@@ -84,11 +84,12 @@ def _tuning_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     by_option: dict[str, list[Row]] = {}
     logs: dict[str, bool] = {}
     for trial in recorded.trials:
-        described = recorded.described(trial.variant)
-        if not described.ranges or trial.value is None:
-            continue
-        range_ = described.ranges[0]
         values = dict(each.split("=", 1) for each in trial.assignments)
+        # An option that the user sets, or that the task lacks, was not tuned.
+        ranges = [each for each in recorded.described(trial.variant).ranges if each.option in values]
+        if not ranges or trial.value is None:
+            continue
+        range_ = ranges[0]
         logs[range_.option] = range_.log
         row: Row = {
             "configuration": trial.variant,
