@@ -14,7 +14,7 @@ from harness.core.audit.budgets import AUDIT_SHARE, FIRST_PAIRS
 from harness.core.audit.clock import TrainingClock
 from harness.core.audit.findings import Clock, Gap, Verification, Verifier, WorkDiffers
 from harness.core.audit.numpy_work import NumpyWork, ReportedScores, compare_with_numpy
-from harness.core.audit.repetition import Repeater, repeated
+from harness.core.audit.repetition import Examined, Repeater, repeated
 from harness.core.audit.segments import Segments, Work
 from harness.core.audit.words import work_fault
 from harness.core.certify.certificate import Losses
@@ -159,9 +159,9 @@ class AuditedTraining:
                 found = self._verified_elsewhere(budget_seconds)
             elif (verifier := self._verifier(prepared, budget_seconds)) == "other process":
                 with self._other_process() as session:
-                    found = self._repeated(session, verifier, budget_seconds)
+                    found, _ = self._repeated(session, verifier, budget_seconds)
             else:
-                found = self._repeated(self._session, verifier, budget_seconds)
+                found, _ = self._repeated(self._session, verifier, budget_seconds)
         except (HarnessError, OSError) as error:  # the states need room on a disk
             found = Verification(outcome="not verified", gap="program failed", detail=str(error))
         found = msgspec.structs.replace(found, seconds=time.monotonic() - begun)
@@ -184,11 +184,15 @@ class AuditedTraining:
             "second program" if (is_cheap and not compiles) or not self._segments.complete else "same program"
         )
 
-    def _repeated(self, session: Session, verifier: Verifier, seconds: float) -> Verification:
+    def _repeated(
+        self, session: Session, verifier: Verifier, seconds: float
+    ) -> tuple[Verification, list[Examined]]:
         if (gap := self._gap) is not None:
-            return Verification(outcome="not verified", gap=gap)
+            return Verification(outcome="not verified", gap=gap), []
         whole = budgets.WHOLE_SEGMENTS if self._work.is_third_party else int(seconds <= 0)
-        return repeated(self._work, self._segments, Repeater(session, verifier, seconds, whole))
+        examined_steps = budgets.NUMPY_LATER_STEPS if self._is_compared else 0
+        repeater = Repeater(session, verifier, seconds, whole, examined_steps)
+        return repeated(self._work, self._segments, repeater), repeater.examined
 
     @property
     def _gap(self) -> Gap | None:
@@ -219,9 +223,11 @@ class AuditedTraining:
                 numpy = processes.enter_context(NumpyWork(self._work, self._segments, self._scores))
             session = processes.enter_context(self._other_process())
             left = max(budgets.LEAST_REPETITION_SECONDS, end - time.monotonic())
-            found = self._repeated(session, "other process", left)
+            found, examined = self._repeated(session, "other process", left)
             if numpy is not None and found.outcome != "differs":
-                independent = compare_with_numpy(numpy, self._segments, session)
+                independent = compare_with_numpy(
+                    numpy, examined, self._segments.draw(needs_state=False)[: budgets.WHOLE_SEGMENTS]
+                )
                 outcome = "differs" if independent.differs else found.outcome
                 found = msgspec.structs.replace(found, outcome=outcome, independent=independent)
         return found

@@ -46,7 +46,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     steps: int
     calls: int
     compared_steps: int
-    """Those before rounding had separated the two."""
+    """Those before rounding had separated the two; nothing after them is verified."""
     worst: float
     """The largest relative deviation of a loss among the compared steps."""
     whole: bool = False
@@ -127,7 +127,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     segments: int = 0
     """The whole segments of the training, from which those that are repeated were drawn by their steps."""
     draws: int = 0
-    """Whole segments that were drawn at random and repeated; the newest is repeated beside them."""
+    """Whole segments that were drawn at random and compared to their ends, beside the newest."""
     deviation: Deviation | None = None
     """The first loss that is at fault; None if the weights after the last of ``spans`` are."""
     independent: Independent | None = None

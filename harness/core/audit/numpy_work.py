@@ -8,6 +8,7 @@ steps of the training on the data of the run, and the gradients of later steps a
 import itertools
 import random
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
@@ -18,6 +19,7 @@ import numpy as np
 from harness.core.audit import budgets
 from harness.core.audit.comparison import compare_losses, deviation_of, differs_at_same_weights
 from harness.core.audit.findings import Independent, ScoreDeviation
+from harness.core.audit.repetition import Examined
 from harness.core.audit.segments import Segment, Segments, Work
 from harness.core.audit.updates import LEAST_AGREEMENT, agreements
 from harness.core.certify.certificate import Losses
@@ -28,7 +30,7 @@ from harness.core.training.measures import Scores
 from harness.core.training.scoring import Rows, load_rows, rows_file
 from harness.core.worker import protocol
 from harness.core.worker.saved_state import save_joined, save_nearby, weights_in
-from harness.core.worker.session import Conversation, Session
+from harness.core.worker.session import Conversation
 from harness.errors import Declined, HarnessError
 from harness.spec.backend import Precision
 from harness.spec.data import Split
@@ -58,15 +60,24 @@ class ReportedScores(msgspec.Struct, frozen=True):
     rows: str = ""
 
 
-def compare_with_numpy(numpy: "NumpyWork", segments: Segments, own: Session) -> Independent:
-    """Compare first steps, scores, and gradients of later steps; ``own`` has a program of the backend."""
+def compare_with_numpy(
+    numpy: "NumpyWork", examined: Sequence[Examined], segments: Sequence[Segment]
+) -> Independent:
+    """Compare first steps, scores, and gradients of the steps that a repetition has ``examined``.
+
+    Of ``segments`` that cannot be repeated, for lack of a training state, compare the first losses.
+    """
     found = Independent()
     try:
         found = numpy.compared_alone()
-        for segment in segments.draw(needs_state=False)[:2]:  # a drawn one and the newest
-            if segment.start is None or found.differs or found.gap:
+        for steps in examined:
+            if found.differs or found.gap:
                 break
-            found = numpy.later_steps(found, segment, own)
+            found = numpy.later_steps(found, steps)
+        for segment in segments:
+            if segment.start is None or segment.complete or found.differs or found.gap:
+                break
+            found = numpy.first_loss(found, segment, segment.start)
     except Declined as error:
         found = msgspec.structs.replace(found, gap="not covered", detail=str(error))
     except HarnessError as error:
@@ -150,47 +161,51 @@ class NumpyWork:
             losses += self._session.call(_step(step), protocol.Trained).losses
         return losses
 
-    def later_steps(self, found: Independent, segment: Segment, own: Session) -> Independent:
-        """Compare the losses and the gradients of consecutive steps with what the backend's program does."""
+    def later_steps(self, found: Independent, examined: Examined) -> Independent:
+        """Compare the losses and the gradients of consecutive steps with what the backend's program does.
+
+        They were made in a repetition whose losses are those of the training, and at a place that was drawn:
+        a program cannot do them in another way than the training.
+        """
         task, precision = self._work.plan.task, self._work.plan.precision
-        losses, paths = self._own_steps(segment, own)
+        first, losses, paths = examined
         self._build(gradients=True)
         gradients, recomputed = [], list[list[float | None]]()
         pairs = list(itertools.pairwise(paths))
         for index, (before, after) in enumerate(pairs):
-            row, gradient = self._gradient(segment.step + index, before, after)
+            row, gradient = self._gradient(first + index, before, after)
             recomputed.append(row)
             gradients.append(gradient)
         fault = differs_at_same_weights(losses, recomputed, precision)
         if fault is not None:  # unless rounding of the weights changes as much
-            nearby = [self._losses_nearby(segment.step + i, *pair) for i, pair in enumerate(pairs)]
+            nearby = [self._losses_nearby(first + i, *pair) for i, pair in enumerate(pairs)]
             fault = differs_at_same_weights(losses, recomputed, precision, nearby)
         if fault is not None:
-            deviation = deviation_of(fault, losses, recomputed, segment.step)
+            deviation = deviation_of(fault, losses, recomputed, first)
             return msgspec.structs.replace(found, deviation=deviation)
-        least = found.agreement
-        if segment.complete:  # else its optimizer begins anew
-            rates = self._work.order.rates.of_steps(segment.step, len(gradients)).tolist()
-            weights = [weights_in(path) for path in paths]
-            shares = agreements(task, segment.step, weights, gradients, precision, rates)
-            steps = enumerate(shares, segment.step + 2)
-            known = {share: step for step, share in steps if share is not None}
-            least = min([*known, 1.0 if least is None else least])
-            if least in known and least < LEAST_AGREEMENT:
-                return msgspec.structs.replace(found, agreement=least, unfollowed_step=known[least])
+        rates = self._work.order.rates.of_steps(first, len(gradients)).tolist()
+        weights = [weights_in(path) for path in paths]
+        shares = agreements(task, first, weights, gradients, precision, rates)
+        known = {share: step for step, share in enumerate(shares, first + 2) if share is not None}
+        least = min([*known, 1.0 if found.agreement is None else found.agreement])
+        if least in known and least < LEAST_AGREEMENT:
+            return msgspec.structs.replace(found, agreement=least, unfollowed_step=known[least])
         return msgspec.structs.replace(found, later_steps=found.later_steps + len(losses), agreement=least)
 
-    def _own_steps(self, segment: Segment, own: Session) -> tuple[Losses, list[Path]]:
-        """Have the backend's program make steps: their losses, and the files of the weights around them."""
-        own.call(protocol.Rebuild(), protocol.Done)
-        paths = [self._folder / f"own-{index}.npz" for index in range(budgets.NUMPY_LATER_STEPS + 1)]
-        own.call(protocol.Replay(segment.step, [], str(segment.start), segment.complete), protocol.Trained)
-        own.call(protocol.SaveState(str(paths[0])), protocol.StateSaved)
-        losses: Losses = []
-        for index, path in enumerate(paths[1:]):
-            losses += own.call(_step(segment.step + index), protocol.Trained).losses
-            own.call(protocol.SaveState(str(path)), protocol.StateSaved)
-        return losses, paths
+    def first_loss(self, found: Independent, segment: Segment, start: Path) -> Independent:
+        """Compare the first loss that the training reported of a segment with that of its ``start``."""
+        precision = self._work.plan.precision
+        self._build(gradients=True)
+        # Of an adversarial task, the discriminator's: the generator's is of later weights.
+        reported, (row, _) = [segment.losses[0][:1]], self._gradient_at(segment.step, start)
+        fault = differs_at_same_weights(reported, [row[:1]], precision)
+        if fault is not None:
+            nearby = [self._loss_nearby(segment.step, start)[:1]]
+            fault = differs_at_same_weights(reported, [row[:1]], precision, nearby)
+        if fault is None:
+            return found
+        deviation = deviation_of(fault, reported, [row[:1]], segment.step)
+        return msgspec.structs.replace(found, deviation=deviation)
 
     def _gradient(self, step: int, before: Path, after: Path) -> tuple[list[float | None], Gradient]:
         """Derive a step's losses and gradient from the files of the weights before and after it."""

@@ -58,11 +58,13 @@ class Segment:
         part.seconds = self.seconds * steps / len(self.losses)
         return part
 
-    def starting_from(self, start: Path) -> Self:
-        """Start the same steps from another state."""
-        other = copy.copy(self)
-        other.start = start
-        return other
+    def after(self, steps: int, start: Path) -> Self:
+        """Cut off the first ``steps`` steps, which a program has just made, and start from this state."""
+        part = copy.copy(self)
+        part.step, part.start, part.losses = self.step + steps, start, self.losses[steps:]
+        part.seconds = self.seconds * len(part.losses) / max(1, len(self.losses))
+        part.needs_new_program = False
+        return part
 
 
 class Segments:

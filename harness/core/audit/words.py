@@ -14,7 +14,7 @@ from harness.core.audit.findings import (
 _GAPS: dict[Gap, str] = {
     "no training state": "its backend cannot hand out the training state (Program.training_state)",
     "program failed": "the second program failed",
-    "rounding": "rounding separated the two programs at once",
+    "rounding": "rounding separated the two programs before the end of a segment",
     "too short": "the training was too short",
 }
 _NUMPY_GAPS: dict[IndependentGap, str] = {
@@ -134,12 +134,11 @@ def verified_work(found: Verification) -> str:
         return work_fault(found)
     if found.outcome == "not verified":
         detail = f": {found.detail}" if found.detail else ""
-        return f"not verified: {_GAPS[found.gap or 'too short']}{detail}"
-    compared = sorted((span for span in found.spans if span.compared_steps), key=lambda span: span.first_step)
-    steps = ", ".join(map(_compared_steps, compared))
+        compared = f"; only {_recomputed(found)} could be compared" if found.gap == "rounding" else ""
+        return f"not verified: {_GAPS[found.gap or 'too short']}{detail}{compared}"
     worst = max((span.worst for span in found.spans), default=0.0)
     by = _VERIFIERS[found.verifier or "second program"]
-    parts = [f"steps {steps} recomputed by {by}; largest relative deviation of a loss {worst:.1e}"]
+    parts = [f"{_recomputed(found)} recomputed by {by}; largest relative deviation of a loss {worst:.1e}"]
     if any(span.whole and span.weights_apart is None for span in found.spans):
         parts.append("rounding leads the weights as far apart as the training does, so only losses count")
     if found.draws:
@@ -154,9 +153,19 @@ def verified_work(found: Verification) -> str:
     return "; ".join(parts)
 
 
+def _recomputed(found: Verification) -> str:
+    """Name the steps that were compared; of a segment whose end was not, their number among all."""
+    spans = sorted(found.spans, key=lambda span: span.first_step)
+    return "steps " + ", ".join(map(_compared_steps, spans))
+
+
 def _compared_steps(span: Span) -> str:
     last = span.first_step + span.compared_steps - 1
-    return f"{span.first_step} to {last}" if span.compared_steps > 1 else f"{last}"
+    if not span.compared_steps:
+        return f"none from {span.first_step} on"
+    steps = f"{span.first_step} to {last}" if span.compared_steps > 1 else f"{last}"
+    is_partial = span.compared_steps < span.steps
+    return steps + f" ({span.compared_steps:,} of {span.steps:,})" * is_partial
 
 
 def compared_with_numpy(found: Independent) -> str:

@@ -212,6 +212,54 @@ class Watched(Works):
         return super().training_state()
 
 
+class HonestAfterReadings(Works):
+    """Honest for 300 steps after each reading of its state; afterwards it only computes losses."""
+
+    since = 0
+    loaded = False
+
+    def cheaper(self, x, y):
+        self.since += 1
+        honest = self.since <= 300 or self.plan.precision != "float32" or self.is_repeated()
+        return Honest._step(self, x, y) if honest else self.loss_alone(x, y)
+
+    def is_repeated(self):
+        """What continues from a saved state is not timed."""
+        return self.loaded
+
+    def training_state(self):
+        if not self.loaded:
+            self.since = 0
+        return super().training_state()
+
+    def load_training_state(self, state):
+        self.loaded = True
+        super().load_training_state(state)
+
+
+class HonestButForRounding(HonestAfterReadings):
+    """Adds roundings of its own after each reading, so that no repetition is equal bit for bit."""
+
+    def cheaper(self, x, y):
+        if self.since == 0 and not self.is_repeated():
+            self.w = {name: np.nextafter(w, w.dtype.type(9)) for name, w in self.w.items()}
+        return super().cheaper(x, y)
+
+
+class HonestByState(HonestAfterReadings):
+    """The steps since the reading are a part of the state, so that a second program does the same."""
+
+    def is_repeated(self):
+        return False
+
+    def training_state(self):
+        return super().training_state() | {"since": np.array(self.since)}
+
+    def load_training_state(self, state):
+        self.since = int(state["since"])
+        super().load_training_state({name: array for name, array in state.items() if name != "since"})
+
+
 class SkipsEvery50th(Works):
     def cheaper(self, x, y):
         skipped = self.steps_seen % 50 == 49
