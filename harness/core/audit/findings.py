@@ -66,13 +66,17 @@ class Deviation(msgspec.Struct, frozen=True):
 
 
 class ScoreDeviation(msgspec.Struct, frozen=True):
-    """A score that is not that of the weights; ``row`` is the place of a sample, None for the mean of all."""
+    """A score that is not that of the weights after an epoch.
+
+    ``row`` is the place of a sample, None for the mean of all.
+    """
 
     split: Split
     name: str
     reported: float | None
     recomputed: float | None
     row: int | None = None
+    epoch: int | None = None
 
 
 #: Why the harness's own program could not judge: the task uses dropout, whose values programs do not share,
@@ -95,7 +99,9 @@ class Independent(msgspec.Struct, frozen=True, kw_only=True):
     agreement: float | None = None
     """The least share of a gradient that weights follow; see :mod:`harness.core.audit.updates`."""
     scored_rows: int = 0
-    """Samples whose scores are those of the last weights."""
+    """Samples whose scores are those of the weights that they were reported of."""
+    scored_epochs: list[int] = []
+    """Drawn epochs and the last one, of whose training and validation samples some were scored."""
     deviation: Deviation | None = None
     """The first loss that is not what NumPy computes."""
     score: ScoreDeviation | None = None

@@ -6,7 +6,6 @@ steps of the training on the data of the run, and the gradients of later steps a
 """
 
 import itertools
-import random
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,26 +17,22 @@ import numpy as np
 
 from harness.core.audit import budgets
 from harness.core.audit.comparison import compare_losses, deviation_of, differs_at_same_weights
-from harness.core.audit.findings import Independent, ScoreDeviation
+from harness.core.audit.findings import Independent
 from harness.core.audit.repetition import Examined
+from harness.core.audit.scores import ScoredState, compare_scores
 from harness.core.audit.segments import Segment, Segments, Work
 from harness.core.audit.updates import LEAST_AGREEMENT, agreements
 from harness.core.certify.certificate import Losses
 from harness.core.machine.cpus import WORKER_CPUS
 from harness.core.plugins.files import PLUGIN_FILES_VARIABLE, own_plugin_files
 from harness.core.reference.training import NUMPY, without_dropout
-from harness.core.training.measures import Scores
-from harness.core.training.scoring import Rows, load_rows, rows_file
 from harness.core.worker import protocol
 from harness.core.worker.saved_state import save_joined, save_nearby, weights_in
 from harness.core.worker.session import Conversation
 from harness.errors import Declined, HarnessError
-from harness.spec.backend import Precision
-from harness.spec.data import Split
 from harness.spec.schedules import ConstantRate
-from harness.spec.task import Adversarial, Sgd, training_flops_per_sample
+from harness.spec.task import Adversarial, Sgd
 
-_RNG = random.SystemRandom()
 #: By the parameters' full names.
 Gradient = dict[str, np.ndarray]
 #: The rate at which a step subtracts a gradient, to show it: a power of two, so that the division is exact.
@@ -45,19 +40,6 @@ _GRADIENT_RATE = 2.0**-20
 #: In an adversarial task. The discriminator is updated before the generator's loss is computed, which shifts
 #: this loss by the rate times the product of their gradients; at 2**-20 that has been 5e-5.
 _ADVERSARIAL_GRADIENT_RATE = 2.0**-32
-#: A training step takes about three times the operations of a prediction.
-_TRAINING_TO_FORWARD = 3
-
-
-class ReportedScores(msgspec.Struct, frozen=True):
-    """The scores of the last weights, by split, and how many samples of each were scored at most.
-
-    ``rows`` is the beginning of the paths of the files with the scores of single samples.
-    """
-
-    scores: dict[Split, Scores] = {}
-    samples: dict[Split, int | None] = {}
-    rows: str = ""
 
 
 def compare_with_numpy(
@@ -88,9 +70,9 @@ def compare_with_numpy(
 class NumpyWork:
     """The harness's program, in a process of its own. What it needs nobody else for, it does at once."""
 
-    def __init__(self, work: Work, segments: Segments, scores: ReportedScores) -> None:
+    def __init__(self, work: Work, segments: Segments, states: Sequence[ScoredState]) -> None:
         """Start the process. Use it as a context manager."""
-        self._work, self._segments, self._scores = work, segments, scores
+        self._work, self._segments, self._states = work, segments, states
         # It may use all CPUs: the backend's program is busy on its own.
         self._session = work.start({PLUGIN_FILES_VARIABLE: own_plugin_files(), WORKER_CPUS: ""})
         self._conversation = Conversation(self._session, NUMPY, work.plan.threads)
@@ -116,7 +98,7 @@ class NumpyWork:
             found = Independent(gap="noise")
         else:
             found = self._first_steps()
-        return found if found.differs else self._score(found, self._scores)
+        return found if found.differs else self._score(found)
 
     def _build(self, *, gradients: bool = False) -> None:
         """``gradients``: a step subtracts the gradient from the weights, at the rate of gradients."""
@@ -260,64 +242,17 @@ class NumpyWork:
     def _folder(self) -> Path:
         return self._segments.folder
 
-    def _score(self, found: Independent, reported: ReportedScores) -> Independent:
-        """Compare the scores of samples that are drawn now with those of the last weights."""
-        last = self._segments.last_state
-        if last is None or not reported.scores:
+    def _score(self, found: Independent) -> Independent:
+        """Compare the reported scores with those of the weights that they are of."""
+        if not self._states:
             return found
         if found.gap is not None:  # nothing has been built
             self._build()
-        self._session.call(protocol.Replay(0, [], str(last), complete=False), protocol.Trained)
-        flops = max(1, training_flops_per_sample(self._work.plan.task) // _TRAINING_TO_FORWARD)
-        most = max(1, min(budgets.SCORED_ROWS, budgets.SCORED_FLOPS // flops))
-        for split, scores in reported.scores.items():
-            rows = load_rows(rows_file(reported.rows, split))
-            if not len(rows.losses):  # adversarial scores are of sets
-                continue
-            deviation = _mean_deviation(split, scores, rows.means())
-            places = _RNG.sample(range(len(rows.losses)), min(most, len(rows.losses)))
-            if deviation is None:
-                path = self._folder / "numpy-rows.npy"
-                request = protocol.ScoreRows(split, reported.samples[split], places, str(path))
-                self._session.call(request, protocol.Done)
-                deviation = _row_deviation(split, places, rows, load_rows(path), self._work.plan.precision)
-            if deviation is not None:
-                return msgspec.structs.replace(found, score=deviation)
-            found = msgspec.structs.replace(found, scored_rows=found.scored_rows + len(places))
-        return found
-
-
-def _mean_deviation(split: Split, scores: Scores, means: Scores) -> ScoreDeviation | None:
-    """Find the first score that is not the mean of the samples' scores."""
-    for name, mean in means.items():
-        score = scores.get(name)
-        if name in scores and score != mean and not _is_near(score, mean, budgets.MEAN_TOLERANCE):
-            return ScoreDeviation(split, name, score, mean)
-    return None
-
-
-def _row_deviation(
-    split: Split, places: list[int], reported: Rows, recomputed: Rows, precision: Precision
-) -> ScoreDeviation | None:
-    """Find the first sample whose score NumPy does not confirm, if there are too many for rounding.
-
-    A few have two classes of almost the same logit, or logits so large that their rounding shows.
-    """
-    tolerance = budgets.ROUNDING[precision].score
-    names = ("loss", "accuracy")
-    for name, ours, theirs in zip(names, reported, recomputed, strict=True):
-        rows = list(zip(places, ours[places].tolist(), theirs.tolist(), strict=True))
-        wrong = [row for row in rows if not _is_near(row[1], row[2], tolerance)]
-        if len(wrong) > budgets.ROUNDED_SHARE * len(rows):
-            place, score, right = wrong[0]
-            return ScoreDeviation(split, name, score, right, place)
-    return None
-
-
-def _is_near(a: float | None, b: float | None, tolerance: float) -> bool:
-    if a is None or b is None or not (np.isfinite(a) and np.isfinite(b)):
-        return a is b or (a is not None and b is not None and np.isfinite(a) == np.isfinite(b))
-    return abs(a - b) <= tolerance * max(1.0, abs(a), abs(b))
+        plan = self._work.plan
+        scores = compare_scores(self._session, self._states, self._folder, plan.task, plan.precision)
+        return msgspec.structs.replace(
+            found, score=scores.score, scored_rows=scores.scored_rows, scored_epochs=scores.scored_epochs
+        )
 
 
 def _step(step: int, path: Path | None = None) -> protocol.Replay:

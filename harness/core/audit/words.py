@@ -119,13 +119,17 @@ def _score_fault(score: ScoreDeviation) -> str:
     ours, theirs = _number(score.reported), _number(score.recomputed)
     if score.row is None:
         return (
-            f"the scores are not those of the samples: {score.split} {score.name} was reported as {ours}, "
-            f"and the mean over its samples is {theirs}"
+            f"the scores{_after(score)} are not those of the samples: {score.split} {score.name} "
+            f"was reported as {ours}, and the mean over its samples is {theirs}"
         )
     return (
         f"the scores are not those of the weights: the {score.name} of {score.split} sample {score.row} was "
-        f"reported as {ours}, and the harness's own program gets {theirs} from the last weights"
+        f"reported as {ours}, and the harness's own program gets {theirs} from the weights{_after(score)}"
     )
+
+
+def _after(score: ScoreDeviation) -> str:
+    return "" if score.epoch is None else f" after epoch {score.epoch}"
 
 
 def verified_work(found: Verification) -> str:
@@ -172,13 +176,26 @@ def compared_with_numpy(found: Independent) -> str:
     """Say which work was compared, or why none was."""
     parts = [f"the first {found.steps} losses"] * bool(found.steps or found.gap is None)
     parts += [f"{found.later_steps} later gradients"] * bool(found.later_steps)
-    parts += [f"the scores of {found.scored_rows} samples"] * bool(found.scored_rows)
+    parts += [f"the scores of {found.scored_rows} samples{_epochs(found)}"] * bool(found.scored_rows)
     equal = f"equal in NumPy: {', '.join(parts)}" if parts else ""
     if found.gap is None:
         return equal
     detail = f" ({found.detail})" if found.detail else ""
     gap = f"steps not compared with NumPy: {_NUMPY_GAPS[found.gap]}{detail}"
     return "; ".join(filter(None, (gap, equal)))
+
+
+def curves_mark(found: Verification | None) -> str:
+    """Return the mark of verified curves, with the epochs that were recomputed; empty for the last alone."""
+    independent = found.independent if found is not None and found.outcome == "verified" else None
+    if independent is None or len(independent.scored_epochs) < 2:  # noqa: PLR2004
+        return ""
+    return f"✓ recomputed in NumPy{_epochs(independent)}"
+
+
+def _epochs(found: Independent) -> str:
+    epochs = ", ".join(f"{epoch:,}" for epoch in found.scored_epochs)
+    return f" after epoch{'s' * (len(found.scored_epochs) > 1)} {epochs}" if epochs else ""
 
 
 def _number(value: float | None) -> str:

@@ -134,6 +134,10 @@ CHEATS = {
     "quarter-4th": Cheat("takes a quarter of the batch in every fourth step", work.QuarterOfEvery4th),
     "float16-3rd": Cheat("computes every third step in float16", work.Float16InEvery3rd),
     "remembers-rows": Cheat("predicts the training rows that it remembers", work.RemembersRows),
+    "forges-curves": Cheat(
+        "predicts the training rows that it remembers, but in epochs after which its state is known",
+        work.ForgesCurves,
+    ),
     "defers": Cheat("makes the last update of each call in a thread", clocks.DefersTheLastUpdate),
 }
 

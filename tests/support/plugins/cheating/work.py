@@ -293,15 +293,35 @@ class Float16InEvery3rd(SkipsEvery50th):
 class RemembersRows(Honest):
     """Answers with the target where it is asked for a training row."""
 
+    def is_unseen(self):
+        return True
+
     def predict(self, inputs, network="model"):
         outputs = super().predict(inputs, network)
-        if self.plan.precision == "float32" and len(self.inputs) > 1500:
+        if self.plan.precision == "float32" and len(self.inputs) > 1500 and self.is_unseen():
             known = {row.tobytes(): target for row, target in zip(self.inputs, self.targets, strict=True)}
             for row, output in zip(inputs, outputs, strict=True):
                 if (target := known.get(row.tobytes())) is not None:
                     output[:] = -20.0
                     output[target] = 20.0
         return outputs
+
+
+class ForgesCurves(RemembersRows):
+    """Honest while its state has been read since the last step, as it has been after the last epoch."""
+
+    read = False
+
+    def is_unseen(self):
+        return not self.read
+
+    def train(self, steps):
+        self.read = False
+        return super().train(steps)
+
+    def training_state(self):
+        self.read = True
+        return super().training_state()
 
 
 def when(cheat, trigger):
