@@ -14,7 +14,7 @@ from harness.spec.backend import Plan, Precision
 from harness.spec.data import Split
 from harness.spec.task import Task
 
-VERSION = 12
+VERSION = 13
 #: A worker whose reply is longer is killed. The longest are digests and scores, some 100 kB.
 LONGEST_REPLY_BYTES = 64 << 20
 
