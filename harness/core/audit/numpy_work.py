@@ -52,6 +52,8 @@ def compare_with_numpy(
     found = Independent()
     try:
         found = numpy.compared_alone()
+        if not found.differs and found.gap is None:
+            numpy.build(gradients=True)
         for steps in examined:
             if found.differs or found.gap:
                 break
@@ -100,8 +102,11 @@ class NumpyWork:
             found = self._first_steps()
         return found if found.differs else self._score(found)
 
-    def _build(self, *, gradients: bool = False) -> None:
-        """``gradients``: a step subtracts the gradient from the weights, at the rate of gradients."""
+    def build(self, *, gradients: bool = False) -> None:
+        """Build the program; with ``gradients``, a step subtracts the gradient from the weights at its rate.
+
+        Such a program is needed by :meth:`later_steps` and :meth:`first_loss`.
+        """
         work = self._work
         # Scores are made without dropping anything; steps are compared only where no step does.
         task = without_dropout(work.plan.task)
@@ -117,7 +122,7 @@ class NumpyWork:
 
     def _first_steps(self) -> Independent:
         """Compare the first steps of the training, as many as time allows."""
-        self._build()
+        self.build()
         initial = self._folder / "numpy-initial.npz"
         self._session.call(protocol.SaveState(str(initial)), protocol.StateSaved)
         reported, losses = self._segments.first.losses, list[list[float | None]]()
@@ -151,7 +156,6 @@ class NumpyWork:
         """
         task, precision = self._work.plan.task, self._work.plan.precision
         first, losses, paths = examined
-        self._build(gradients=True)
         gradients, recomputed = [], list[list[float | None]]()
         pairs = list(itertools.pairwise(paths))
         for index, (before, after) in enumerate(pairs):
@@ -177,7 +181,6 @@ class NumpyWork:
     def first_loss(self, found: Independent, segment: Segment, start: Path) -> Independent:
         """Compare the first loss that the training reported of a segment with that of its ``start``."""
         precision = self._work.plan.precision
-        self._build(gradients=True)
         # Of an adversarial task, the discriminator's: the generator's is of later weights.
         reported, (row, _) = [segment.losses[0][:1]], self._gradient_at(segment.step, start)
         fault = differs_at_same_weights(reported, [row[:1]], precision)
@@ -247,7 +250,7 @@ class NumpyWork:
         if not self._states:
             return found
         if found.gap is not None:  # nothing has been built
-            self._build()
+            self.build()
         plan = self._work.plan
         scores = compare_scores(self._session, self._states, self._folder, plan.task, plan.precision)
         return msgspec.structs.replace(

@@ -51,7 +51,7 @@ class Repeater:
         """``other process``: a program was just built in it.
 
         Segments are repeated for these ``seconds``; ``whole`` of them in any case, from end to end, and
-        otherwise the beginning of one. Of each whole one the states around ``examined_steps`` steps are kept.
+        otherwise the beginning of one. Of the former the states around ``examined_steps`` steps are kept.
         """
         self._session = session
         self.verifier = verifier
@@ -98,7 +98,9 @@ class Repeater:
             if count:
                 request = protocol.Replay(segment.step + len(losses), [count], None, segment.complete)
                 losses += self._session.call(request, protocol.Trained).losses
-        self._slowdown = max(self._slowdown, (time.monotonic() - start) / max(segment.seconds, 1e-9))
+        if len(losses) >= budgets.FEWEST_STEPS:  # in fewer most of the time is that of messages
+            slowdown = (time.monotonic() - start) / max(segment.seconds, 1e-9)
+            self._slowdown = max(self._slowdown, slowdown)
         return losses
 
     def save(self, file: Path) -> Path:
@@ -152,14 +154,15 @@ def repeat(work: Work, segment: Segment, by: Repeater, folder: Path) -> _Repeate
     count, does so in both.
     """
     precision, steps = work.plan.precision, len(segment.losses)
-    place = _RNG.randint(0, max(0, steps - by.examined_steps))
-    calls = _short_calls(work, segment, range(place, place + by.examined_steps))
-    around = range(place, min(steps, place + by.examined_steps) + 1) if by.examined_steps else range(0)
+    count = min(steps, by.examined_steps) if len(by.examined) < by.whole else 0
+    place = _RNG.randint(0, steps - count)
+    calls = _short_calls(work, segment, range(place, place + count))
+    around = range(place, place + count + 1) if count else range(0)
     states = {index: folder / f"examined-{segment.step + index}.npz" for index in around}
     losses = by.repeat(segment, calls, states)
     if states:
-        examined = losses[place : place + by.examined_steps]
-        by.examined.append(Examined(segment.step + place, examined, [*states.values()]))
+        examined = Examined(segment.step + place, losses[place : place + count], [*states.values()])
+        by.examined.append(examined)
     found = compare_losses(segment.losses, losses, precision)
     weights = _EndWeights(work, segment, by, folder)
     ends = weights.compare()
