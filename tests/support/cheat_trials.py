@@ -171,4 +171,4 @@ def _of_record(record: dict, *, certified: bool) -> Trial:
     clock, work = record.get("clock") or {}, record.get("verification") or {}
     how = work.get("gap") or work.get("verifier")
     words = f"clock {clock.get('outcome')}, work {work.get('outcome')} ({how})"
-    return Trial(found=False, words=words)
+    return Trial(found=work.get("outcome") != "verified", words=words)

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -13,8 +14,9 @@ from harness.core.audit import budgets
 from harness.core.audit.budgets import AUDIT_SHARE, FIRST_PAIRS
 from harness.core.audit.clock import TrainingClock
 from harness.core.audit.findings import Clock, Gap, Verification, Verifier, WorkDiffers
-from harness.core.audit.numpy_work import NumpyWork, ReportedScores, compare_with_numpy
-from harness.core.audit.repetition import Repeater, repeated
+from harness.core.audit.numpy_work import NumpyWork, compare_with_numpy
+from harness.core.audit.repetition import Examined, Repeater, repeated
+from harness.core.audit.scores import Report, ScoredState
 from harness.core.audit.segments import Segments, Work
 from harness.core.audit.words import work_fault
 from harness.core.certify.certificate import Losses
@@ -23,6 +25,8 @@ from harness.core.worker import protocol
 from harness.core.worker.session import Conversation, Session
 from harness.errors import HarnessError
 from harness.spec.data import Split
+
+_RNG = random.SystemRandom()
 
 
 class Preparation(msgspec.Struct, frozen=True):
@@ -57,7 +61,9 @@ class AuditedTraining:
         self._clock = TrainingClock(session, cpus, on_accelerator=not device.startswith("cpu"))
         self._segments = Segments(self._clock.save_state)
         self._is_settled = True
-        self._scores = ReportedScores()
+        self._report: Report | None = None
+        self._scored: list[ScoredState] = []
+        self._drawn_scored: list[ScoredState] = []
         self._steps = 0
 
     @property
@@ -77,39 +83,70 @@ class AuditedTraining:
             self._session.pause()
         self._steps += steps
         self._segments.add(trained)
-        self._is_settled = False
+        self._is_settled, self._report = False, None
         return trained
 
     def read(self, *, last: bool = False) -> None:
-        """Read the state if the pace of readings asks for it, or after the ``last`` step."""
+        """Read the state if the pace of readings asks for it, or after the ``last`` step.
+
+        Read it after scores of the same weights, which are compared with it if it is drawn.
+        """
         if last:
             self._segments.read_last()
         elif self._segments.is_due:
-            self._segments.read()
+            if self._segments.read(scored=self._report is not None):
+                self._keep_scores(self._drawn_scored, self.last_state)
         else:
             return
         self._is_settled = True
 
     def evaluate(
-        self, splits: list[Split], samples: int | None = None, *, drawn: bool = False, final: bool = False
+        self,
+        splits: list[Split],
+        samples: int | None = None,
+        *,
+        epoch: int,
+        weights: Literal["present", "last", "restored"] = "present",
+        drawn: bool = False,
     ) -> protocol.Evaluated:
         """Score splits, once all updates that are outstanding have been made and their time counts.
 
-        The scores are ``final`` if they are of the weights after the last step, whose state has been read.
+        The scores of ``last`` weights, whose state has been read, and of ``restored`` ones, those of an
+        earlier epoch, are compared in any case.
         """
         if not self._is_settled:
             self._clock.settle()
             self._is_settled = True
-        beginning = str(self._segments.folder / "rows") if final and self._is_compared else None
-        request = protocol.Evaluate(splits, samples, drawn, beginning)
-        evaluated = self._session.call(request, protocol.Evaluated)
-        if beginning is not None:
-            self._scores = ReportedScores(
-                self._scores.scores | evaluated.scores,
-                self._scores.samples | dict.fromkeys(evaluated.scores, samples),
-                beginning,
-            )
+        evaluated = self._session.call(protocol.Evaluate(splits, samples, drawn), protocol.Evaluated)
+        if self._is_compared:
+            self._report = Report(epoch, evaluated.scores, samples)
+        if weights == "last":
+            self._keep_scores(self._scored, self.last_state)
+        elif weights == "restored" and self._is_compared:
+            restored = self._segments.folder / "restored.npz"
+            self._clock.save_state(str(restored))
+            self._keep_scores(self._scored, restored)
         return evaluated
+
+    def _keep_scores(self, among: list[ScoredState], state: Path) -> None:
+        """Keep the scores of single samples that were reported last, which are of this state."""
+        if self._report is not None:
+            rows = f"{state.with_suffix('')}-{'-'.join(self._report.scores)}"
+            self._session.call(protocol.SaveRows(rows), protocol.Done)
+            among.append(ScoredState(self._report, state, rows))
+
+    @property
+    def _compared_scores(self) -> list[ScoredState]:
+        """The scores to compare: those kept in any case, and those of a few drawn epochs.
+
+        One of these is at the end of a segment that is repeated, which proves that the weights are those of
+        the training.
+        """
+        ends = [segment.end for segment in self._segments.proving if segment.is_scored]
+        drawn = [each for each in self._drawn_scored if each.state.exists()]  # or no more
+        _RNG.shuffle(drawn)
+        drawn.sort(key=lambda each: each.state not in ends)
+        return [*drawn[: budgets.SCORED_EPOCHS], *self._scored]
 
     @property
     def last_state(self) -> Path:
@@ -159,9 +196,9 @@ class AuditedTraining:
                 found = self._verified_elsewhere(budget_seconds)
             elif (verifier := self._verifier(prepared, budget_seconds)) == "other process":
                 with self._other_process() as session:
-                    found = self._repeated(session, verifier, budget_seconds)
+                    found, _ = self._repeated(session, verifier, budget_seconds)
             else:
-                found = self._repeated(self._session, verifier, budget_seconds)
+                found, _ = self._repeated(self._session, verifier, budget_seconds)
         except (HarnessError, OSError) as error:  # the states need room on a disk
             found = Verification(outcome="not verified", gap="program failed", detail=str(error))
         found = msgspec.structs.replace(found, seconds=time.monotonic() - begun)
@@ -184,11 +221,16 @@ class AuditedTraining:
             "second program" if (is_cheap and not compiles) or not self._segments.complete else "same program"
         )
 
-    def _repeated(self, session: Session, verifier: Verifier, seconds: float) -> Verification:
+    def _repeated(
+        self, session: Session, verifier: Verifier, seconds: float
+    ) -> tuple[Verification, list[Examined]]:
         if (gap := self._gap) is not None:
-            return Verification(outcome="not verified", gap=gap)
-        whole = budgets.WHOLE_SEGMENTS if self._work.is_third_party else int(seconds <= 0)
-        return repeated(self._work, self._segments, Repeater(session, verifier, seconds, whole))
+            return Verification(outcome="not verified", gap=gap), []
+        proving = max(1, len(self._segments.proving))
+        whole = proving if self._work.is_third_party else int(seconds <= 0)
+        examined_steps = budgets.NUMPY_LATER_STEPS if self._is_compared else 0
+        repeater = Repeater(session, verifier, seconds, whole, examined_steps)
+        return repeated(self._work, self._segments, repeater), repeater.examined
 
     @property
     def _gap(self) -> Gap | None:
@@ -216,12 +258,13 @@ class AuditedTraining:
         with contextlib.ExitStack() as processes:
             numpy = None
             if self._is_compared:
-                numpy = processes.enter_context(NumpyWork(self._work, self._segments, self._scores))
+                compared = NumpyWork(self._work, self._segments, self._compared_scores)
+                numpy = processes.enter_context(compared)
             session = processes.enter_context(self._other_process())
             left = max(budgets.LEAST_REPETITION_SECONDS, end - time.monotonic())
-            found = self._repeated(session, "other process", left)
+            found, examined = self._repeated(session, "other process", left)
             if numpy is not None and found.outcome != "differs":
-                independent = compare_with_numpy(numpy, self._segments, session)
+                independent = compare_with_numpy(numpy, examined, self._segments.proving)
                 outcome = "differs" if independent.differs else found.outcome
                 found = msgspec.structs.replace(found, outcome=outcome, independent=independent)
         return found
@@ -229,9 +272,6 @@ class AuditedTraining:
     def close(self) -> None:
         """Delete the saved states."""
         self._segments.close()
-
-
-_RNG = random.SystemRandom()
 
 
 class PairAudit:

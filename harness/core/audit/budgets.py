@@ -25,8 +25,9 @@ STOPPED_AFTER_SECONDS = 0.2
 #: taken twice as long as at the last reading.
 SEGMENT_SECONDS, SEGMENT_SHARE = 0.2, 0.1
 READING_SHARE, DOUBLED_READING_SHARE, LEAST_READING_SECONDS = 0.01, 0.1, 0.05
-#: Whole segments between two readings that are drawn and kept, beside the newest.
-KEPT_SEGMENTS = 4
+#: Whole segments between two readings that are drawn and kept, beside the newest; from all, and from those
+#: whose ends were scored.
+KEPT_SEGMENTS, KEPT_SCORED_SEGMENTS = 4, 2
 #: In which of so many first pairs of a duel a workload is repeated is drawn; no judgement needs fewer. A
 #: program that uses what another process left behind would be honest in a first one that is known to be
 #: repeated.
@@ -35,9 +36,8 @@ FIRST_PAIRS = 3
 #: The share of a run that its audit may take, and the steps of a segment that are repeated in any case.
 AUDIT_SHARE = 0.02
 FEWEST_STEPS = 3
-#: Of a third-party backend so many whole segments are repeated in any case, and others for at least this
-#: time.
-WHOLE_SEGMENTS = 2
+#: Of a third-party backend the segments that prove a training are repeated in any case, and others for at
+#: least this time.
 LEAST_REPETITION_SECONDS = 1.0
 #: About how many calls repeat a segment. Short calls take this much longer than those of the training.
 REPEATED_CALLS = 24
@@ -50,9 +50,10 @@ LONGEST_FIRST_STEP_SECONDS, FIRST_STEP_SHARE = 0.4, 0.5
 #: First losses that are kept, to compare configurations with each other.
 FIRST_LOSSES = 9
 #: Budget of the recomputation in NumPy: seconds for the first steps, at least so many of them, and later
-#: steps from a saved state; then samples of each split to score, within a limit of operations.
+#: steps of a repetition; then samples of each split to score, within a limit of operations, and epochs of
+#: which they are scored beside the last.
 NUMPY_SECONDS, NUMPY_FEWEST_STEPS, NUMPY_LATER_STEPS = 1.0, 2, 4
-SCORED_ROWS, SCORED_FLOPS = 200, 20_000_000_000
+SCORED_ROWS, SCORED_FLOPS, SCORED_EPOCHS = 200, 20_000_000_000, 2
 #: The rounding of a program in float32 beside one in float64, in units of the distance of neighbouring
 #: numbers.
 NUMPY_ROUNDINGS = 32.0

@@ -55,6 +55,12 @@ def compare_losses(
     return LossComparison(agreed, max(deviations[:agreed], default=0.0), fault)
 
 
+def equal_steps(reported: Losses, repeated: Losses) -> int:
+    """Count the first steps whose losses are equal bit for bit."""
+    pairs = zip(reported, repeated, strict=True)
+    return next((step for step, (ours, theirs) in enumerate(pairs) if ours != theirs), len(reported))
+
+
 def first_difference(ours: Losses, theirs: Losses, precision: Precision) -> int | None:
     """Find the first step at which the losses of two configurations with equal initial weights differ.
 

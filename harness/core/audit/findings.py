@@ -46,7 +46,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     steps: int
     calls: int
     compared_steps: int
-    """Those before rounding had separated the two."""
+    """Those before rounding had separated the two; nothing after them is verified."""
     worst: float
     """The largest relative deviation of a loss among the compared steps."""
     whole: bool = False
@@ -66,13 +66,17 @@ class Deviation(msgspec.Struct, frozen=True):
 
 
 class ScoreDeviation(msgspec.Struct, frozen=True):
-    """A score that is not that of the weights; ``row`` is the place of a sample, None for the mean of all."""
+    """A score that is not that of the weights after an epoch.
+
+    ``row`` is the place of a sample, None for the mean of all.
+    """
 
     split: Split
     name: str
     reported: float | None
     recomputed: float | None
     row: int | None = None
+    epoch: int | None = None
 
 
 #: Why the harness's own program could not judge: the task uses dropout, whose values programs do not share,
@@ -95,7 +99,9 @@ class Independent(msgspec.Struct, frozen=True, kw_only=True):
     agreement: float | None = None
     """The least share of a gradient that weights follow; see :mod:`harness.core.audit.updates`."""
     scored_rows: int = 0
-    """Samples whose scores are those of the last weights."""
+    """Samples whose scores are those of the weights that they were reported of."""
+    scored_epochs: list[int] = []
+    """Drawn epochs and the last one, of whose training and validation samples some were scored."""
     deviation: Deviation | None = None
     """The first loss that is not what NumPy computes."""
     score: ScoreDeviation | None = None
@@ -127,7 +133,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     segments: int = 0
     """The whole segments of the training, from which those that are repeated were drawn by their steps."""
     draws: int = 0
-    """Whole segments that were drawn at random and repeated; the newest is repeated beside them."""
+    """Whole segments that were drawn at random and compared to their ends, beside the newest."""
     deviation: Deviation | None = None
     """The first loss that is at fault; None if the weights after the last of ``spans`` are."""
     independent: Independent | None = None

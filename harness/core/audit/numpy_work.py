@@ -6,8 +6,8 @@ steps of the training on the data of the run, and the gradients of later steps a
 """
 
 import itertools
-import random
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
@@ -17,25 +17,22 @@ import numpy as np
 
 from harness.core.audit import budgets
 from harness.core.audit.comparison import compare_losses, deviation_of, differs_at_same_weights
-from harness.core.audit.findings import Independent, ScoreDeviation
+from harness.core.audit.findings import Independent
+from harness.core.audit.repetition import Examined
+from harness.core.audit.scores import ScoredState, compare_scores
 from harness.core.audit.segments import Segment, Segments, Work
 from harness.core.audit.updates import LEAST_AGREEMENT, agreements
 from harness.core.certify.certificate import Losses
 from harness.core.machine.cpus import WORKER_CPUS
 from harness.core.plugins.files import PLUGIN_FILES_VARIABLE, own_plugin_files
 from harness.core.reference.training import NUMPY, without_dropout
-from harness.core.training.measures import Scores
-from harness.core.training.scoring import Rows, load_rows, rows_file
 from harness.core.worker import protocol
 from harness.core.worker.saved_state import save_joined, save_nearby, weights_in
-from harness.core.worker.session import Conversation, Session
+from harness.core.worker.session import Conversation
 from harness.errors import Declined, HarnessError
-from harness.spec.backend import Precision
-from harness.spec.data import Split
 from harness.spec.schedules import ConstantRate
-from harness.spec.task import Adversarial, Sgd, training_flops_per_sample
+from harness.spec.task import Adversarial, Sgd
 
-_RNG = random.SystemRandom()
 #: By the parameters' full names.
 Gradient = dict[str, np.ndarray]
 #: The rate at which a step subtracts a gradient, to show it: a power of two, so that the division is exact.
@@ -43,30 +40,28 @@ _GRADIENT_RATE = 2.0**-20
 #: In an adversarial task. The discriminator is updated before the generator's loss is computed, which shifts
 #: this loss by the rate times the product of their gradients; at 2**-20 that has been 5e-5.
 _ADVERSARIAL_GRADIENT_RATE = 2.0**-32
-#: A training step takes about three times the operations of a prediction.
-_TRAINING_TO_FORWARD = 3
 
 
-class ReportedScores(msgspec.Struct, frozen=True):
-    """The scores of the last weights, by split, and how many samples of each were scored at most.
+def compare_with_numpy(
+    numpy: "NumpyWork", examined: Sequence[Examined], segments: Sequence[Segment]
+) -> Independent:
+    """Compare first steps, scores, and gradients of the steps that a repetition has ``examined``.
 
-    ``rows`` is the beginning of the paths of the files with the scores of single samples.
+    Of ``segments`` that cannot be repeated, for lack of a training state, compare the first losses.
     """
-
-    scores: dict[Split, Scores] = {}
-    samples: dict[Split, int | None] = {}
-    rows: str = ""
-
-
-def compare_with_numpy(numpy: "NumpyWork", segments: Segments, own: Session) -> Independent:
-    """Compare first steps, scores, and gradients of later steps; ``own`` has a program of the backend."""
     found = Independent()
     try:
         found = numpy.compared_alone()
-        for segment in segments.draw(needs_state=False)[:2]:  # a drawn one and the newest
-            if segment.start is None or found.differs or found.gap:
+        if not found.differs and found.gap is None:
+            numpy.build(gradients=True)
+        for steps in examined:
+            if found.differs or found.gap:
                 break
-            found = numpy.later_steps(found, segment, own)
+            found = numpy.later_steps(found, steps)
+        for segment in segments:
+            if segment.start is None or segment.complete or found.differs or found.gap:
+                break
+            found = numpy.first_loss(found, segment, segment.start)
     except Declined as error:
         found = msgspec.structs.replace(found, gap="not covered", detail=str(error))
     except HarnessError as error:
@@ -77,9 +72,9 @@ def compare_with_numpy(numpy: "NumpyWork", segments: Segments, own: Session) -> 
 class NumpyWork:
     """The harness's program, in a process of its own. What it needs nobody else for, it does at once."""
 
-    def __init__(self, work: Work, segments: Segments, scores: ReportedScores) -> None:
+    def __init__(self, work: Work, segments: Segments, states: Sequence[ScoredState]) -> None:
         """Start the process. Use it as a context manager."""
-        self._work, self._segments, self._scores = work, segments, scores
+        self._work, self._segments, self._states = work, segments, states
         # It may use all CPUs: the backend's program is busy on its own.
         self._session = work.start({PLUGIN_FILES_VARIABLE: own_plugin_files(), WORKER_CPUS: ""})
         self._conversation = Conversation(self._session, NUMPY, work.plan.threads)
@@ -105,10 +100,13 @@ class NumpyWork:
             found = Independent(gap="noise")
         else:
             found = self._first_steps()
-        return found if found.differs else self._score(found, self._scores)
+        return found if found.differs else self._score(found)
 
-    def _build(self, *, gradients: bool = False) -> None:
-        """``gradients``: a step subtracts the gradient from the weights, at the rate of gradients."""
+    def build(self, *, gradients: bool = False) -> None:
+        """Build the program; with ``gradients``, a step subtracts the gradient from the weights at its rate.
+
+        Such a program is needed by :meth:`later_steps` and :meth:`first_loss`.
+        """
         work = self._work
         # Scores are made without dropping anything; steps are compared only where no step does.
         task = without_dropout(work.plan.task)
@@ -124,7 +122,7 @@ class NumpyWork:
 
     def _first_steps(self) -> Independent:
         """Compare the first steps of the training, as many as time allows."""
-        self._build()
+        self.build()
         initial = self._folder / "numpy-initial.npz"
         self._session.call(protocol.SaveState(str(initial)), protocol.StateSaved)
         reported, losses = self._segments.first.losses, list[list[float | None]]()
@@ -150,47 +148,49 @@ class NumpyWork:
             losses += self._session.call(_step(step), protocol.Trained).losses
         return losses
 
-    def later_steps(self, found: Independent, segment: Segment, own: Session) -> Independent:
-        """Compare the losses and the gradients of consecutive steps with what the backend's program does."""
+    def later_steps(self, found: Independent, examined: Examined) -> Independent:
+        """Compare the losses and the gradients of consecutive steps with what the backend's program does.
+
+        They were made in a repetition whose losses are those of the training, and at a place that was drawn:
+        a program cannot do them in another way than the training.
+        """
         task, precision = self._work.plan.task, self._work.plan.precision
-        losses, paths = self._own_steps(segment, own)
-        self._build(gradients=True)
+        first, losses, paths = examined
         gradients, recomputed = [], list[list[float | None]]()
         pairs = list(itertools.pairwise(paths))
         for index, (before, after) in enumerate(pairs):
-            row, gradient = self._gradient(segment.step + index, before, after)
+            row, gradient = self._gradient(first + index, before, after)
             recomputed.append(row)
             gradients.append(gradient)
         fault = differs_at_same_weights(losses, recomputed, precision)
         if fault is not None:  # unless rounding of the weights changes as much
-            nearby = [self._losses_nearby(segment.step + i, *pair) for i, pair in enumerate(pairs)]
+            nearby = [self._losses_nearby(first + i, *pair) for i, pair in enumerate(pairs)]
             fault = differs_at_same_weights(losses, recomputed, precision, nearby)
         if fault is not None:
-            deviation = deviation_of(fault, losses, recomputed, segment.step)
+            deviation = deviation_of(fault, losses, recomputed, first)
             return msgspec.structs.replace(found, deviation=deviation)
-        least = found.agreement
-        if segment.complete:  # else its optimizer begins anew
-            rates = self._work.order.rates.of_steps(segment.step, len(gradients)).tolist()
-            weights = [weights_in(path) for path in paths]
-            shares = agreements(task, segment.step, weights, gradients, precision, rates)
-            steps = enumerate(shares, segment.step + 2)
-            known = {share: step for step, share in steps if share is not None}
-            least = min([*known, 1.0 if least is None else least])
-            if least in known and least < LEAST_AGREEMENT:
-                return msgspec.structs.replace(found, agreement=least, unfollowed_step=known[least])
+        rates = self._work.order.rates.of_steps(first, len(gradients)).tolist()
+        weights = [weights_in(path) for path in paths]
+        shares = agreements(task, first, weights, gradients, precision, rates)
+        known = {share: step for step, share in enumerate(shares, first + 2) if share is not None}
+        least = min([*known, 1.0 if found.agreement is None else found.agreement])
+        if least in known and least < LEAST_AGREEMENT:
+            return msgspec.structs.replace(found, agreement=least, unfollowed_step=known[least])
         return msgspec.structs.replace(found, later_steps=found.later_steps + len(losses), agreement=least)
 
-    def _own_steps(self, segment: Segment, own: Session) -> tuple[Losses, list[Path]]:
-        """Have the backend's program make steps: their losses, and the files of the weights around them."""
-        own.call(protocol.Rebuild(), protocol.Done)
-        paths = [self._folder / f"own-{index}.npz" for index in range(budgets.NUMPY_LATER_STEPS + 1)]
-        own.call(protocol.Replay(segment.step, [], str(segment.start), segment.complete), protocol.Trained)
-        own.call(protocol.SaveState(str(paths[0])), protocol.StateSaved)
-        losses: Losses = []
-        for index, path in enumerate(paths[1:]):
-            losses += own.call(_step(segment.step + index), protocol.Trained).losses
-            own.call(protocol.SaveState(str(path)), protocol.StateSaved)
-        return losses, paths
+    def first_loss(self, found: Independent, segment: Segment, start: Path) -> Independent:
+        """Compare the first loss that the training reported of a segment with that of its ``start``."""
+        precision = self._work.plan.precision
+        # Of an adversarial task, the discriminator's: the generator's is of later weights.
+        reported, (row, _) = [segment.losses[0][:1]], self._gradient_at(segment.step, start)
+        fault = differs_at_same_weights(reported, [row[:1]], precision)
+        if fault is not None:
+            nearby = [self._loss_nearby(segment.step, start)[:1]]
+            fault = differs_at_same_weights(reported, [row[:1]], precision, nearby)
+        if fault is None:
+            return found
+        deviation = deviation_of(fault, reported, [row[:1]], segment.step)
+        return msgspec.structs.replace(found, deviation=deviation)
 
     def _gradient(self, step: int, before: Path, after: Path) -> tuple[list[float | None], Gradient]:
         """Derive a step's losses and gradient from the files of the weights before and after it."""
@@ -245,64 +245,17 @@ class NumpyWork:
     def _folder(self) -> Path:
         return self._segments.folder
 
-    def _score(self, found: Independent, reported: ReportedScores) -> Independent:
-        """Compare the scores of samples that are drawn now with those of the last weights."""
-        last = self._segments.last_state
-        if last is None or not reported.scores:
+    def _score(self, found: Independent) -> Independent:
+        """Compare the reported scores with those of the weights that they are of."""
+        if not self._states:
             return found
         if found.gap is not None:  # nothing has been built
-            self._build()
-        self._session.call(protocol.Replay(0, [], str(last), complete=False), protocol.Trained)
-        flops = max(1, training_flops_per_sample(self._work.plan.task) // _TRAINING_TO_FORWARD)
-        most = max(1, min(budgets.SCORED_ROWS, budgets.SCORED_FLOPS // flops))
-        for split, scores in reported.scores.items():
-            rows = load_rows(rows_file(reported.rows, split))
-            if not len(rows.losses):  # adversarial scores are of sets
-                continue
-            deviation = _mean_deviation(split, scores, rows.means())
-            places = _RNG.sample(range(len(rows.losses)), min(most, len(rows.losses)))
-            if deviation is None:
-                path = self._folder / "numpy-rows.npy"
-                request = protocol.ScoreRows(split, reported.samples[split], places, str(path))
-                self._session.call(request, protocol.Done)
-                deviation = _row_deviation(split, places, rows, load_rows(path), self._work.plan.precision)
-            if deviation is not None:
-                return msgspec.structs.replace(found, score=deviation)
-            found = msgspec.structs.replace(found, scored_rows=found.scored_rows + len(places))
-        return found
-
-
-def _mean_deviation(split: Split, scores: Scores, means: Scores) -> ScoreDeviation | None:
-    """Find the first score that is not the mean of the samples' scores."""
-    for name, mean in means.items():
-        score = scores.get(name)
-        if name in scores and score != mean and not _is_near(score, mean, budgets.MEAN_TOLERANCE):
-            return ScoreDeviation(split, name, score, mean)
-    return None
-
-
-def _row_deviation(
-    split: Split, places: list[int], reported: Rows, recomputed: Rows, precision: Precision
-) -> ScoreDeviation | None:
-    """Find the first sample whose score NumPy does not confirm, if there are too many for rounding.
-
-    A few have two classes of almost the same logit, or logits so large that their rounding shows.
-    """
-    tolerance = budgets.ROUNDING[precision].score
-    names = ("loss", "accuracy")
-    for name, ours, theirs in zip(names, reported, recomputed, strict=True):
-        rows = list(zip(places, ours[places].tolist(), theirs.tolist(), strict=True))
-        wrong = [row for row in rows if not _is_near(row[1], row[2], tolerance)]
-        if len(wrong) > budgets.ROUNDED_SHARE * len(rows):
-            place, score, right = wrong[0]
-            return ScoreDeviation(split, name, score, right, place)
-    return None
-
-
-def _is_near(a: float | None, b: float | None, tolerance: float) -> bool:
-    if a is None or b is None or not (np.isfinite(a) and np.isfinite(b)):
-        return a is b or (a is not None and b is not None and np.isfinite(a) == np.isfinite(b))
-    return abs(a - b) <= tolerance * max(1.0, abs(a), abs(b))
+            self.build()
+        plan = self._work.plan
+        scores = compare_scores(self._session, self._states, self._folder, plan.task, plan.precision)
+        return msgspec.structs.replace(
+            found, score=scores.score, scored_rows=scores.scored_rows, scored_epochs=scores.scored_epochs
+        )
 
 
 def _step(step: int, path: Path | None = None) -> protocol.Replay:

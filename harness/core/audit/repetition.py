@@ -2,37 +2,61 @@
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from harness.core.audit import budgets
-from harness.core.audit.comparison import WeightsCheck, WeightsComparison, compare_losses, deviation_of
+from harness.core.audit.comparison import (
+    LossComparison,
+    WeightsCheck,
+    WeightsComparison,
+    compare_losses,
+    deviation_of,
+    equal_steps,
+)
 from harness.core.audit.findings import Deviation, Span, Verification, Verifier
 from harness.core.audit.segments import Segment, Segments, Work
 from harness.core.certify.certificate import Losses
 from harness.core.worker import protocol
 from harness.core.worker.saved_state import save_nearby, weights_in
 from harness.core.worker.session import Session
+from harness.spec.backend import Precision
 
 _RNG = random.SystemRandom()
-_INITIAL_STATE = "initial.npz"
+
+
+_NO_STATES: Mapping[int, Path] = {}
+
+
+class Examined(NamedTuple):
+    """Consecutive steps of a repetition from ``step`` on, counted from 0, with the files of its states.
+
+    There is a state before each step and one after the last.
+    """
+
+    step: int
+    losses: Losses
+    states: list[Path]
 
 
 class Repeater:
     """The worker in which segments are repeated, by which of its programs, and for how long."""
 
-    def __init__(self, session: Session, verifier: Verifier, seconds: float, whole: int) -> None:
+    def __init__(
+        self, session: Session, verifier: Verifier, seconds: float, whole: int, examined_steps: int = 0
+    ) -> None:
         """``other process``: a program was just built in it.
 
-        Segments are repeated for these ``seconds``; so many of them in any case, from end to end, and
-        otherwise the beginning of one.
+        Segments are repeated for these ``seconds``; ``whole`` of them in any case, from end to end, and
+        otherwise the beginning of one. Of the former the states around ``examined_steps`` steps are kept.
         """
         self._session = session
         self.verifier = verifier
-        self._whole = whole
+        self.whole, self.examined_steps = whole, examined_steps
+        self.examined: list[Examined] = []
         self._end = time.monotonic() + seconds
         self._is_new = verifier == "other process"
         self._slowdown = budgets.SHORT_CALLS
@@ -49,37 +73,40 @@ class Repeater:
             steps = len(segment.losses)
             step_seconds = self._slowdown * segment.seconds / steps
             possible = int((self._end - time.monotonic()) / max(step_seconds, 1e-9))
-            if number < self._whole or steps <= possible:
+            if number < self.whole or steps <= possible:
                 yield segment
             elif number == 0 or possible >= budgets.FEWEST_STEPS:
                 yield segment.beginning(max(possible, budgets.FEWEST_STEPS))
 
-    def repeat(self, segment: Segment, calls: list[int]) -> Losses:
-        """Repeat a segment's steps in these calls; return their losses; raises as :meth:`Session.receive`."""
+    def repeat(
+        self, segment: Segment, calls: Sequence[int], states: Mapping[int, Path] = _NO_STATES
+    ) -> Losses:
+        """Repeat a segment's steps in these calls; return their losses; raises as :meth:`Session.receive`.
+
+        The state after each number of steps in ``states`` is written to its file.
+        """
         if segment.needs_new_program and not self._is_new:
             self._rebuild()
         self._is_new = False
-        path = None if segment.start is None else str(segment.start)
         start, losses = time.monotonic(), list[list[float | None]]()
-        for count in calls:  # a request each, so that a long segment is no long silence
-            request = protocol.Replay(segment.step + len(losses), [count], path, segment.complete)
-            losses += self._session.call(request, protocol.Trained).losses
-            path = None
-        self._slowdown = max(self._slowdown, (time.monotonic() - start) / max(segment.seconds, 1e-9))
+        if segment.start is not None:
+            load = protocol.Replay(segment.step, [], str(segment.start), segment.complete)
+            self._session.call(load, protocol.Trained)
+        for count in (*calls, 0):  # a request each, so that a long segment is no long silence
+            if len(losses) in states:
+                self.save(states[len(losses)])
+            if count:
+                request = protocol.Replay(segment.step + len(losses), [count], None, segment.complete)
+                losses += self._session.call(request, protocol.Trained).losses
+        if len(losses) >= budgets.FEWEST_STEPS:  # in fewer most of the time is that of messages
+            slowdown = (time.monotonic() - start) / max(segment.seconds, 1e-9)
+            self._slowdown = max(self._slowdown, slowdown)
         return losses
 
     def save(self, file: Path) -> Path:
         """Write the program's state; raises as :meth:`Session.receive` does."""
         self._session.call(protocol.SaveState(str(file)), protocol.StateSaved)
         return file
-
-    def start_of(self, segment: Segment, folder: Path) -> Path:
-        """Return the file of the state before a segment, also of one that begins with a new program."""
-        if segment.start is not None:
-            return segment.start
-        if not self._is_new:
-            self._rebuild()
-        return self.save(folder / _INITIAL_STATE)
 
 
 class _Repeated(NamedTuple):
@@ -101,42 +128,53 @@ def repeated(work: Work, segments: Segments, by: Repeater) -> Verification:
     spans: list[Span] = []
     differs, deviation = False, None
     for part in by.parts(candidates):
-        span, differs, deviation = _repeat(work, part, by, segments.folder)
+        span, differs, deviation = repeat(work, part, by, segments.folder)
         spans.append(span)
         if differs:
             break
-    compared = sum(span.compared_steps for span in spans)
+    # Others choose how their programs round: what cannot be compared to its end is not verified.
+    needed = [span.compared_steps == span.steps or not work.is_third_party for span in spans[: by.whole]]
+    is_verified = all(needed) and any(span.compared_steps for span in spans)
     return Verification(
-        outcome="differs" if differs else "verified" if compared else "not verified",
-        gap=None if compared or differs else "rounding" if spans else "too short",
+        outcome="differs" if differs else "verified" if is_verified else "not verified",
+        gap=None if is_verified or differs else "rounding" if spans else "too short",
         verifier=by.verifier,
         spans=spans,
         segments=segments.count,
-        draws=sum(span.whole for span in spans[:1]),
+        draws=sum(span.whole and span.compared_steps == span.steps for span in spans[:1]),
         deviation=deviation,
     )
 
 
-def _repeat(work: Work, segment: Segment, by: Repeater, folder: Path) -> _Repeated:
+def repeat(work: Work, segment: Segment, by: Repeater, folder: Path) -> _Repeated:
     """Repeat a segment, and where it deviates twice more, from weights that are moved by one rounding.
 
-    How far these two part is what rounding can do. A program that cheats in all that it repeats later, by its
-    own count, does so in both.
+    How far these two part is what rounding can do. It can do nothing before the first step that is not equal
+    bit for bit, so they are moved there. A program that cheats in all that it repeats later, by its own
+    count, does so in both.
     """
     precision, steps = work.plan.precision, len(segment.losses)
-    calls = _short_calls(work, segment)
-    losses = by.repeat(segment, calls)
+    count = min(steps, by.examined_steps) if len(by.examined) < by.whole else 0
+    place = _RNG.randint(0, steps - count)
+    calls = _short_calls(work, segment, range(place, place + count))
+    around = range(place, place + count + 1) if count else range(0)
+    states = {index: folder / f"examined-{segment.step + index}.npz" for index in around}
+    losses = by.repeat(segment, calls, states)
+    if states:
+        examined = Examined(segment.step + place, losses[place : place + count], [*states.values()])
+        by.examined.append(examined)
     found = compare_losses(segment.losses, losses, precision)
     weights = _EndWeights(work, segment, by, folder)
     ends = weights.compare()
     if found.fault_at is not None or ends.differs:
-        moved = folder / "nearby.npz"
+        equal = equal_steps(segment.losses, losses)
         near: list[Losses] = []
         for _ in range(2):
-            save_nearby(by.start_of(segment, folder), moved, budgets.ROUNDING[precision].epsilon)
-            near.append(by.repeat(segment.starting_from(moved), calls))
+            near.append(_nearby(segment, calls, equal, by, folder, precision))
             weights.add_nearby()
-        found = compare_losses(segment.losses, losses, precision, (near[0], near[1]))
+        found = compare_losses(segment.losses[equal:], losses[equal:], precision, (near[0], near[1]))
+        fault_at = None if found.fault_at is None else equal + found.fault_at
+        found = LossComparison(equal + found.compared_steps, found.worst, fault_at)
         ends = weights.compare()
     span = Span(
         first_step=segment.step + 1,
@@ -152,6 +190,30 @@ def _repeat(work: Work, segment: Segment, by: Repeater, folder: Path) -> _Repeat
     return _Repeated(
         span, differs=True, deviation=deviation_of(found.fault_at, segment.losses, losses, segment.step)
     )
+
+
+def _nearby(
+    segment: Segment, calls: list[int], equal: int, by: Repeater, folder: Path, precision: Precision
+) -> Losses:
+    """Repeat a segment once more, with weights that are moved by one rounding after the ``equal`` steps.
+
+    Return the losses after these.
+    """
+    before, after = _split(calls, equal)
+    reached, moved = folder / "reached.npz", folder / "nearby.npz"
+    by.repeat(segment.beginning(equal), before, {equal: reached})
+    save_nearby(reached, moved, budgets.ROUNDING[precision].epsilon)
+    return by.repeat(segment.after(equal, moved), after)
+
+
+def _split(calls: list[int], steps: int) -> tuple[list[int], list[int]]:
+    """Split calls after this number of steps."""
+    before, after = list[int](), list[int]()
+    for count in calls:
+        first = min(count, steps - sum(before))
+        before += [first] * (first > 0)
+        after += [count - first] * (count > first)
+    return before, after
 
 
 class _EndWeights:
@@ -185,14 +247,17 @@ class _EndWeights:
         return self._check.compare(self._reported, nearby)
 
 
-def _short_calls(work: Work, segment: Segment) -> list[int]:
-    """Lengths of calls that make these steps: single ones at first, then lengths drawn at random."""
-    step, steps = segment.step, len(segment.losses)
+def _short_calls(work: Work, segment: Segment, examined: range) -> list[int]:
+    """Lengths of calls that make these steps: single ones at first, then lengths drawn at random.
+
+    Each of the ``examined`` steps, counted from the segment's first, has a call of its own.
+    """
+    made, steps = 0, len(segment.losses)
     most = max(3, 2 * -(-steps // budgets.REPEATED_CALLS))
     calls: list[int] = []
-    end = step + steps
-    while step < end:
-        wanted = 1 if len(calls) < 2 else _RNG.randint(1, most)  # noqa: PLR2004
-        calls.append(min(wanted, work.order.run_length(step), end - step))
-        step += calls[-1]
+    while made < steps:
+        wanted = 1 if len(calls) < 2 or made in examined else _RNG.randint(1, most)  # noqa: PLR2004
+        end = examined.start if made < examined.start else steps
+        calls.append(min(wanted, work.order.run_length(segment.step + made), end - made))
+        made += calls[-1]
     return calls

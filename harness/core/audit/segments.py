@@ -43,6 +43,8 @@ class Segment:
         self.complete = complete and start is not None
         self.losses: Losses = []
         self.seconds = 0.0
+        #: Whether the weights at its end were scored before they were read.
+        self.is_scored = False
 
     def add(self, trained: protocol.Trained) -> None:
         """Add the next call of the training."""
@@ -58,21 +60,28 @@ class Segment:
         part.seconds = self.seconds * steps / len(self.losses)
         return part
 
-    def starting_from(self, start: Path) -> Self:
-        """Start the same steps from another state."""
-        other = copy.copy(self)
-        other.start = start
-        return other
+    def after(self, steps: int, start: Path) -> Self:
+        """Cut off the first ``steps`` steps, which a program has just made, and start from this state."""
+        part = copy.copy(self)
+        part.step, part.start, part.losses = self.step + steps, start, self.losses[steps:]
+        part.seconds = self.seconds * len(part.losses) / max(1, len(self.losses))
+        part.needs_new_program = False
+        return part
 
 
 class Segments:
-    """The segments of one training that are kept: a few that are drawn at random, and the newest."""
+    """The segments of one training that are kept: a few that are drawn at random, and the newest.
+
+    Some are drawn from all, and some from those whose ends were scored.
+    """
 
     def __init__(self, save_state: Callable[[str], tuple[bool, float]]) -> None:
         """``save_state`` writes the state to a file; whether it is complete, and the seconds that it took."""
         self._save_state = save_state
         self._folder = GuardedFolder("audit")
         self._drawn: list[Segment | None] = [None] * budgets.KEPT_SEGMENTS
+        self._scored: list[Segment | None] = [None] * budgets.KEPT_SCORED_SEGMENTS
+        self._scored_count = 0
         self._first_step = 0
         self._open: Segment | None = None
         self._step = 0
@@ -114,21 +123,25 @@ class Segments:
             and self.reading_seconds + self._last_seconds <= affordable
         )
 
-    def read(self) -> None:
-        """Read the state, with which one segment ends and the next begins."""
+    def read(self, *, scored: bool = False) -> bool:
+        """Read the state, with which one segment ends and the next begins.
+
+        ``scored``: the weights have just been scored. Return True if the segment was drawn.
+        """
         path = self.folder / f"{self._step}.npz"
         self.complete, self._last_seconds = self._save_state(str(path))
         self.reading_seconds += self._last_seconds
         if self._open is None:
             self._first_step = self._step
         else:
-            self._open.end = path
+            self._open.end, self._open.is_scored = path, scored
             self._keep(self._open)
         self._open = Segment(self._step, path, complete=self.complete)
         kept = {file for one in self._whole for file in (one.start, one.end)} | {path}
         for file in self.folder.glob("*.npz"):
             if file not in kept:
                 file.unlink()
+        return self.newest is not None and self.newest in (*self._drawn, *self._scored)
 
     def read_last(self) -> None:
         """Read the state after the last step, unless it has just been read."""
@@ -147,11 +160,23 @@ class Segments:
         for place, _ in enumerate(self._drawn):
             if _RNG.random() < share:
                 self._drawn[place] = segment
+        if segment.is_scored:
+            self._scored_count += 1
+            for place, _ in enumerate(self._scored):
+                if _RNG.random() * self._scored_count < 1:
+                    self._scored[place] = segment
 
     @property
     def _whole(self) -> list[Segment]:
-        kept = dict.fromkeys([*self._drawn, self.newest])
+        kept = dict.fromkeys([*self._drawn, self.newest, *self._scored])
         return [segment for segment in kept if segment is not None]
+
+    @property
+    def proving(self) -> list[Segment]:
+        """The segments that prove a training: a drawn one, the newest, and one whose end was scored."""
+        scored = [one for one in (self._drawn[0], *self._scored) if one is not None and one.is_scored]
+        proving = dict.fromkeys([self._drawn[0], self.newest, *scored[:1]])
+        return [segment for segment in proving if segment is not None]
 
     @property
     def last_state(self) -> Path | None:
@@ -169,7 +194,7 @@ class Segments:
         return self.first.losses[: budgets.FIRST_LOSSES]
 
     def draw(self, *, needs_state: bool) -> list[Segment]:
-        """Order the segments that can be repeated: first a drawn one, then the newest, then the others.
+        """Order the segments that can be repeated: first those of :attr:`proving`, then the others.
 
         ``needs_state``: steps depend on more than the weights. What only has a beginning is repeated from
         there.
@@ -177,8 +202,7 @@ class Segments:
         usable = [one for one in self._whole if one.complete or not needs_state]
         if not usable:
             return [self.first] if self.first.losses else []
-        order = dict.fromkeys([self._drawn[0], self.newest, *self._drawn])
-        return [segment for segment in order if segment in usable]
+        return [segment for segment in dict.fromkeys([*self.proving, *usable]) if segment in usable]
 
     def close(self) -> None:
         """Delete the saved states."""

@@ -14,7 +14,7 @@ from harness.core.audit.findings import (
 _GAPS: dict[Gap, str] = {
     "no training state": "its backend cannot hand out the training state (Program.training_state)",
     "program failed": "the second program failed",
-    "rounding": "rounding separated the two programs at once",
+    "rounding": "rounding separated the two programs before the end of a segment",
     "too short": "the training was too short",
 }
 _NUMPY_GAPS: dict[IndependentGap, str] = {
@@ -119,13 +119,17 @@ def _score_fault(score: ScoreDeviation) -> str:
     ours, theirs = _number(score.reported), _number(score.recomputed)
     if score.row is None:
         return (
-            f"the scores are not those of the samples: {score.split} {score.name} was reported as {ours}, "
-            f"and the mean over its samples is {theirs}"
+            f"the scores{_after(score)} are not those of the samples: {score.split} {score.name} "
+            f"was reported as {ours}, and the mean over its samples is {theirs}"
         )
     return (
         f"the scores are not those of the weights: the {score.name} of {score.split} sample {score.row} was "
-        f"reported as {ours}, and the harness's own program gets {theirs} from the last weights"
+        f"reported as {ours}, and the harness's own program gets {theirs} from the weights{_after(score)}"
     )
+
+
+def _after(score: ScoreDeviation) -> str:
+    return "" if score.epoch is None else f" after epoch {score.epoch}"
 
 
 def verified_work(found: Verification) -> str:
@@ -134,12 +138,11 @@ def verified_work(found: Verification) -> str:
         return work_fault(found)
     if found.outcome == "not verified":
         detail = f": {found.detail}" if found.detail else ""
-        return f"not verified: {_GAPS[found.gap or 'too short']}{detail}"
-    compared = sorted((span for span in found.spans if span.compared_steps), key=lambda span: span.first_step)
-    steps = ", ".join(map(_compared_steps, compared))
+        compared = f"; only {_recomputed(found)} could be compared" if found.gap == "rounding" else ""
+        return f"not verified: {_GAPS[found.gap or 'too short']}{detail}{compared}"
     worst = max((span.worst for span in found.spans), default=0.0)
     by = _VERIFIERS[found.verifier or "second program"]
-    parts = [f"steps {steps} recomputed by {by}; largest relative deviation of a loss {worst:.1e}"]
+    parts = [f"{_recomputed(found)} recomputed by {by}; largest relative deviation of a loss {worst:.1e}"]
     if any(span.whole and span.weights_apart is None for span in found.spans):
         parts.append("rounding leads the weights as far apart as the training does, so only losses count")
     if found.draws:
@@ -154,22 +157,45 @@ def verified_work(found: Verification) -> str:
     return "; ".join(parts)
 
 
+def _recomputed(found: Verification) -> str:
+    """Name the steps that were compared; of a segment whose end was not, their number among all."""
+    spans = sorted(found.spans, key=lambda span: span.first_step)
+    return "steps " + ", ".join(map(_compared_steps, spans))
+
+
 def _compared_steps(span: Span) -> str:
     last = span.first_step + span.compared_steps - 1
-    return f"{span.first_step} to {last}" if span.compared_steps > 1 else f"{last}"
+    if not span.compared_steps:
+        return f"none from {span.first_step} on"
+    steps = f"{span.first_step} to {last}" if span.compared_steps > 1 else f"{last}"
+    is_partial = span.compared_steps < span.steps
+    return steps + f" ({span.compared_steps:,} of {span.steps:,})" * is_partial
 
 
 def compared_with_numpy(found: Independent) -> str:
     """Say which work was compared, or why none was."""
     parts = [f"the first {found.steps} losses"] * bool(found.steps or found.gap is None)
     parts += [f"{found.later_steps} later gradients"] * bool(found.later_steps)
-    parts += [f"the scores of {found.scored_rows} samples"] * bool(found.scored_rows)
+    parts += [f"the scores of {found.scored_rows} samples{_epochs(found)}"] * bool(found.scored_rows)
     equal = f"equal in NumPy: {', '.join(parts)}" if parts else ""
     if found.gap is None:
         return equal
     detail = f" ({found.detail})" if found.detail else ""
     gap = f"steps not compared with NumPy: {_NUMPY_GAPS[found.gap]}{detail}"
     return "; ".join(filter(None, (gap, equal)))
+
+
+def curves_mark(found: Verification | None) -> str:
+    """Return the mark of verified curves, with the epochs that were recomputed; empty for the last alone."""
+    independent = found.independent if found is not None and found.outcome == "verified" else None
+    if independent is None or len(independent.scored_epochs) < 2:  # noqa: PLR2004
+        return ""
+    return f"✓ recomputed in NumPy{_epochs(independent)}"
+
+
+def _epochs(found: Independent) -> str:
+    epochs = ", ".join(f"{epoch:,}" for epoch in found.scored_epochs)
+    return f" after epoch{'s' * (len(found.scored_epochs) > 1)} {epochs}" if epochs else ""
 
 
 def _number(value: float | None) -> str:

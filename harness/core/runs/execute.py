@@ -7,6 +7,7 @@ import math
 import statistics
 import time
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -146,7 +147,8 @@ class TrainingRun:
             last = self._step + count == total
             trained = audit.train(count)
             epoch_losses += self._read_block(trained, order, count, total)
-            audit.read(last=last)
+            if last:
+                audit.read(last=True)
             self._record.first_losses = audit.first_losses
             if last or self._step % order.steps_per_epoch == 0:
                 epoch = -(-self._step // order.steps_per_epoch)
@@ -155,6 +157,8 @@ class TrainingRun:
                     self._score_epoch(audit, epoch, means, last=last)
                 self._store.save(self._record)
                 epoch_losses = []
+            if not last:  # after scores, so that a program cannot know of which its state will be read
+                audit.read()
 
     def _read_block(
         self, trained: protocol.Trained, order: BatchOrder, count: int, total: int
@@ -189,7 +193,10 @@ class TrainingRun:
         """Score an epoch with these mean losses; if there are two, the discriminator's comes first."""
         record = self._record
         self._notify(Phase("scoring"))
-        scored = audit.evaluate(["train", "validation"], record.evaluation.samples, final=last)
+        weights: Literal["last", "present"] = "last" if last else "present"
+        scored = audit.evaluate(
+            ["train", "validation"], record.evaluation.samples, epoch=number, weights=weights
+        )
         record.phases.evaluation_seconds += scored.seconds
         train, validation = scored.scores["train"], scored.scores["validation"]
         seconds = record.phases.training_seconds
@@ -265,7 +272,10 @@ class TrainingRun:
 
     def _evaluate_test(self, audit: AuditedTraining, *, best: bool, last: bool) -> protocol.Evaluated:
         generates = isinstance(self._request.task.objective, Adversarial)
-        scored = audit.evaluate(["test"], drawn=best or generates, final=last)
+        epoch = self._record.epochs[-1].epoch if last else self._record.best_epoch or 0
+        scored = audit.evaluate(
+            ["test"], epoch=epoch, weights="last" if last else "restored", drawn=best or generates
+        )
         self._record.phases.evaluation_seconds += scored.seconds
         if last:
             self._record.test_samples_at_last = scored.test_samples

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from harness.core.audit.words import clock_sums, verified_work
+from harness.core.audit.words import clock_sums, curves_mark, verified_work
 from harness.core.documents.document import Document, Facts, Node, Paragraph, Passage, Table, table_of
 from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import NOTHING, busy_mark, counted, percent, significant
@@ -138,7 +138,8 @@ def _course(record: Record) -> Iterator[Node]:
     adversarial = isinstance(record.task.description.objective, Adversarial)
     rows = [_scored(epoch, adversarial=adversarial) for epoch in _shown_epochs(record)]
     left_out = f"; {_ALL}" if len(rows) < len(record.epochs) else ""
-    title = f"Curves (scored in evaluation mode at the end of the epoch{left_out})"
+    mark = curves_mark(record.verification)
+    title = f"Curves (scored in evaluation mode at the end of the epoch{left_out}{mark and f'; {mark}'})"
     yield table_of(rows, title, announced=True)
     if record.blocks:
         yield _lines(f"Blocks ({_ALL})", f"  {_blocks(record)}")

@@ -14,7 +14,7 @@ from harness.spec.backend import Plan, Precision
 from harness.spec.data import Split
 from harness.spec.task import Task
 
-VERSION = 12
+VERSION = 13
 #: A worker whose reply is longer is killed. The longest are digests and scores, some 100 kB.
 LONGEST_REPLY_BYTES = 64 << 20
 
@@ -128,14 +128,11 @@ class Evaluate(msgspec.Struct, frozen=True, tag=True):
     """Score these splits in evaluation mode, on at most ``samples`` of each.
 
     ``drawn`` asks for the parts of a report that are drawn from test samples; ``splits`` must include these.
-    ``rows_path`` is the beginning of the paths of the files to which the scores of single samples are
-    written; see :func:`harness.core.training.scoring.save_rows`.
     """
 
     splits: list[Split]
     samples: int | None = None
     drawn: bool = False
-    rows_path: str | None = None
 
 
 class Evaluated(msgspec.Struct, frozen=True, tag=True):
@@ -187,6 +184,15 @@ class Operated(msgspec.Struct, frozen=True, tag=True):
 
 class ReadWeights(msgspec.Struct, frozen=True, tag=True):
     """Read the current weights and drop them, so that all outstanding updates are made."""
+
+
+class SaveRows(msgspec.Struct, frozen=True, tag=True):
+    """Write the scores of the single samples that :class:`Evaluate` has scored last, by split.
+
+    ``beginning`` is that of the paths of the files; see :func:`harness.core.training.scoring.save_rows`.
+    """
+
+    beginning: str
 
 
 class ScoreRows(msgspec.Struct, frozen=True, tag=True):
@@ -273,6 +279,7 @@ Request = (
     | LoadWeights
     | Operate
     | ReadWeights
+    | SaveRows
     | ScoreRows
     | SaveState
     | Rebuild

@@ -31,7 +31,7 @@ from harness.core.training.federated import FederatedProgram, clients_of
 from harness.core.training.fitted import fitted
 from harness.core.training.initial import initial_weights
 from harness.core.training.program_scores import Scorer, current_weights
-from harness.core.training.scoring import packed, rows_file, save_rows
+from harness.core.training.scoring import Rows, packed, rows_file, save_rows
 from harness.core.training.splits import Canaries, split_samples, with_canaries, with_class_weights
 from harness.core.training.weights import decoded, encoded
 from harness.core.worker import protocol, saved_state
@@ -71,6 +71,7 @@ class Worker:
         self._seal = DataSeal({})
         self._next_step = 0
         self._drawn: Steps | None = None
+        self._rows: dict[Split, Rows] = {}
 
     def carry_out(self, request: protocol.Request) -> protocol.Reply:
         """Carry out a request and return the reply."""
@@ -256,14 +257,17 @@ class Worker:
         if verified:
             self._require_unchanged("predict()", *request.splits)
         drawn = self.scorer.drawn(self.program) if request.drawn else None
-        if request.rows_path is not None:
-            for split, of_split in scored.items():
-                save_rows(rows_file(request.rows_path, split), of_split.rows)
+        self._rows = {split: of_split.rows for split, of_split in scored.items()}
         scores = {split: of_split.scores for split, of_split in scored.items()}
         if "train" in scores and isinstance(self.program, FederatedProgram):
             scores["train"]["client_drift"] = self.program.drift
         samples = packed(scored["test"].rows) if "test" in scored else None
         return protocol.Evaluated(scores, seconds, png, drawn, samples)
+
+    @_carry_out.register
+    def _(self, request: protocol.SaveRows) -> None:
+        for split, rows in self._rows.items():
+            save_rows(rows_file(request.beginning, split), rows)
 
     @_carry_out.register
     def _(self, request: protocol.ScoreRows) -> None:

@@ -43,6 +43,9 @@ FOUND_BY_A_RUN = [
     ("replays-disk", "samples were drawn after the training"),
     # A second program repeats a segment that was drawn afterwards, and the newest.
     ("watched", "differs from its recomputation"),
+    ("honest-300", "differs from its recomputation"),
+    pytest.param("honest-300-rounded", "differs from|not verified", marks=pytest.mark.long),
+    pytest.param("honest-300-state", "do not follow the gradient|differs from", marks=pytest.mark.long),
     pytest.param("skips-50th", "differs from its recomputation", marks=pytest.mark.long),
     ("stops-early", "differs from its recomputation"),
     # NumPy computes first steps, later gradients, and the scores of samples.
@@ -54,6 +57,7 @@ FOUND_BY_A_RUN = [
         marks=pytest.mark.long,
     ),
     ("remembers-rows", "the loss of train sample .* was reported as .*, and the harness's own program gets"),
+    ("forges-curves", "of train sample .* was reported as .* gets .* from the weights after epoch"),
     ("perfect-scores", "accuracy was reported as 1, and the mean over its samples is 0"),
     # Certificates, and data that cannot be written.
     ("repeats-batches", "differs from its recomputation|repeats that of step"),

@@ -91,6 +91,24 @@ def test_the_newest_is_repeated_after_the_drawn_one():
         assert len(others) < 5
 
 
+def test_a_segment_whose_end_was_scored_is_among_those_that_prove_a_training():
+    drawn = collections.Counter()
+    for _ in range(60):
+        with contextlib.closing(Segments(States().save)) as segments:
+            for number in range(10):
+                segments.add(block(5, seconds=0.2))
+                is_drawn = segments.read(scored=number in (2, 4, 6))
+                assert not is_drawn or segments.last_state.exists()
+            segments.read_last()
+            assert segments.newest in segments.proving
+            assert segments.draw(needs_state=True)[: len(segments.proving)] == segments.proving
+            (proved,) = [one for one in segments.proving if one.is_scored]
+            assert proved.end.exists()
+            drawn[proved.step] += 1
+    assert len(drawn) == 3
+    assert min(drawn.values()) > 5
+
+
 def test_files_that_no_segment_needs_are_deleted():
     states = States()
     with training([block(1), *[block(5, seconds=0.2)] * 40], states) as segments:

@@ -190,8 +190,8 @@ def test_what_was_compared_is_said(found, words):
             "test accuracy was reported as 1, and the mean over its samples is 0.65",
         ),
         (
-            Independent(score=ScoreDeviation("train", "loss", 0.0, 2.5, 17)),
-            "the loss of train sample 17 was reported as 0, and .* gets 2.5 from the last weights",
+            Independent(score=ScoreDeviation("train", "loss", 0.0, 2.5, 17, 9)),
+            "the loss of train sample 17 was reported as 0, and .* gets 2.5 from the weights after epoch 9",
         ),
     ],
 )

@@ -21,6 +21,7 @@ class Cheat(NamedTuple):
 _LONGER_CALLS = ("--batch-size", "10", "--max-steps", "6000")
 #: Calls of 0.3 s in place of 10 ms: in shorter ones a tenth is lost among the delays of messages.
 _LONG_CALLS = ("--batch-size", "2", "--max-steps", "36000")
+_LONG_RUN = ("--max-steps", "6000")
 _DROPOUT = ("--set", "dropout=0.3")
 _SCORE = "harness.core.training.program_scores:score"
 
@@ -118,10 +119,25 @@ CHEATS = {
     "watched": Cheat(
         "makes four honest calls after each reading of its state, then only computes losses", work.Watched
     ),
+    "honest-300": Cheat(
+        "makes 300 honest steps after each reading of its state, then only computes losses",
+        work.HonestAfterReadings,
+        _LONG_RUN,
+    ),
+    "honest-300-rounded": Cheat(
+        "the same, and rounds differently in each program", work.HonestButForRounding, _LONG_RUN
+    ),
+    "honest-300-state": Cheat(
+        "the same in a second program, by a count in the training state", work.HonestByState, _LONG_RUN
+    ),
     "skips-50th": Cheat("skips every 50th update", work.SkipsEvery50th),
     "quarter-4th": Cheat("takes a quarter of the batch in every fourth step", work.QuarterOfEvery4th),
     "float16-3rd": Cheat("computes every third step in float16", work.Float16InEvery3rd),
     "remembers-rows": Cheat("predicts the training rows that it remembers", work.RemembersRows),
+    "forges-curves": Cheat(
+        "predicts the training rows that it remembers, but in epochs after which its state is known",
+        work.ForgesCurves,
+    ),
     "defers": Cheat("makes the last update of each call in a thread", clocks.DefersTheLastUpdate),
 }
 
