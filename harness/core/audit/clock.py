@@ -14,13 +14,13 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Sequence
-from typing import Literal, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from harness.core.audit import budgets
-from harness.core.audit.findings import Clock, DishonestClock, Turns
+from harness.core.audit.findings import Clock, DishonestClock, Fault, Turns
 from harness.core.audit.words import clock_fault
 from harness.core.machine.usage import Usage, UsageMeter
 from harness.core.training.batches import BatchOrder
@@ -201,9 +201,10 @@ class TrainingClock:
             DishonestClock: the worker reported too little time, or its calls did not do the work.
         """
         clock = self._sums()
-        fault, is_proven = self._fault(clock)
-        if fault is None:
+        faults = list(self._faults(clock))
+        if not faults:
             return clock
+        fault, is_proven = max(faults, key=lambda found: found[1])
         outcome = "dishonest" if is_proven else "not confirmed"
         clock = msgspec.structs.replace(clock, outcome=outcome, fault=fault)
         if is_proven:
@@ -232,22 +233,21 @@ class TrainingClock:
             turns=self._turns,
         )
 
-    def _fault(self, clock: Clock) -> tuple[Literal["missing time", "CPU time", "known order"] | None, bool]:
-        """Name the fault, and say whether only the worker can be its cause."""
+    def _faults(self, clock: Clock) -> Iterator[tuple[Fault, bool]]:
+        """Yield the faults of a clock, each with whether only the worker can be its cause."""
         share, seconds = budgets.MISSING_SHARE, budgets.MISSING_SECONDS
         limit = max(seconds, share * clock.observed_seconds)
         # A delay that others can have caused is part of most calls, and then reported: it explains what is
         # missing, but confirms nothing.
         if clock.observed_seconds - self._late - clock.reported_seconds > limit:
             is_quiet = self._meter.knows_others and clock.others_share < budgets.OTHERS_SHARE
-            return "missing time", is_quiet and clock.missing_seconds > limit
+            yield "missing time", is_quiet and clock.missing_seconds > limit
         most = clock.reported_seconds * clock.cpus
         limit = max(seconds, share * most)
         if clock.cpu_seconds is not None and (excess := clock.cpu_seconds - most) > limit:
-            return "CPU time", excess - self._contention_seconds(clock) > limit
+            yield "CPU time", excess - self._contention_seconds(clock) > limit
         if self.suspects_known_order:
-            return "known order", self._knew_its_order
-        return None, True
+            yield "known order", self._knew_its_order
 
     def _contention_seconds(self, clock: Clock) -> float:
         """CPU seconds beyond the reported time that other programs can have caused.

@@ -7,6 +7,9 @@ import msgspec
 from harness.errors import HarnessError
 from harness.spec.data import Split
 
+#: What can be wrong with a clock.
+Fault = Literal["missing time", "CPU time", "known order"]
+
 
 class Turns(msgspec.Struct, frozen=True, kw_only=True):
     """The beginning of a run, repeated by two new processes in its own order and in a new one, in turn."""
@@ -29,7 +32,7 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     outcome: Literal["confirmed", "not confirmed", "dishonest"]
-    fault: Literal["missing time", "CPU time", "known order"] | None = None
+    fault: Fault | None = None
     """What is wrong; with ``not confirmed``, what could not be ruled out."""
     calls: int
     reported_seconds: float
@@ -43,7 +46,7 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
     cpus: int = 1
     """The CPUs that the worker may use."""
     others_share: float = 0.0
-    """The share of these CPUs that other programs used in training calls."""
+    """The share of these CPUs that other programs and machines used in training calls."""
     known_share: float | None = None
     """The time of a step over that of one whose samples were drawn after the run; None where not tested."""
     known_cpu_share: float | None = None

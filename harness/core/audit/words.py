@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from harness.core.audit import budgets
 from harness.core.audit.findings import (
     Clock,
+    Fault,
     Gap,
     Independent,
     IndependentGap,
@@ -78,7 +79,7 @@ def _known_order(clock: Clock) -> str:
 
 
 #: What other programs may explain of a clock that is not confirmed.
-_EXPLAINED = {
+_EXPLAINED: dict[Fault, str] = {
     "missing time": "time that the worker did not report",
     "CPU time": "CPU time beyond what the worker reported",
     "known order": "steps that took longer in a new order",

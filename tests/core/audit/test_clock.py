@@ -84,7 +84,11 @@ def train(machine, calls=30, clock=None, **changes):
         ({}, "confirmed", None),
         ({"late": 0.05}, "confirmed", None),  # the reader's CPU is busy, those of the worker are not
         ({"delay": 0.03, "others": 0.03}, "not confirmed", "missing time"),  # others can have caused it
-        ({"reported": 0.05, "others": 0.04}, "not confirmed", "missing time"),  # beside busy programs
+        (
+            {"reported": 0.05, "cpu": 0.05, "others": 0.04},
+            "not confirmed",
+            "missing time",
+        ),  # beside busy programs
         ({"cpu": 0.14, "late": 0.05}, "not confirmed", "CPU time"),  # threads spin until the reply is read
     ],
     ids=["honest", "late reader", "delays", "missing beside others", "spinning threads"],
@@ -238,6 +242,12 @@ def test_calls_in_turn_decide_on_a_busy_machine(machine, turns, outcome):
             judged_in_new_order(machine, **BUSY)
     else:
         assert judged_in_new_order(machine, **BUSY).outcome == outcome
+
+
+def test_what_is_proven_counts_more_than_what_others_can_have_caused(machine):
+    machine.clock.add_turns(Turns(made=20, cheaper=20))
+    with pytest.raises(DishonestClock, match="results were known before"):
+        judged_in_new_order(machine, **BUSY, delay=1.0)
 
 
 def test_an_epoch_that_is_smaller_than_a_batch_has_full_steps_too(machine):
