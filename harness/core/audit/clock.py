@@ -82,14 +82,14 @@ class TrainingClock:
         self._turns: Turns | None = None
 
     def _empty_request(self) -> tuple[float, float]:
-        """Seconds, and CPU seconds of the worker, of a request that does nothing."""
+        """Seconds of a request that does nothing and waits for no CPU, and the CPU seconds of the worker."""
         times = []
         self._meter.begin()
         for _ in range(_PINGS):
             start = time.monotonic()
             self._session.call(protocol.Ping(), protocol.Done)
             times.append(time.monotonic() - start)
-        return statistics.median(times), self._meter.end().own / _PINGS
+        return min(times), self._meter.end().own / _PINGS
 
     def train(self, steps: int) -> protocol.Trained:
         """Make the next steps; raises as :meth:`Session.receive` does.

@@ -41,7 +41,7 @@ def machine(monkeypatch):
         if isinstance(request, protocol.Train):
             state.now += state.real + state.delay + state.late
             return protocol.Trained(state.reported, [[1.0]] * request.steps)
-        state.now += 0.0001
+        state.now += 0.0001 + state.late
         return protocol.StateSaved(complete=True) if isinstance(request, protocol.SaveState) else None
 
     class Meter:
@@ -65,6 +65,7 @@ def machine(monkeypatch):
     monkeypatch.setattr(module, "UsageMeter", Meter)
     session = SimpleNamespace(call=call, process=SimpleNamespace(pid=0))
     state.clock = TrainingClock(session, [0])
+    state.session = session
     state.gpu_clock = TrainingClock(session, [0], on_accelerator=True)
     return state
 
@@ -115,6 +116,19 @@ def test_what_is_no_proof_accuses_nobody(machine, changes, outcome, fault):
 def test_time_that_is_missing_fails_with_both_sums(machine, changes, words):
     with pytest.raises(DishonestClock, match=words):
         train(machine, **changes).judged()
+
+
+def test_empty_requests_that_waited_for_a_cpu_explain_nothing(machine):
+    lateness = iter([0.05] * 8)
+    ping = machine.session.call
+
+    def call(request, expected):
+        machine.late = next(lateness, 0.0)
+        return ping(request, expected)
+
+    clock = TrainingClock(SimpleNamespace(call=call, process=machine.session.process), [0])
+    with pytest.raises(DishonestClock, match=r"reported 1\.5 s for 30 calls that took 2\.99 s"):
+        train(machine, clock=clock, reported=0.05, cpu=0.05).judged()
 
 
 def test_a_clock_that_stands_still_fails_at_once(machine):
