@@ -7,6 +7,7 @@ import pytest
 from harness.core.audit import clock as module
 from harness.core.audit.clock import TrainingClock
 from harness.core.audit.findings import DishonestClock, Turns
+from harness.core.audit.words import unconfirmed_clocks
 from harness.core.machine.usage import Usage
 from harness.core.training.batches import BatchOrder
 from harness.core.worker import protocol
@@ -237,6 +238,8 @@ def test_a_machine_that_has_become_busy_accuses_nobody(machine, changes, outcome
     found = judged_in_new_order(machine, **changes)
     assert (found.outcome, found.fault) == (outcome, fault)
     assert machine.clock.suspects_known_order == (fault is not None)
+    if fault is not None:
+        assert unconfirmed_clocks([found]).endswith("may explain steps that took longer in a new order")
 
 
 @pytest.mark.parametrize(
