@@ -13,7 +13,8 @@ import msgspec
 from harness.core.audit import budgets
 from harness.core.audit.budgets import AUDIT_SHARE, FIRST_PAIRS
 from harness.core.audit.clock import TrainingClock
-from harness.core.audit.findings import Clock, Gap, Verification, Verifier, WorkDiffers
+from harness.core.audit.findings import Clock, Gap, Turns, Verification, Verifier, WorkDiffers
+from harness.core.audit.known_order import take_turns
 from harness.core.audit.numpy_work import NumpyWork, compare_with_numpy
 from harness.core.audit.repetition import Examined, Repeater, repeated
 from harness.core.audit.scores import Report, ScoredState
@@ -58,7 +59,8 @@ class AuditedTraining:
         """
         self._session, self._work = session, work
         self._pauses = pauses
-        self._clock = TrainingClock(session, cpus, on_accelerator=not device.startswith("cpu"))
+        self._cpus, self._on_accelerator = cpus, not device.startswith("cpu")
+        self._clock = TrainingClock(session, cpus, on_accelerator=self._on_accelerator)
         self._segments = Segments(self._clock.save_state)
         self._is_settled = True
         self._report: Report | None = None
@@ -170,14 +172,36 @@ class AuditedTraining:
         """Judge the reported times by the sums of both clocks and the CPU time.
 
         ``known_step_seconds`` is the time of a step of a run, whose order was known beforehand: a few more
-        steps are made in another order. Do not use the program's weights afterwards.
+        steps are made in another order, and if these are slower, the run's beginning is repeated in turn with
+        them by two new processes. Do not use the program's weights afterwards.
 
         Raises:
             DishonestClock: the reported times are not to be trusted.
         """
         if known_step_seconds is not None:
             self._clock.compare_new_order(self._work.order, self._steps, known_step_seconds)
+            if self._clock.suspects_known_order:
+                with contextlib.suppress(HarnessError, OSError):  # there may be no room for two more
+                    self._clock.add_turns(self._repeated_in_turn(known_step_seconds))
         return self._clock.judged()
+
+    def _repeated_in_turn(self, step_seconds: float) -> Turns:
+        """Repeat the run's beginning in its order and in a new one.
+
+        Nothing that the first process is sent differs from what the run's was.
+        """
+        work = self._work
+        with work.start({}) as own, work.start({}) as other:
+            conversations = [Conversation(each, work.backend, work.plan.threads) for each in (own, other)]
+            for conversation in conversations:
+                conversation.request_program(work.plan, work.dataset)
+            for conversation in conversations:
+                conversation.receive_program()
+            other.call(protocol.Shuffle(_RNG.getrandbits(31)), protocol.Done)
+            known, new = (
+                TrainingClock(each, self._cpus, on_accelerator=self._on_accelerator) for each in (own, other)
+            )
+            return take_turns(known, new, work.order, self._steps, step_seconds)
 
     def verify(self, prepared: Preparation, budget_seconds: float = 0.0) -> Verification:
         """Have a second program repeat parts of the training. The program may be another one afterwards.

@@ -8,14 +8,21 @@ from harness.spec.backend import Precision
 #: exceed them; what is missing must be this time, too.
 MISSING_SHARE = 0.1
 MISSING_SECONDS = 0.05
-#: Other programs that use less than this share of the worker's CPUs do not explain missing time.
+#: A machine is quiet if other programs use less than this share of the worker's CPUs.
 OTHERS_SHARE = 0.1
-#: A step of a run takes at least this share of one whose samples were drawn after the run.
+#: Programs that share caches, memory and cores make the same work take at most this many times the CPU time.
+CONTENTION = 2.5
+#: A step of a run costs at least this share of one whose samples were drawn after the run.
 KNOWN_SHARE = 0.4
 #: The calls of that test: their least duration and number, and how many more there are if they are slow.
 NEW_ORDER_SECONDS, NEW_ORDER_CALLS, NEW_ORDER_REPETITIONS = 0.05, 2, 3
 #: It is left out where it would take a larger share of the training than this, and more than this time.
 NEW_ORDER_SHARE, NEW_ORDER_LEAST_SECONDS = 0.05, 0.5
+#: If they stay slow, the beginning of the run is repeated in both orders in turn: about how long a call in
+#: the run's order takes, how many turns there are, and in how many that order may cost as much as a new one.
+TURN_SECONDS, TURNS, DEARER_TURNS = 0.02, 20, 1
+#: Turns end after this time, or this share of the training.
+TURNS_SECONDS, TURNS_SHARE = 60.0, 0.1
 
 #: A worker is stopped after calls of this time in a run: stopping takes up to 20 ms.
 STOPPED_AFTER_SECONDS = 0.2

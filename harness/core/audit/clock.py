@@ -4,7 +4,8 @@ The worker ends a call when its losses are values, by a function that it bound b
 A plugin can still rewrite the process that it runs in, work while nothing is asked of it, or know the samples
 of a run beforehand. So this process sums up, over all calls of a training, the time by its own clock, and the
 CPU time that the kernel counts for the worker; and a run ends with a few calls whose samples nobody could
-know. Single calls are not judged: a busy machine delays any of them.
+know. Single calls are not judged: a busy machine delays any of them. Figures that other programs can have
+caused confirm nothing and accuse nobody.
 """
 
 import contextlib
@@ -13,15 +14,15 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Sequence
-from typing import Literal, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from harness.core.audit import budgets
-from harness.core.audit.findings import Clock, DishonestClock
+from harness.core.audit.findings import Clock, DishonestClock, Fault, Turns
 from harness.core.audit.words import clock_fault
-from harness.core.machine.usage import UsageMeter
+from harness.core.machine.usage import Usage, UsageMeter
 from harness.core.training.batches import BatchOrder
 from harness.core.worker import protocol
 from harness.core.worker.session import Session
@@ -34,32 +35,61 @@ _EMPTY_REQUESTS = 2.0
 _PINGS = 9
 
 
+class _Load:
+    """What other programs used while calls were made, as shares of the CPUs of a worker."""
+
+    def __init__(self, cpus: int) -> None:
+        self._cpus = cpus
+        self._seconds = self._anywhere = 0.0
+        #: CPU seconds on the worker's CPUs. The kernel counts ticks, so it can be below 0.
+        self.others = 0.0
+
+    def add(self, usage: Usage, seconds: float) -> None:
+        """Add the usage during a call that took these seconds."""
+        self._seconds += seconds
+        self.others += usage.others
+        self._anywhere += usage.others_anywhere
+
+    @property
+    def share(self) -> float:
+        """The share of the worker's CPUs that others used."""
+        return max(0.0, self.others) / max(self._seconds * self._cpus, 1e-9)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether no CPU of the machine was busy for others, who would share caches and memory."""
+        return self._anywhere < budgets.OTHERS_SHARE * self._seconds * self._cpus
+
+
 class TrainingClock:
     """Trains, reads weights and states, and keeps the sums of both."""
 
     def __init__(self, session: Session, cpus: Sequence[int], *, on_accelerator: bool = False) -> None:
         """``cpus`` are those that the worker may use. On an accelerator CPU time says nothing."""
         self._session = session
-        self._cpus = cpus
+        self._cpus = len(cpus)
         self._on_accelerator = on_accelerator
         self._meter = UsageMeter(session.process.pid, cpus)
         self._empty_seconds, self._empty_cpu_seconds = self._empty_request()
         self._calls = 0
-        self._reported = self._observed = self._others = self._cpu = 0.0
-        self._delay = self._late = 0.0
+        self._reported = self._observed = self._cpu = self._delay = self._late = 0.0
+        self._step_cpu: list[float] = []
+        #: Of all calls, and of those in a new order.
+        self._load, self._new_load = _Load(self._cpus), _Load(self._cpus)
         self._readings: dict[str, list[float]] = {}
         self._known_share: float | None = None
-        self._busy_share = 0.0
+        self._known_cpu_share: float | None = None
+        self._turns: Turns | None = None
 
     def _empty_request(self) -> tuple[float, float]:
-        """Seconds, and CPU seconds of the worker, of a request that does nothing."""
+        """Seconds of a request that does nothing and waits for no CPU, and the CPU seconds of the worker."""
         times = []
         self._meter.begin()
         for _ in range(_PINGS):
             start = time.monotonic()
             self._session.call(protocol.Ping(), protocol.Done)
             times.append(time.monotonic() - start)
-        return statistics.median(times), self._meter.end().own / _PINGS
+        return min(times), self._meter.end().own / _PINGS
 
     def train(self, steps: int) -> protocol.Trained:
         """Make the next steps; raises as :meth:`Session.receive` does.
@@ -67,22 +97,34 @@ class TrainingClock:
         Raises:
             DishonestClock: they took no time by the worker's clock.
         """
+        return self._train(steps, self._load)
+
+    def _train(self, steps: int, *loads: _Load) -> protocol.Trained:
         self._session.call(protocol.Draw(steps), protocol.Done)
         self._meter.begin()
         start = time.monotonic()
         trained = self._session.call(protocol.Train(steps), protocol.Trained)
-        self._observed += time.monotonic() - start
+        seconds = time.monotonic() - start
         usage = self._meter.end()
+        for load in loads:
+            load.add(usage, seconds)
         self._calls += 1
         self._reported += trained.seconds
+        self._observed += seconds
         self._delay += usage.delay
         self._late += usage.late
-        self._others += usage.others
         self._cpu += usage.own
+        self._step_cpu.append(usage.own / steps)
         if not trained.seconds > 0:  # no record can be read that has a block of no time
             clock = msgspec.structs.replace(self._sums(), outcome="dishonest", fault="missing time")
             raise DishonestClock(clock_fault(clock), clock)
         return trained
+
+    def cost(self, steps: int) -> float:
+        """Make the next steps; return their CPU seconds, or on an accelerator the seconds that they took."""
+        observed, cpu = self._observed, self._cpu
+        self.train(steps)
+        return self._observed - observed if self._on_accelerator else self._cpu - cpu
 
     def save_state(self, path: str) -> tuple[bool, float]:
         """Have the state written to a file; whether it is complete, and the seconds that this took."""
@@ -118,23 +160,39 @@ class TrainingClock:
         self._session.call(protocol.Shuffle(order.seed), protocol.Done)
 
     def _make_new_steps(self, new: BatchOrder, step: int, step_seconds: float, wanted: int) -> None:
-        """Compare ``step_seconds`` with calls of ``wanted`` steps, more than once if they are slow."""
-        calls: list[float] = []
-        observed, others = self._observed, self._others
+        """Compare the cost of a step with calls of ``wanted`` steps, more than once if they are slow."""
+        step_cpu = min(statistics.fmean(self._step_cpu), statistics.median(self._step_cpu))
+        calls: list[tuple[float, float]] = []
         for _ in range(1 + budgets.NEW_ORDER_REPETITIONS):
-            while len(calls) < budgets.NEW_ORDER_CALLS:
+            enough = len(calls) + budgets.NEW_ORDER_CALLS
+            while len(calls) < enough:
                 count = min(wanted, new.run_length(step))
                 is_full = not new.full_steps or step % new.steps_per_epoch < new.full_steps
-                seconds = self.train(count).seconds / count
+                seconds = self._train(count, self._load, self._new_load).seconds / count
                 step += count
-                calls += [seconds] * is_full
-            share = step_seconds / max(min(calls), 1e-12)
-            self._known_share = max(share, self._known_share or 0.0)
+                calls += [(seconds, self._step_cpu[-1])] * is_full
+            wall, cpu = map(min, zip(*calls, strict=True))
+            self._known_share = step_seconds / max(wall, 1e-12)
+            if cpu > 0 and not self._on_accelerator:
+                self._known_cpu_share = step_cpu / cpu
             if self._known_share >= budgets.KNOWN_SHARE:
                 break
-            calls.clear()
-        taken = (self._others - others) / (len(self._cpus) * (self._observed - observed))
-        self._busy_share = min(1.0, max(0.0, taken))
+
+    @property
+    def suspects_known_order(self) -> bool:
+        """Whether a step in a new order took far longer, and not for want of a CPU on a busy machine."""
+        if self._known_share is None or self._known_share >= budgets.KNOWN_SHARE:
+            return False
+        had_to_wait = (self._known_cpu_share or 0.0) >= budgets.KNOWN_SHARE
+        return self._is_calm or not had_to_wait
+
+    @property
+    def _is_calm(self) -> bool:
+        return self._meter.knows_others and self._load.is_calm and self._new_load.is_calm
+
+    def add_turns(self, turns: Turns) -> None:
+        """Add the repetition of the run in both orders, of :mod:`harness.core.audit.known_order`."""
+        self._turns = turns
 
     def judged(self) -> Clock:
         """Judge all calls so far by the sums.
@@ -143,9 +201,10 @@ class TrainingClock:
             DishonestClock: the worker reported too little time, or its calls did not do the work.
         """
         clock = self._sums()
-        fault, is_proven = self._fault(clock)
-        if fault is None:
+        faults = list(self._faults(clock))
+        if not faults:
             return clock
+        fault, is_proven = max(faults, key=lambda found: found[1])
         outcome = "dishonest" if is_proven else "not confirmed"
         clock = msgspec.structs.replace(clock, outcome=outcome, fault=fault)
         if is_proven:
@@ -165,24 +224,53 @@ class TrainingClock:
             observed_seconds=observed,
             # A plugin can delay its own process. It cannot delay this one, which waits for the reply until
             # it is there: what it then waits for is a CPU that others have, and not one of the worker's.
-            delay_seconds=self._late + max(0.0, min(self._delay, self._others)),
+            delay_seconds=self._late + max(0.0, min(self._delay, self._load.others)),
             cpu_seconds=None if self._on_accelerator else cpu,
-            cpus=len(self._cpus),
-            others_share=max(0.0, self._others) / max(self._observed * len(self._cpus), 1e-9),
+            cpus=self._cpus,
+            others_share=self._load.share,
             known_share=self._known_share,
+            known_cpu_share=self._known_cpu_share,
+            turns=self._turns,
         )
 
-    def _fault(self, clock: Clock) -> tuple[Literal["missing time", "CPU time", "known order"] | None, bool]:
-        """Name the fault, and say whether only the worker can be its cause."""
-        is_quiet = self._meter.knows_others and clock.others_share < budgets.OTHERS_SHARE
+    def _faults(self, clock: Clock) -> Iterator[tuple[Fault, bool]]:
+        """Yield the faults of a clock, each with whether only the worker can be its cause."""
         share, seconds = budgets.MISSING_SHARE, budgets.MISSING_SECONDS
-        if clock.missing_seconds > max(seconds, share * clock.observed_seconds):
-            return "missing time", is_quiet
+        limit = max(seconds, share * clock.observed_seconds)
+        # A delay that others can have caused is part of most calls, and then reported: it explains what is
+        # missing, but confirms nothing.
+        if clock.observed_seconds - self._late - clock.reported_seconds > limit:
+            is_quiet = self._meter.knows_others and clock.others_share < budgets.OTHERS_SHARE
+            yield "missing time", is_quiet and clock.missing_seconds > limit
         most = clock.reported_seconds * clock.cpus
-        if clock.cpu_seconds is not None and clock.cpu_seconds - most > max(seconds, share * most):
-            return "CPU time", True
-        if clock.known_share is not None and clock.known_share < budgets.KNOWN_SHARE:
-            # Others who take half of the CPUs make steps twice as long.
-            busy = self._busy_share if self._meter.knows_others else 1.0
-            return "known order", clock.known_share < budgets.KNOWN_SHARE * (1 - busy)
-        return None, True
+        limit = max(seconds, share * most)
+        if clock.cpu_seconds is not None and (excess := clock.cpu_seconds - most) > limit:
+            yield "CPU time", excess - self._contention_seconds(clock) > limit
+        if self.suspects_known_order:
+            yield "known order", self._knew_its_order
+
+    def _contention_seconds(self, clock: Clock) -> float:
+        """CPU seconds beyond the reported time that other programs can have caused.
+
+        Threads of the worker that spin while this process waits for a CPU to read the reply, and readings
+        that take longer because others use the same caches and memory.
+        """
+        late = min(clock.delay_seconds, max(0.0, self._observed - self._reported))
+        readings = 0.0
+        for own in self._readings.values():
+            price = min(own)
+            readings += sum(min(each, budgets.CONTENTION * price) - price for each in own[1:])
+        return late * clock.cpus + readings
+
+    @property
+    def _knew_its_order(self) -> bool:
+        """Whether turns show that the order was known, or a run on a machine that nothing else used.
+
+        In a turn of a program that knows no order, either call is the cheaper one with the same probability:
+        19 of 20 are won by the run's order with a probability of 2e-5, whatever other programs do.
+        """
+        turns = self._turns
+        if turns is not None and turns.made == budgets.TURNS and turns.dearer <= budgets.DEARER_TURNS:
+            return True
+        share = self._known_cpu_share
+        return self._is_calm and share is not None and share < budgets.KNOWN_SHARE

@@ -7,15 +7,32 @@ import msgspec
 from harness.errors import HarnessError
 from harness.spec.data import Split
 
+#: What can be wrong with a clock.
+Fault = Literal["missing time", "CPU time", "known order"]
+
+
+class Turns(msgspec.Struct, frozen=True, kw_only=True):
+    """The beginning of a run, repeated by two new processes in its own order and in a new one, in turn."""
+
+    made: int
+    """Turns: calls of the same steps in both orders, of which a coin drew the first."""
+    cheaper: int
+    """Those in which the run's order cost less than 0.4 of the CPU time (on an accelerator: of the time)."""
+
+    @property
+    def dearer(self) -> int:
+        """Turns that do not show that the order was known."""
+        return self.made - self.cheaper
+
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True):
     """Two sums over all calls of a training, and whether they confirm the times that its worker reported.
 
-    ``not confirmed``: time is missing, and other programs may have taken it.
+    ``not confirmed``: a figure is at fault, and other programs may have caused it.
     """
 
     outcome: Literal["confirmed", "not confirmed", "dishonest"]
-    fault: Literal["missing time", "CPU time", "known order"] | None = None
+    fault: Fault | None = None
     """What is wrong; with ``not confirmed``, what could not be ruled out."""
     calls: int
     reported_seconds: float
@@ -29,9 +46,13 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True):
     cpus: int = 1
     """The CPUs that the worker may use."""
     others_share: float = 0.0
-    """The share of these CPUs that other programs used in training calls."""
+    """The share of these CPUs that other programs and machines used in training calls."""
     known_share: float | None = None
     """The time of a step over that of one whose samples were drawn after the run; None where not tested."""
+    known_cpu_share: float | None = None
+    """The same of CPU times; None on an accelerator."""
+    turns: Turns | None = None
+    """Where these shares are at fault; None if the run could not be repeated."""
 
     @property
     def missing_seconds(self) -> float:

@@ -1,7 +1,11 @@
 """Findings of the audit, in words."""
 
+from collections.abc import Sequence
+
+from harness.core.audit import budgets
 from harness.core.audit.findings import (
     Clock,
+    Fault,
     Gap,
     Independent,
     IndependentGap,
@@ -10,6 +14,7 @@ from harness.core.audit.findings import (
     Verification,
     Verifier,
 )
+from harness.core.documents.numbers import percent
 
 _GAPS: dict[Gap, str] = {
     "no training state": "its backend cannot hand out the training state (Program.training_state)",
@@ -38,23 +43,54 @@ def clock_fault(clock: Clock) -> str:
         case "missing time":
             evidence = (
                 f"it reported {clock.reported_seconds:.3g} s for {clock.calls:,} calls that took "
-                f"{clock.observed_seconds - clock.delay_seconds:.3g} s by the clock of another process"
+                f"{clock.observed_seconds:.3g} s by the clock of another process"
             )
+            if clock.delay_seconds > budgets.MISSING_SECONDS:
+                evidence += f", of which {clock.delay_seconds:.3g} s may be delays by other programs"
         case "CPU time":
             evidence = (
                 f"it reported {clock.reported_seconds:.3g} s on {_cpus(clock.cpus)} and used "
                 f"{clock.cpu_seconds or 0:.3g} s of CPU time, so part of its work was not timed"
             )
         case "known order":
-            evidence = (
-                f"a step took {clock.known_share or 0:.0%} of the time of one whose samples were drawn after "
-                "the training, so results were known before they were asked for"
-            )
+            evidence = _known_order(clock)
         case None:
             return ""
     if clock.outcome == "dishonest":
         return f"its clock cannot be trusted: {evidence}"
     return f"clock not confirmed: {evidence}; other programs used {clock.others_share:.0%} of its CPUs"
+
+
+def _known_order(clock: Clock) -> str:
+    """State how a run's order compares with a new one, and what follows."""
+    of_cpu = "" if clock.known_cpu_share is None else f" and {clock.known_cpu_share:.0%} of the CPU time"
+    evidence = (
+        f"a step took {clock.known_share or 0:.0%} of the time{of_cpu} of one whose samples were drawn after "
+        "the training"
+    )
+    if clock.turns is not None:
+        evidence += (
+            f"; repeated by new processes in turn, the run's order was far cheaper than a new one in "
+            f"{clock.turns.cheaper} of {clock.turns.made} calls"
+        )
+    if clock.outcome == "dishonest":
+        evidence += ", so results were known before they were asked for"
+    return evidence
+
+
+#: What other programs may explain of a clock that is not confirmed.
+_EXPLAINED: dict[Fault, str] = {
+    "missing time": "time that the worker did not report",
+    "CPU time": "CPU time beyond what the worker reported",
+    "known order": "steps that took longer in a new order",
+}
+
+
+def unconfirmed_clocks(clocks: Sequence[Clock]) -> str:
+    """State what other programs used while these trainings ran, and what that may explain."""
+    most = max(clock.others_share for clock in clocks)
+    explained = dict.fromkeys(_EXPLAINED[clock.fault] for clock in clocks if clock.fault is not None)
+    return f"other programs used {percent(most)} of the CPUs, which may explain {' and '.join(explained)}"
 
 
 def _cpus(count: int) -> str:

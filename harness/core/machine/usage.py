@@ -71,8 +71,11 @@ def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -
 
 
 def busy_seconds() -> dict[int, float]:
-    """Return the time that each CPU has worked, for whatever process; empty without /proc."""
-    return {cpu: busy / _TICKS_PER_SECOND for cpu, (busy, _) in _cpu_times().items()}
+    """Return the time in which each CPU worked, for whatever process, or for other machines (steal time).
+
+    Empty without /proc.
+    """
+    return {cpu: (busy + stolen) / _TICKS_PER_SECOND for cpu, (busy, stolen) in _cpu_times().items()}
 
 
 def _cpu_times() -> dict[int, tuple[int, int]]:
@@ -141,13 +144,15 @@ _LOOKUP_SECONDS = 0.2
 class Usage(NamedTuple):
     """Seconds between two moments.
 
-    ``own`` is the CPU time of the process and all that it started, ``others`` that of other programs on its
-    CPUs. ``delay`` is how long its main thread was ready to run and had no CPU, ``late`` how long this thread
-    was, which may run on any CPU. Where the kernel does not keep them, ``others`` stands for the first.
+    ``own`` is the CPU time of the process and all that it started, ``others`` that of other programs and
+    machines on its CPUs, ``others_anywhere`` on all CPUs. ``delay`` is how long its main thread was ready to
+    run and had no CPU, ``late`` how long this thread was, which may run on any CPU. Where the kernel does not
+    keep them, ``others`` stands for the first.
     """
 
     own: float
     others: float
+    others_anywhere: float
     delay: float
     late: float
 
@@ -155,6 +160,7 @@ class Usage(NamedTuple):
 class _State(NamedTuple):
     own: dict[int, float]
     busy: float
+    busy_anywhere: float
     this_thread: float
     waited: tuple[float, float] | None
     """The process's main thread and this one."""
@@ -168,9 +174,12 @@ class UsageMeter:
         self._known: set[int] = {pid}
         self._looked_up = float("-inf")
         self._begun: _State
-        #: Whether the kernel counts what CPUs do for other programs.
-        self.knows_others = any(busy_seconds().values())
         self.begin()
+
+    @property
+    def knows_others(self) -> bool:
+        """Whether the kernel counts what CPUs do for other programs, and how long threads wait for a CPU."""
+        return self._begun.busy_anywhere > 0 and self._begun.waited is not None
 
     def begin(self) -> None:
         """Measure from now on."""
@@ -183,10 +192,11 @@ class UsageMeter:
         own = max(0.0, sum(now.own.values()) - sum(before.own.values()))
         ours = own + now.this_thread - before.this_thread
         others = now.busy - before.busy - ours
+        anywhere = now.busy_anywhere - before.busy_anywhere - ours
         if before.waited is None or now.waited is None:
-            return Usage(own, others, max(0.0, others), 0.0)
+            return Usage(own, others, anywhere, max(0.0, others), 0.0)
         delay, late = (max(0.0, end - begun) for begun, end in zip(before.waited, now.waited, strict=True))
-        return Usage(own, others, delay, late)
+        return Usage(own, others, anywhere, delay, late)
 
     def _read(self) -> _State:
         if time.monotonic() - self._looked_up > _LOOKUP_SECONDS:
@@ -198,6 +208,7 @@ class UsageMeter:
         return _State(
             own,
             sum(busy.get(cpu, 0.0) for cpu in self._cpus),
+            sum(busy.values()),
             time.thread_time(),
             None if its is None or ours is None else (its, ours),
         )

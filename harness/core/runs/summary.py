@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from harness.core.audit.words import verified_work
+from harness.core.audit.words import unconfirmed_clocks, verified_work
 from harness.core.documents.document import Document, Items, Node, Paragraph, table_of
 from harness.core.documents.numbers import (
     BUSY_LEGEND,
@@ -140,11 +140,8 @@ def _remarks(records: Sequence[Record], works: Sequence[AfterTraining], *, starr
     clocks = [(name, record.clock) for name, record in named if record.clock and _is_unconfirmed(record)]
     if clocks:
         names = ", ".join(dict.fromkeys(name for name, _ in clocks))
-        most = max(clock.others_share for _, clock in clocks)
-        yield (
-            f"{'* ' * starred}clock: not confirmed for {names}: other programs used {percent(most)} of the "
-            "CPUs, which may explain time that the worker did not report."
-        )
+        explained = unconfirmed_clocks([clock for _, clock in clocks])
+        yield f"{'* ' * starred}clock: not confirmed for {names}: {explained}."
     verified = [(name, record.verification) for name, record in named if record.verification]
     yield from dict.fromkeys(
         f"The timed work of {name} was {verified_work(verification)}."

@@ -6,7 +6,8 @@ import pytest
 
 from harness.core.audit import clock as module
 from harness.core.audit.clock import TrainingClock
-from harness.core.audit.findings import DishonestClock
+from harness.core.audit.findings import DishonestClock, Turns
+from harness.core.audit.words import unconfirmed_clocks
 from harness.core.machine.usage import Usage
 from harness.core.training.batches import BatchOrder
 from harness.core.worker import protocol
@@ -17,8 +18,8 @@ from harness.errors import RequestFailed
 def machine(monkeypatch):
     """A worker of one CPU whose calls take ``real`` seconds and report some of them.
 
-    ``cpu`` is its CPU time in a call, ``reading_cpu`` in readings; others use its CPU and delay messages.
-    ``late`` is how long the reader waits for a CPU of its own.
+    ``cpu`` is its CPU time in a call, ``reading_cpu`` in readings; others use its CPU and delay messages, and
+    ``neighbours`` another one. ``late`` is how long the reader waits for a CPU of its own.
     """
     state = SimpleNamespace(
         now=0.0,
@@ -26,6 +27,7 @@ def machine(monkeypatch):
         reported=0.1,
         cpu=0.1,
         others=0.0,
+        neighbours=0.0,
         delay=0.0,
         late=0.0,
         reading_cpu=[0.001],
@@ -40,7 +42,7 @@ def machine(monkeypatch):
         if isinstance(request, protocol.Train):
             state.now += state.real + state.delay + state.late
             return protocol.Trained(state.reported, [[1.0]] * request.steps)
-        state.now += 0.0001
+        state.now += 0.0001 + state.late
         return protocol.StateSaved(complete=True) if isinstance(request, protocol.SaveState) else None
 
     class Meter:
@@ -54,14 +56,17 @@ def machine(monkeypatch):
 
         def end(self):
             if isinstance(state.asked, protocol.Train):
-                return Usage(state.cpu, state.others, state.delay, state.late)
+                anywhere = state.others + state.neighbours
+                return Usage(state.cpu, state.others, anywhere, state.delay, state.late)
             reads = isinstance(state.asked, protocol.ReadWeights)
-            return Usage(state.reading_cpu.pop(0) if reads and state.reading_cpu else 0.0, 0.0, 0.0, 0.0)
+            own = state.reading_cpu.pop(0) if reads and state.reading_cpu else 0.0
+            return Usage(own, 0.0, 0.0, 0.0, 0.0)
 
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: state.now))
     monkeypatch.setattr(module, "UsageMeter", Meter)
     session = SimpleNamespace(call=call, process=SimpleNamespace(pid=0))
     state.clock = TrainingClock(session, [0])
+    state.session = session
     state.gpu_clock = TrainingClock(session, [0], on_accelerator=True)
     return state
 
@@ -80,10 +85,15 @@ def train(machine, calls=30, clock=None, **changes):
     [
         ({}, "confirmed", None),
         ({"late": 0.05}, "confirmed", None),  # the reader's CPU is busy, those of the worker are not
-        ({"delay": 0.03, "others": 0.03}, "confirmed", None),  # others caused it
-        ({"reported": 0.05, "others": 0.04}, "not confirmed", "missing time"),  # beside busy programs
+        ({"delay": 0.03, "others": 0.03}, "not confirmed", "missing time"),  # others can have caused it
+        (
+            {"reported": 0.05, "cpu": 0.05, "others": 0.04},
+            "not confirmed",
+            "missing time",
+        ),  # beside busy programs
+        ({"cpu": 0.14, "late": 0.05}, "not confirmed", "CPU time"),  # threads spin until the reply is read
     ],
-    ids=["honest", "late reader", "delays", "missing beside others"],
+    ids=["honest", "late reader", "delays", "missing beside others", "spinning threads"],
 )
 def test_what_is_no_proof_accuses_nobody(machine, changes, outcome, fault):
     found = train(machine, **changes).judged()
@@ -107,6 +117,19 @@ def test_what_is_no_proof_accuses_nobody(machine, changes, outcome, fault):
 def test_time_that_is_missing_fails_with_both_sums(machine, changes, words):
     with pytest.raises(DishonestClock, match=words):
         train(machine, **changes).judged()
+
+
+def test_empty_requests_that_waited_for_a_cpu_explain_nothing(machine):
+    lateness = iter([0.05] * 8)
+    ping = machine.session.call
+
+    def call(request, expected):
+        machine.late = next(lateness, 0.0)
+        return ping(request, expected)
+
+    clock = TrainingClock(SimpleNamespace(call=call, process=machine.session.process), [0])
+    with pytest.raises(DishonestClock, match=r"reported 1\.5 s for 30 calls that took 2\.99 s"):
+        train(machine, clock=clock, reported=0.05, cpu=0.05).judged()
 
 
 def test_a_clock_that_stands_still_fails_at_once(machine):
@@ -150,6 +173,15 @@ def test_work_that_is_left_to_a_reading_counts(machine):
         machine.clock.judged()
 
 
+def test_readings_that_others_can_have_made_longer_accuse_nobody(machine):
+    train(machine, 30)
+    machine.reading_cpu = [0.4, 0.4, *[0.9] * 10]
+    for _ in range(12):
+        machine.clock.settle()
+    found = machine.clock.judged()
+    assert (found.outcome, found.fault) == ("not confirmed", "CPU time")
+
+
 def test_the_price_of_reading_and_a_first_compilation_do_not_count(machine):
     train(machine, 30)
     machine.reading_cpu = [2.0, *[0.2] * 10]
@@ -182,22 +214,57 @@ def test_steps_in_a_new_order_may_take_twice_as_long(machine, seconds):
     assert found.known_share == pytest.approx(0.1 / seconds)
 
 
-@pytest.mark.parametrize(
-    ("changes", "share"),
-    [
-        ({"real": 0.3, "reported": 0.3, "cpu": 0.3}, 33),
-        ({"real": 3.0, "reported": 3.0, "others": 2.0}, 3),  # which a busy machine does not explain
-    ],
-)
-def test_results_that_were_known_before_fail(machine, changes, share):
-    with pytest.raises(DishonestClock, match=f"a step took {share}% of the time"):
-        judged_in_new_order(machine, **changes)
+def test_results_that_were_known_before_fail_on_a_machine_without_others(machine):
+    words = "a step took 33% of the time and 33% of the CPU time of one whose samples were drawn after"
+    with pytest.raises(DishonestClock, match=words):
+        judged_in_new_order(machine, real=0.3, reported=0.3, cpu=0.3)
     assert machine.asked == protocol.Shuffle(0)
 
 
-def test_a_machine_that_has_become_busy_accuses_nobody(machine):
-    found = judged_in_new_order(machine, real=0.3, reported=0.3, others=0.2)
-    assert (found.outcome, found.fault) == ("not confirmed", "known order")
+BUSY = {"real": 3.0, "reported": 3.0, "cpu": 0.5, "others": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome", "fault"),
+    [
+        (BUSY | {"cpu": 0.2}, "confirmed", None),  # the steps had to wait for the CPU
+        (BUSY, "not confirmed", "known order"),  # threads that wait for each other use CPU time, too
+        ({"real": 0.3, "reported": 0.3, "cpu": 0.1}, "not confirmed", "known order"),  # it waited for a disk
+        ({"real": 0.3, "reported": 0.3, "cpu": 0.3, "neighbours": 0.2}, "not confirmed", "known order"),
+    ],
+    ids=["waits", "spins", "stands still", "beside neighbours"],
+)
+def test_a_machine_that_has_become_busy_accuses_nobody(machine, changes, outcome, fault):
+    found = judged_in_new_order(machine, **changes)
+    assert (found.outcome, found.fault) == (outcome, fault)
+    assert machine.clock.suspects_known_order == (fault is not None)
+    if fault is not None:
+        assert unconfirmed_clocks([found]).endswith("may explain steps that took longer in a new order")
+
+
+@pytest.mark.parametrize(
+    ("turns", "outcome"),
+    [
+        ((20, 20), "dishonest"),
+        ((20, 19), "dishonest"),
+        ((20, 18), "not confirmed"),
+        ((7, 7), "not confirmed"),
+    ],
+)
+def test_calls_in_turn_decide_on_a_busy_machine(machine, turns, outcome):
+    made, cheaper = turns
+    machine.clock.add_turns(Turns(made=made, cheaper=cheaper))
+    if outcome == "dishonest":
+        with pytest.raises(DishonestClock, match=f"far cheaper than a new one in {cheaper} of {made} calls"):
+            judged_in_new_order(machine, **BUSY)
+    else:
+        assert judged_in_new_order(machine, **BUSY).outcome == outcome
+
+
+def test_what_is_proven_counts_more_than_what_others_can_have_caused(machine):
+    machine.clock.add_turns(Turns(made=20, cheaper=20))
+    with pytest.raises(DishonestClock, match="results were known before"):
+        judged_in_new_order(machine, **BUSY, delay=1.0)
 
 
 def test_an_epoch_that_is_smaller_than_a_batch_has_full_steps_too(machine):
