@@ -120,7 +120,7 @@ class _Answering:
             case messages.Describe():
                 parameters = side.parameters()
                 self._sent.add(parameters)
-                return messages.Description(parameters, sorted(side.trained()), side.update())
+                return messages.Description(parameters, sorted(side.trained()), side.updates())
             case messages.Load(parameters):
                 side.load(parameters)
                 self._sent.add(parameters)
@@ -130,8 +130,10 @@ class _Answering:
                 return outputs_of(trace) if outputs_only else self._sent.left_out(trace)
             case messages.Differentiate(inputs, targets, loss_name, output, of_own):
                 return side.gradients(inputs, targets, loss_name, output=output, own=of_own)
-            case messages.Train(batches, loss_name, learning_rate, output):
-                return side.train(batches, loss_name, learning_rate, output=output)
+            case messages.Train(batches, loss_name, learning_rate, output, aligned, held):
+                return side.train(
+                    batches, loss_name, learning_rate, output=output, aligned=aligned, held=held
+                )
             case _:
                 raise TypeError(type(request).__name__)
 
