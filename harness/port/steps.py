@@ -81,7 +81,7 @@ class TrainingSteps:
         self,
         sides: Sides,
         matching: Matching,
-        updates: Sequence[Updates | None],
+        updates: tuple[Updates | None, Updates | None],
         loss: Loss,
         learning_rate: float,
         output: str,
@@ -112,16 +112,15 @@ class TrainingSteps:
             judged = self._judged(run, count, explained=explained)
             if not judged.hidden or count == 1:
                 break
-            count = max(1, min(judged.shown - 1, count // 2))
+            count = max(1, judged.shown - 1 if judged.shown < count else count // 2)
         if judged.hidden:
             return SameSteps([], [], 0, "rounding grows in each step, and hides what it does")
         found: list[Cause] = []
         if not explained and not judged.equal:
             found, judged = self._explained(batches[:count], run, judged)
         if run.move == 0.0 and judged.equal:
-            return SameSteps(
-                judged.parts, found, 0, f"no parameter moves in {count} steps; give more: --steps"
-            )
+            reason = f"no parameter moves in {count} steps; give more: --steps"
+            return SameSteps(judged.parts, found, 0, reason)
         return SameSteps(judged.parts, found, count if judged.equal else 0)
 
     def _hold_second_biases(self) -> None:

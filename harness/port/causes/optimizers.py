@@ -111,8 +111,8 @@ def convention_causes(a: Updates | None, b: Updates | None, before: float) -> li
     found = []
     for field in CONVENTIONS:
         if (field in uses[0]) != (field in uses[1]):
-            texts = [f"{_NAMES[field]} {_WORDS[field][field in each]}" for each in uses]
-            cause = Cause.at(_KINDS[field], _PLACE, _PLACE, *texts, before, 0.0, "steps")
+            own, other = (f"{_NAMES[field]} {_WORDS[field][field in each]}" for each in uses)
+            cause = Cause.at(_KINDS[field], _PLACE, _PLACE, own, other, before, 0.0, "steps")
             cause.harmless = before < _NOTICED
             found.append(cause)
     return found
@@ -252,7 +252,7 @@ class _State:
         else:
             weights = weights * (1 - rate * decay)
         moves = {"adam": self._adam, "rmsprop": self._rmsprop, "sgd": self._sgd}
-        return weights - moves[update.rule](gradient, rate, step)
+        return np.asarray(weights - moves[update.rule](gradient, rate, step))
 
     def _adam(self, gradient: np.ndarray, rate: float, step: int) -> np.ndarray:
         update = self._update

@@ -178,14 +178,13 @@ OPTIMIZERS = {
     ),
     "groups": (
         "torch.optim.Adam([{'params': [p], 'lr': 0.01 if len(p) == 3 else 0.001} for p in parameters])",
-        "head_and_body(keras.optimizers.Adam(0.01, epsilon=1e-8), keras.optimizers.Adam(0.001, epsilon=1e-8))",
+        "head_and_body(*(keras.optimizers.Adam(rate, epsilon=1e-8) for rate in (0.01, 0.001)))",
         "keras.optimizers.Adam(0.001, epsilon=1e-8)",
         r"^optimizer, two.weight ↔ .*learning rate 0\.01 against learning rate 0\.001 \(×0\.1\)",
     ),
     "average": (
         "Averaged(torch.optim.AdamW(parameters, 0.01), 0.9)",
-        "keras.optimizers.AdamW(0.01, weight_decay=0.01, epsilon=1e-8, use_ema=True, ema_momentum=0.9, "
-        "ema_overwrite_frequency=1)",
+        "averaged(0.01, weight_decay=0.01, epsilon=1e-8, ema_momentum=0.9, ema_overwrite_frequency=1)",
         "keras.optimizers.AdamW(0.01, weight_decay=0.01, epsilon=1e-8)",
         "^optimizer",
     ),
@@ -209,13 +208,13 @@ OPTIMIZERS = {
     ),
     "schedule": (
         "scheduled(torch.optim.SGD(parameters, 0.01, momentum=0.9), lambda step: 0.99999**step)",
-        "keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.01, 1, 0.99999), momentum=0.9)",
-        "keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.01, 50, 0.99999, True), momentum=0.9)",
+        "scheduled(1, 0.99999, False, momentum=0.9)",
+        "scheduled(50, 0.99999, True, momentum=0.9)",
         "^optimizer.*learning rate .* at step 2",
     ),
     "late schedule": (
         "scheduled(torch.optim.SGD(parameters, 0.01), lambda step: 0.1**(step // 100))",
-        "keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.01, 100, 0.1, True))",
+        "scheduled(100, 0.1, True)",
         "keras.optimizers.SGD(0.01)",
         "^optimizer.*learning rate 0.001 at step 101 against learning rate 0.01 at step 101",
     ),
@@ -236,8 +235,7 @@ OPTAX = {
     ),
     "groups": (
         "torch.optim.SGD([{'params': [p], 'lr': 0.1 if len(p) == 3 else 0.01} for p in parameters])",
-        "optax.multi_transform({True: optax.sgd(0.1), False: optax.sgd(0.01)}, "
-        "lambda tree: jax.tree.map(lambda p: p.shape[-1] == 3, tree))",
+        "grouped({True: optax.sgd(0.1), False: optax.sgd(0.01)}, lambda p: p.shape[-1] == 3)",
         "optax.sgd(0.01)",
         r"^optimizer, two.* ↔ .*steps × 1 against steps × 0\.1",
     ),
@@ -296,6 +294,12 @@ def without_biases(optimizer):
 def head_and_body(head, body):
     return keras.optimizers.MultiOptimizer(lambda variable: head if variable.shape[-1] == 3 else body)
 
+def averaged(*args, **options):
+    return keras.optimizers.AdamW(*args, use_ema=True, **options)
+
+def scheduled(*args, **options):
+    return keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.01, *args), **options)
+
 def make_optimizer(): return """,
     "nnx": """import jax, optax
 
@@ -309,6 +313,9 @@ def averaged(inner, momentum):
         average = jax.tree.map(lambda a, p, m: mixed * a + (1 - mixed) * (p + m), average, tree, moves)
         return jax.tree.map(lambda a, p: a - p, average, tree), (memory, average, steps + 1)
     return optax.GradientTransformation(init, update)
+
+def grouped(rules, is_head):
+    return optax.multi_transform(rules, lambda tree: jax.tree.map(is_head, tree))
 
 def make_optimizer(): return """,
 }
