@@ -141,7 +141,7 @@ class _Aligned:
         if self._known in {optimizers.SGD, optimizers.RMSprop}:
             rate = ops.maximum(ops.cast(rate, keras.config.floatx()), _LEAST_RATE)
             for momentum in self._momenta() if self._rate is not None else ():
-                momentum.assign(momentum * (rate / self._rate))
+                momentum.assign(momentum * ops.cast(rate / self._rate, momentum.dtype))
             self._rate = rate
         for gradient, variable in zip(gradients, variables, strict=True):
             if self._epsilon:

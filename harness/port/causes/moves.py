@@ -83,7 +83,6 @@ def _texts(moved: _Moved) -> _Texts | None:
         return None
     decay = f"a further decay of {abs(share):.4g} in a step"
     if abs(factor - 1.0) > _FITS:
-        return _Texts(
-            "optimizer", "steps × 1", f"steps × {factor:.4g}, {decay if share < 0 else 'less decay'}"
-        )
+        further = decay if share < 0 else decay.replace("further", "lesser")
+        return _Texts("optimizer", "steps × 1", f"steps × {factor:.4g}, {further}")
     return _Texts("weight decay", decay, "") if share > 0 else _Texts("weight decay", "", decay)

@@ -225,7 +225,7 @@ def simulate(update: Update, steps: int = FIRST_STEPS, size: float = 1.0) -> np.
         total = total + size * rng.standard_normal(_NUMBERS)
         number, rest = divmod(step, accumulated)
         if not rest:
-            rate = rates[min(number, len(rates)) - 1]
+            rate = rates[min(step, len(rates)) - 1]
             weights = state.updated(weights, _clipped(total / accumulated, update), rate, number)
             total = np.zeros(_NUMBERS)
         if update.average is not None:
