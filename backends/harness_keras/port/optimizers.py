@@ -1,5 +1,6 @@
 """The rules of a Keras optimizer by parameter, and its updates with epsilon and momentum as in PyTorch."""
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -63,7 +64,7 @@ def rules_of(optimizer: Any, variables: Mapping[str, keras.Variable]) -> Updates
 
 def _rule_of(optimizer: Any, variable: keras.Variable, rates: tuple[float, ...]) -> Update:
     known = _known(optimizer)
-    decay = _decay(optimizer, variable)
+    decay = None if known is None else _decay(optimizer, variable)
     if known is None or decay is None:
         return Update("unknown")
     rule = _RULES[known]
@@ -87,11 +88,14 @@ def _rule_of(optimizer: Any, variable: keras.Variable, rates: tuple[float, ...])
 
 
 def _rates(optimizer: Any) -> tuple[float, ...]:
-    """Return the learning rates of the rated steps, if they change."""
-    schedule = optimizer._learning_rate  # noqa: SLF001  the property gives the rate of this step alone
-    if not isinstance(schedule, optimizers.schedules.LearningRateSchedule):
-        return ()
-    return tuple(float(schedule(step)) for step in RATED_STEPS)
+    """Return the learning rates of the rated steps, if they change, as far as the schedule goes."""
+    # The property gives the rate of this step alone.
+    schedule = optimizer._learning_rate if _known(optimizer) else None  # noqa: SLF001
+    rates: list[float] = []
+    if isinstance(schedule, optimizers.schedules.LearningRateSchedule):
+        with contextlib.suppress(Exception):  # the user's code may have made it
+            rates.extend(float(schedule(step)) for step in RATED_STEPS)
+    return tuple(rates)
 
 
 def _decay(optimizer: Any, variable: keras.Variable) -> tuple[float, bool] | None:

@@ -160,7 +160,7 @@ class KerasSide:
                 if made[place] is not None and id(variable) in masks:
                     made[place] = ops.where(masks[id(variable)], 0.0, made[place])
             if any(gradient is not None for gradient in made):
-                scale = optimizer.scale_loss(1.0)  # by which the optimizer will divide
+                scale = float(optimizer.scale_loss(1.0))  # by which the optimizer will divide
                 scaled = [None if gradient is None else gradient * scale for gradient in made]
                 optimizer.apply(made if scale == 1.0 else scaled, variables)
             return float(value)

@@ -248,20 +248,21 @@ _RULES = {
 
 def rules_of(optimizer: Any, scheduler: Any, parameters: Mapping[str, Tensor]) -> Updates:
     """Read the rule of each of ``parameters`` from the groups of an optimizer; the scheduler goes on."""
-    rates = None if scheduler is None else _rates(optimizer, scheduler)
-    rules: dict[int, Update] = {}
+    kind, rules = type(optimizer), dict[int, Update]()
+    known = kind.__module__.startswith("torch.optim") and kind.__name__ in _RULES
+    rates = _rates(optimizer, scheduler) if known and scheduler is not None else None
     for place, group in enumerate(optimizer.param_groups):
-        rule = _rule_of(type(optimizer), group, () if rates is None else tuple(rates[place]))
+        rule = _rule_of(kind.__name__ if known else "", group, () if rates is None else tuple(rates[place]))
         rules |= dict.fromkeys(map(id, group["params"]), rule)
     return {name: rules.get(id(parameter), Update("none")) for name, parameter in parameters.items()}
 
 
-def _rule_of(kind: type, group: Mapping[str, Any], rates: tuple[float, ...]) -> Update:
+def _rule_of(kind: str, group: Mapping[str, Any], rates: tuple[float, ...]) -> Update:
+    """Read the rule of a ``group`` of an optimizer of the class ``kind``, empty if it is not known."""
     rate = None if group.get("lr") is None else float(group["lr"])
-    known = kind.__module__.startswith("torch.optim") and kind.__name__ in _RULES
-    if not known or group.get("dampening") or group.get("maximize"):
+    if not kind or group.get("dampening") or group.get("maximize"):
         return Update(rule="unknown", learning_rate=rate)
-    rule, names = _RULES[kind.__name__]
+    rule, names = _RULES[kind]
     options: dict[str, Any] = {field: group[own] for field, own in names.items()}
     if "betas" in group:
         options["beta_1"], options["beta_2"] = map(float, group["betas"])
@@ -278,13 +279,13 @@ def _rule_of(kind: type, group: Mapping[str, Any], rates: tuple[float, ...]) -> 
 def _rates(optimizer: Any, scheduler: Any) -> list[list[float]]:
     """Return the learning rates of each group at the rated steps, as far as the schedule goes."""
     rates: list[list[float]] = [[] for _ in optimizer.param_groups]
+    optimizer.step()  # of no gradients; a scheduler warns without it
     for step in range(RATED_STEPS[-1] + 1):
         if step in RATED_STEPS:
             for own, group in zip(rates, optimizer.param_groups, strict=True):
                 own.append(float(group["lr"]))
-        optimizer.step()  # of no gradients
         try:
             scheduler.step()
-        except ValueError:  # the end of a schedule of fixed length
+        except Exception:  # noqa: BLE001  the end of a schedule, which the user's code may have made
             break
     return rates

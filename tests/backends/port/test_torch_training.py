@@ -165,6 +165,23 @@ def test_a_schedule_of_fixed_length_has_rates_up_to_its_end():
     assert len(update.rates) == sum(step <= 30 for step in RATED_STEPS)
 
 
+def test_a_schedule_or_an_optimizer_of_ones_own_may_end_or_refuse_steps():
+    rates = [0.1] * 25
+
+    class Refusing(torch.optim.SGD):
+        def step(self):
+            raise AttributeError("no gradient")
+
+    def make(kind, parameters):
+        optimizer = kind(parameters, lr=1.0)
+        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, rates.__getitem__)
+
+    for kind, rule, count in ((torch.optim.SGD, "sgd", 21), (Refusing, "unknown", 0)):
+        own = OwnTraining(lambda parameters, kind=kind: make(kind, parameters))
+        update = side_of(nn.Linear(6, 2), VECTOR, own).updates()["weight"]
+        assert (update.rule, len(update.rates)) == (rule, count)
+
+
 def test_held_numbers_have_no_gradient():
     side = side_of(nn.Linear(6, 2), VECTOR)
     inputs, targets = inputs_of(VECTOR), np.ones((3, 2))
