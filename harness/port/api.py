@@ -48,7 +48,7 @@ def assert_same_model(a: Model, b: Model, inputs: Sequence[Shape], **options: An
     """Fail with the causes unless two models are equal up to harmless causes; see :func:`check`.
 
     Raises:
-        AssertionError: the models differ, or could not be matched.
+        AssertionError: the models differ, or could not be compared.
         UsageError: as :func:`check`.
     """
     findings = check(a, b, inputs, **options)

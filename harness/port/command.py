@@ -128,7 +128,7 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
     models that are the same become a task.
 
     Exit code: 0 if they are the same up to what is harmless, 1 if they differ, 2 if the input is wrong or
-    parts could not be matched, 3 after an internal error.
+    parts could not be compared, 3 after an internal error.
     """  # noqa: D301  click's mark for lines that it must not wrap
     specs = [SideSpec(a, given["set_a"])] + ([] if b is None else [SideSpec(b, given["set_b"])])
     saves = given["save_task"] is not None

@@ -1,6 +1,5 @@
 """The comparison of two models, from their parameters to twenty training steps, and its verdict."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -22,9 +21,7 @@ from harness.port.causes.precision import AsWritten
 from harness.port.causes.state import are_momenta, initial_values, running_state
 from harness.port.causes.training import (
     GRADIENT_TOLERANCE,
-    Steps,
     gradient_texts,
-    loss_gaps,
     two_biases,
     untied,
     worst_parameter,
@@ -37,7 +34,6 @@ from harness.port.evaluation import (
     evaluated,
     output_gap,
     paired_outputs,
-    rounded,
     worst_output,
 )
 from harness.port.pairing.lacking import Lacking
@@ -56,20 +52,21 @@ from harness.port.record import (
     Verdict,
 )
 from harness.port.sides import Sides
+from harness.port.steps import TrainingSteps
 from harness.port.values import difference
 from harness.port.walk.walk import walk
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import InputShape, Trace
-from harness.tracing.side import Batch, Gradients, Trained
+from harness.tracing.side import Gradients
 
-#: The difference that rounding alone may make in parameters after training steps.
-_STEPS_TOLERANCE = 1e-7
 _SINGLE = 1
 #: Inputs are also multiplied by this factor, which shows functions that limit large numbers, such as relu6.
 _FACTOR = 10.0
 #: The default number of training steps. A large model makes fewer, and is compared on a smaller batch: a step
 #: in float64 takes seconds, and a trace takes gigabytes.
 _STEPS, _LARGE, _SMALL_BATCH, _FEW_STEPS = 20, 3_000_000, 2, 5
+#: Accumulated gradients and averaged weights may need more steps to show, but no more than these.
+_MOST_STEPS = 100
 #: Takes the next phase, and the seconds that it takes, None if unknown.
 Phase = Callable[..., None]
 
@@ -123,6 +120,7 @@ class _Check:
         self._not_compared: list[str] = []
         self._lacking_explains = False
         self._step_seconds: float | None = None
+        self._same_steps = 0
 
     def findings(self) -> Findings:
         """Make all comparisons in order, except those that an earlier difference makes pointless."""
@@ -138,7 +136,8 @@ class _Check:
         if self._first_is_first:
             self._compare_training()
         else:
-            self._not_compared.append("gradients and training steps, because the outputs have other names")
+            self._not_compared.append("gradients, because the outputs have other names")
+            self._lack_training("the outputs have other names")
         causes = merged([*self._causes, *self._initial_values])
         return Findings(
             a=self._records[0],
@@ -149,6 +148,7 @@ class _Check:
             causes=causes,
             notes=self._notes,
             not_compared=self._not_compared,
+            same_steps=self._same_steps,
         )
 
     def _verdict(self, causes: Sequence[Cause]) -> Verdict:
@@ -176,9 +176,10 @@ class _Check:
     def _describe(self) -> None:
         """Pair the parameters and give B those of A, moved off their initial values."""
         initial_a, initial_b = self._sides.both(RemoteSide.describe)
-        self._updates = initial_a.update, initial_b.update
+        self._updates = initial_a.updates, initial_b.updates
         large = sum(array.size for array in initial_a.parameters.values()) > _LARGE
-        self._steps = self._options.steps or (_FEW_STEPS if large else _STEPS)
+        shown = max(map(optimizers.steps_shown, self._updates))
+        self._steps = self._options.steps or (_FEW_STEPS if large else min(max(_STEPS, shown), _MOST_STEPS))
         if large:
             smaller = min(self._options.batch, _SMALL_BATCH)
             self._options = msgspec.structs.replace(self._options, batch=smaller)
@@ -196,7 +197,7 @@ class _Check:
         self._parameters = _paired(self._matching, initial_a, initial_b)
         self._initial_values = initial_values(initial_a.parameters, initial_b.parameters, self._matching)
         self._lacking = Lacking.of(self._matching, initial_a, initial_b)
-        zeros_a, zeros_b = self._without_second_biases(first_a, first_b)
+        self._zeros = zeros_a, zeros_b = self._without_second_biases(first_a, first_b)
         self._parameters.candidates = self._lacking.candidates()
         self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a) | zeros_a
         self._sides.a.load(self._values_a)
@@ -367,56 +368,38 @@ class _Check:
         """Compare losses and parameters of some steps, with each side's own optimizer and loss, if any."""
         a, b = self._updates
         if a is not None and b is not None:
-            if "unknown" in {a.rule, b.rule}:
+            if "unknown" in {rule.rule for rule in (*a.values(), *b.values())}:
                 self._not_compared.append("the options of the optimizers, only what their steps do")
-            else:
-                self._causes += optimizers.causes_of(a, b)
-        options = self._options
-        seconds = self._step_seconds
+            self._causes += optimizers.causes_of(self._matching, a, b)
+        self._causes += two_biases(self._matching)
+        options, seconds = self._options, self._step_seconds
         self._phase("comparing training steps", None if seconds is None else seconds * self._steps)
         batches = drawn.batches(self._shapes, options.batch, self._steps, self._output, options.loss)
-        trained_a, trained_b, roundings = self._trained_beside(batches)
-        self._causes += two_biases(self._matching)
-        if any(cause.harmless and cause.mode == "steps" for cause in self._causes):
-            self._not_compared.append("training steps, because a harmless difference changes them")
-            return
-        worst, where, *_ = worst_parameter(self._matching, trained_a.parameters, trained_b.parameters)
-        gaps = loss_gaps(trained_a.losses, trained_b.losses)
-        steps = Steps.of(gaps, [0.0] * len(gaps))
-        explained = any(not cause.harmless for cause in self._causes)
-        if not explained and max(steps.worst / steps.tolerance, worst / _STEPS_TOLERANCE) > 1.0:
-            steps = Steps.of(gaps, roundings)
-        self._compared.append(compared(f"losses of {steps.shown} steps", steps.worst, steps.tolerance))
-        if steps.shown < self._steps:
+        steps = TrainingSteps(
+            self._sides,
+            self._matching,
+            self._updates,
+            options.loss,
+            options.learning_rate,
+            self._output_name,
+            self._zeros,
+        ).compare(batches, self._causes)
+        self._compared += steps.compared
+        self._causes += steps.causes
+        self._same_steps = steps.steps
+        if steps.reason:
+            self._lack_training(steps.reason)
+        elif 0 < steps.steps < self._steps:
             self._not_compared.append(
-                f"training after step {steps.shown}, because rounding grows in it without end"
+                f"training after step {steps.steps}, because rounding grows in it without end"
             )
+
+    def _lack_training(self, reason: str) -> None:
+        """Note that training is not compared; with an own optimizer or loss the verdict is open then."""
+        if any(record.own_optimizer or record.own_loss for record in self._records):
+            self._notes.append(f"Training could not be compared: {reason}")
         else:
-            allowed = max(_STEPS_TOLERANCE, steps.tolerance)
-            self._compared.append(compared(f"parameters after {self._steps} steps", worst, allowed, where))
-        if not explained and not all(each.equal for each in self._compared[-2:]):
-            gap = max(steps.worst, worst)
-            self._causes.append(Cause.at("optimizer", where, where, before=gap, mode="steps"))
-
-    def _trained_beside(self, batches: Sequence[Batch]) -> tuple[Trained, Trained, list[float]]:
-        """Train both sides, and measure how far the losses of the faster one diverge after one rounding.
-
-        The faster side trains again for that while the other side is still at work.
-        """
-        options, is_first, roundings = self._options, threading.Lock(), list[float]()
-
-        def train(side: RemoteSide) -> Trained:
-            def once() -> Trained:
-                return side.train(batches, options.loss, options.learning_rate, output=self._output_name)
-
-            trained = once()
-            if is_first.acquire(blocking=False):
-                rng, held = np.random.default_rng(4), side.describe().parameters
-                side.load({name: rounded(array, rng) for name, array in held.items()})
-                roundings.extend(loss_gaps(trained.losses, once().losses))
-            return trained
-
-        return *self._sides.both(train), roundings
+            self._not_compared.append(f"training steps: {reason}")
 
 
 def _paired(matching: Matching, a: Description, b: Description) -> Parameters:

@@ -79,15 +79,23 @@ def _verdict_sentence(findings: Findings) -> str:
     serious = [cause for cause in findings.causes if not cause.harmless]
     match findings.verdict:
         case "equal":
-            return f"EQUAL: {names} compute and train the same."
+            return f"EQUAL: {names} compute the same{_training(findings)}."
         case "equal up to":
             kinds = ", ".join(dict.fromkeys(cause.kind for cause in findings.causes))
-            return f"EQUAL UP TO {kinds}: {names} compute and train the same otherwise."
+            return f"EQUAL UP TO {kinds}: {names} compute the same{_training(findings)}."
         case "different":
             kinds = ", ".join(dict.fromkeys(cause.kind for cause in serious)) or "cause not found"
             return f"DIFFERENT ({kinds}): {names}."
         case _:
-            return f"UNDECIDED: {names} could not be matched in all parts."
+            return f"UNDECIDED: {names} could not be compared in all parts."
+
+
+def _training(findings: Findings) -> str:
+    """State over how many steps both models train the same."""
+    count = findings.same_steps
+    if not count:
+        return "; training was not compared"
+    return f", and train the same for {count} step{'s' if count > 1 else ''}"
 
 
 def described(cause: Cause) -> str:
@@ -97,7 +105,7 @@ def described(cause: Cause) -> str:
     more = f"; the same at {first_of(cause.more, _SHOWN_NAMES)}" if cause.more else ""
     ending = ". Harmless." if cause.harmless else "."
     if cause.harmless and cause.mode == "steps":
-        ending = ". Harmless; training steps differ by it and are not compared."
+        ending = ". Harmless; training steps are compared without it."
     sides = f": {a or 'nothing'} against {b or 'nothing'}" if a or b else ""
     return f"{cause.kind}, {head}{sides}{_proof(cause)}{more}{ending}"
 
@@ -118,7 +126,8 @@ def _proof(cause: Cause) -> str:
     if cause.before is None:
         return ""
     if cause.after is None:
-        return f". The outputs differ by {cause.before:.1e}"
+        what = "training steps" if cause.mode == "steps" else "outputs"
+        return f". The {what} differ by {cause.before:.1e}"
     fall = f"the difference falls from {cause.before:.1e} to {cause.after:.1e}"
     return f". With that of A in place of that of B {fall}"
 

@@ -126,6 +126,8 @@ class Findings(msgspec.Struct, kw_only=True):
     """Sentences about properties that could not be seen or decided."""
     not_compared: list[str] = []
     """Phrases that name the properties which the verdict does not cover."""
+    same_steps: int = 0
+    """The number of training steps in which both models train the same; 0 if training was not compared."""
 
     @property
     def equal(self) -> bool:
@@ -147,7 +149,7 @@ class PortOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Names of A's parameters with their counterparts in B; the rest is matched by use and shape."""
 
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 class PortRecord(Envelope, kw_only=True):

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -23,14 +24,22 @@ class Override(NamedTuple):
 
 
 class Update(msgspec.Struct, frozen=True):
-    """The rule of an optimizer; fields that do not apply are None.
+    """The rule by which an optimizer updates a parameter; fields that do not apply are None.
+
+    ``rule`` is ``sgd``, ``adam`` or ``rmsprop``, ``none`` for a parameter that the optimizer does not have,
+    and ``unknown`` for a rule that cannot be read.
 
     ``decay`` is coupled if it is added to the gradient (L2), decoupled if it shrinks the weight by
     ``learning_rate * decay`` beside the update. With ``epsilon_uncorrected`` Adam adds epsilon to the root of
     the mean square before that is corrected (Kingma and Ba 2015, end of section 2), as Keras does; with
-    ``epsilon_inside`` RMSprop adds it to the mean square. ``rates`` are the learning rates of the first steps
-    where they change; ``momentum_holds_rate`` says that the momentum sums steps, which contain the rate, and
-    not gradients. Gradients are clipped by the norm of all of them, by that of each variable, or by value.
+    ``epsilon_inside`` RMSprop adds it to the mean square. ``rates`` are the learning rates of
+    :data:`RATED_STEPS` where they change, as far as the schedule goes; ``momentum_holds_rate`` says that the
+    momentum sums steps, which contain the rate, and not gradients. Gradients are clipped by the norm of all
+    of them, by that of each variable, or by value.
+
+    An update is made of the mean gradient of ``accumulation`` steps. With ``average`` the parameter is
+    replaced by its exponential moving average of this momentum, every ``average_every`` steps and at the end
+    of training.
     """
 
     rule: str
@@ -39,20 +48,31 @@ class Update(msgspec.Struct, frozen=True):
     nesterov: bool | None = None
     beta_1: float | None = None
     beta_2: float | None = None
+    amsgrad: bool | None = None
+    centered: bool | None = None
     epsilon: float | None = None
     epsilon_uncorrected: bool | None = None
     epsilon_inside: bool | None = None
     decay: float | None = None
     decay_coupled: bool | None = None
-    rates: list[float] = []
+    rates: tuple[float, ...] = ()
     momentum_holds_rate: bool | None = None
     clip_norm: float | None = None
     clip_each_norm: float | None = None
     clip_value: float | None = None
+    accumulation: int | None = None
+    average: float | None = None
+    average_every: int | None = None
 
 
-#: The steps of which :class:`Update` gives the learning rates.
-STEPS_WITH_RATES = 20
+#: The rule of each parameter, by name.
+Updates = dict[str, Update]
+#: Fields in which frameworks place an option otherwise than PyTorch, without a choice; see
+#: :meth:`Side.train`.
+CONVENTIONS = ("epsilon_uncorrected", "epsilon_inside", "momentum_holds_rate")
+#: The steps of which :class:`Update` gives the learning rates: the first ones, then every twentieth.
+FIRST_STEPS = 20
+RATED_STEPS = (*range(FIRST_STEPS), *range(FIRST_STEPS, 1001, 20))
 
 
 class Trained(msgspec.Struct, tag=True):
@@ -117,13 +137,25 @@ class Side(Protocol):
         ...
 
     def train(
-        self, batches: Sequence[Batch], loss: Loss, learning_rate: float, *, output: str = ""
+        self,
+        batches: Sequence[Batch],
+        loss: Loss,
+        learning_rate: float,
+        *,
+        output: str = "",
+        aligned: bool = False,
+        held: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> Trained:
-        """Train a step on each batch with the side's own optimizer and loss if it gives one, else SGD."""
+        """Train a step on each batch with the side's own optimizer and loss if it gives one, else SGD.
+
+        With ``aligned`` the options of :data:`CONVENTIONS` are placed as in PyTorch. ``held`` are masks of
+        parameters: where a mask is True, the gradient is zero. If the optimizer gives parameters other values
+        at the end of training, such as averages, these are the result.
+        """
         ...
 
-    def update(self) -> Update | None:
-        """The rule of the side's own optimizer; None if it gives none, ``unknown`` if it cannot be read."""
+    def updates(self) -> Updates | None:
+        """The rules of the side's own optimizer by trained parameter; None if the side has no optimizer."""
         ...
 
 

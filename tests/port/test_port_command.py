@@ -110,6 +110,32 @@ def test_a_parameter_that_one_side_lacks_decides_only_what_it_proves(harness, ki
     assert words in done.stdout
 
 
+ACCUMULATING = """
+import torch
+
+def make(): return torch.nn.Linear(4, 3)
+
+class make_optimizer(torch.optim.SGD):
+    def __init__(self, parameters):
+        super().__init__(parameters, 0.1)
+        self.steps = 0
+
+    def step(self):
+        self.steps += 1
+        if self.steps % 64 == 0:
+            super().step()
+"""
+
+
+def test_training_that_moves_nothing_is_not_called_equal(harness):
+    pytest.importorskip("torch")
+    (harness.folder / "accumulating.py").write_text(ACCUMULATING)
+    done = harness("port", "accumulating.py:make", "accumulating.py:make", "--input", "4", "--quiet")
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.startswith("UNDECIDED: ")
+    assert "no parameter moves in 20 steps; give more: --steps" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,7 +1,11 @@
 """The Python of the guide to ports, as a reader would use it."""
 
+import msgspec
 import pytest
+from support.made_ports import made_port
 from support.pages import blocks
+
+from harness.port.page import port_document
 
 PAGE = "docs/how-to/check-a-port.md"
 TORCH = """
@@ -30,3 +34,19 @@ def test_the_guides_optimizers_and_its_test_fit_together(tmp_path, monkeypatch):
     namespace = {}
     exec(test, namespace)  # noqa: S102  the guide's own test
     namespace["test_the_port_is_the_same"]()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "steps", "ending"),
+    [
+        ("equal", 20, "compute the same, and train the same for 20 steps."),
+        ("equal up to", 1, "compute the same, and train the same for 1 step."),
+        ("equal", 0, "compute the same; training was not compared."),
+        ("undecided", 0, "could not be compared in all parts."),
+    ],
+)
+def test_the_verdict_says_what_was_trained(verdict, steps, ending):
+    record = made_port()
+    findings = msgspec.structs.replace(record.findings, verdict=verdict, same_steps=steps)
+    headline = port_document(msgspec.structs.replace(record, findings=findings)).headline
+    assert str(headline[0]).endswith(ending)

@@ -6,7 +6,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -17,10 +17,20 @@ from jax._src.numpy import indexing, ufunc_api
 from harness.tracing.calls import InputShape, Loss, Trace
 from harness.tracing.functions import Reading
 from harness.tracing.recorder import Running
-from harness.tracing.side import AsWritten, Batch, Gradients, Inputs, Override, OwnTraining, Trained, Update
+from harness.tracing.side import (
+    AsWritten,
+    Batch,
+    Gradients,
+    Inputs,
+    Override,
+    OwnTraining,
+    Trained,
+    Update,
+    Updates,
+)
 from harness_jax.models import has_flax, kind_of, model_of
 from harness_jax.models.dropout import without_dropout
-from harness_jax.models.float64 import optimized
+from harness_jax.models.float64 import optimized, widened
 from harness_jax.models.forms import Arrays, Model, cast
 from harness_jax.models.interception import Hook, intercepted, primitives_intercepted, python_function
 from harness_jax.port import functions, primitives
@@ -85,7 +95,14 @@ class JaxSide:
         )
 
     def train(
-        self, batches: Sequence[Batch], loss: Loss, learning_rate: float, *, output: str = ""
+        self,
+        batches: Sequence[Batch],
+        loss: Loss,
+        learning_rate: float,
+        *,
+        output: str = "",
+        aligned: bool = False,
+        held: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> Trained:
         model, function = self._model, own_loss(self._own, loss)
         optimizer = self._own.make_optimizer() if self._own.make_optimizer else Descent(learning_rate)
@@ -96,13 +113,22 @@ class JaxSide:
 
         def one_step(tree: Any, memory: Any, state: Arrays, inputs: list[Any], targets: Any) -> Any:
             (value, changed), slopes = jax.value_and_grad(loss_of, has_aux=True)(tree, state, inputs, targets)
+            if held:
+                named = model.by_name(slopes)
+                slopes = model.tree(
+                    {name: jnp.where(held.get(name, False), 0, named[name]) for name in named}
+                )
             updates, memory = optimizer.update(slopes, memory, tree)
             tree = jax.tree.map(lambda each, by: each + by, tree, updates)
             return tree, memory, {**state, **changed}, value
 
         tree = model.tree({name: array for name, array in model.arrays.items() if name in model.trained})
         state = {name: array for name, array in model.arrays.items() if name not in model.trained}
-        memory, losses = optimizer.init(tree), []
+        # A memory of narrow type, such as that of accumulated gradients in optax, is written in float64.
+        memory = jax.tree.map(
+            lambda each: widened(each) if isinstance(each, jax.Array) else each, optimizer.init(tree)
+        )
+        losses = []
         step: Any = jax.jit(one_step)
         with without_dropout(), optimized():
             for inputs, targets in batches:
@@ -112,9 +138,13 @@ class JaxSide:
         after = {**model.arrays, **state, **model.by_name(tree)}
         return Trained(losses, {name: np.asarray(array) for name, array in after.items()})
 
-    def update(self) -> Update | None:
-        """An optax transformation hides its rule and its options in closures, so it is ``unknown``."""
-        return None if self._own.make_optimizer is None else Update("unknown")
+    def updates(self) -> Updates | None:
+        """An optax transformation hides its rules and their options in closures, so they are ``unknown``."""
+        return (
+            None
+            if self._own.make_optimizer is None
+            else dict.fromkeys(self._model.trained, Update("unknown"))
+        )
 
 
 def _input(array: np.ndarray) -> jnp.ndarray:

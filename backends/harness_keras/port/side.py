@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -12,9 +14,18 @@ from keras import ops
 from harness.errors import UsageError
 from harness.tracing.calls import InputShape, Loss, Trace
 from harness.tracing.recorder import named_tensors
-from harness.tracing.side import AsWritten, Batch, Gradients, Inputs, Override, OwnTraining, Trained, Update
+from harness.tracing.side import (
+    AsWritten,
+    Batch,
+    Gradients,
+    Inputs,
+    Override,
+    OwnTraining,
+    Trained,
+    Updates,
+)
 from harness.tracing.user_code import described
-from harness_keras.port import float64, functions, operators, sequences, training  # noqa: F401  fill the tables
+from harness_keras.port import float64, functions, operators, optimizers, sequences, training  # noqa: F401  fill the tables
 from harness_keras.port.layers import without_dropout
 from harness_keras.port.models import Layout, called, layout_of, named_variables
 from harness_keras.port.readings import install
@@ -119,7 +130,14 @@ class KerasSide:
         )
 
     def train(
-        self, batches: Sequence[Batch], loss: Loss, learning_rate: float, *, output: str = ""
+        self,
+        batches: Sequence[Batch],
+        loss: Loss,
+        learning_rate: float,
+        *,
+        output: str = "",
+        aligned: bool = False,
+        held: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> Trained:
         optimizer = self._own.make_optimizer() if self._own.make_optimizer else None
         if optimizer is None:
@@ -127,7 +145,10 @@ class KerasSide:
         of = training.own_loss(self._own, loss)
         variables = list(self._model.trainable_variables)
         outputs_of = functools.partial(self._output_of, output)
+        masks = {id(self._variables[name]): mask for name, mask in held.items()}
         optimizer.build(variables)
+        if aligned:
+            optimizers.align(optimizer)
 
         def regularization() -> Tensor:
             return sum(self._model.losses, start=ops.zeros(()))
@@ -135,18 +156,28 @@ class KerasSide:
         def step(inputs: list[np.ndarray], targets: np.ndarray) -> float:
             loss_of = training.LossOf(outputs_of, of, targets, self._state(), regularization)
             value, made, _ = training.gradients(loss_of, variables, self._layout.tensors(inputs))
-            pairs = [(g, v) for g, v in zip(made, variables, strict=True) if g is not None]
-            optimizer.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
+            for place, variable in enumerate(variables):
+                if made[place] is not None and id(variable) in masks:
+                    made[place] = ops.where(masks[id(variable)], 0.0, made[place])
+            if any(gradient is not None for gradient in made):
+                scale = float(optimizer.scale_loss(1.0))  # by which the optimizer will divide
+                scaled = [None if gradient is None else gradient * scale for gradient in made]
+                optimizer.apply(made if scale == 1.0 else scaled, variables)
             return float(value)
 
-        with self._restored(self._model.variables), without_dropout():
+        # Keras warns of each variable without a gradient in each step.
+        with self._restored(self._model.variables), without_dropout(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             losses = [step(inputs, targets) for inputs, targets in batches]
+            optimizer.finalize_variable_values(variables)  # as ``fit`` does
             return Trained(losses, self.parameters())
 
-    def update(self) -> Update | None:
+    def updates(self) -> Updates | None:
         if self._own.make_optimizer is None:
             return None
-        return training.update_of(self._own.make_optimizer(), self._model)
+        trained = {id(variable) for variable in self._model.trainable_variables}
+        variables = {name: each for name, each in self._variables.items() if id(each) in trained}
+        return optimizers.rules_of(self._own.make_optimizer(), variables)
 
     def _output_of(self, name: str, tensors: Sequence[Tensor]) -> Tensor:
         """The output of this name, or else the first, in training mode."""

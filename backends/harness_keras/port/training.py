@@ -1,4 +1,4 @@
-"""Losses of a model and their gradients in each engine, and the rule of an optimizer."""
+"""Losses of a model and their gradients in each engine."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from harness.tracing.calls import Loss
-from harness.tracing.side import STEPS_WITH_RATES, OwnTraining, Update
+from harness.tracing.side import OwnTraining
 
 Tensor = Any
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -115,66 +115,3 @@ def _jax(loss: Any, variables: Any, inputs: list[Any], floating: Sequence[int]) 
 
 
 _GRADIENTS = {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}
-
-
-# The rule of an optimizer.
-
-
-def update_of(optimizer: Any, model: Any) -> Update:
-    """What the optimizer does to the model's weights; ``unknown`` if it is none that is known."""
-    if type(optimizer) not in _RULES:
-        return Update("unknown")
-    rule, names, inherent = _RULES[type(optimizer)]
-    decay, coupled = _decay(optimizer, model)
-    options: dict[str, Any] = {field: getattr(optimizer, own) for field, own in names.items()}
-    if getattr(optimizer, "amsgrad", False):
-        rule = "amsgrad"
-    return Update(
-        f"{rule}-centered" if getattr(optimizer, "centered", False) else rule,
-        learning_rate=float(optimizer.learning_rate),
-        decay=decay,
-        decay_coupled=coupled,
-        rates=_rates(optimizer),
-        clip_norm=optimizer.global_clipnorm,
-        clip_each_norm=optimizer.clipnorm,
-        clip_value=optimizer.clipvalue,
-        **options,
-        **dict.fromkeys(inherent, True),
-    )
-
-
-def _rates(optimizer: Any) -> list[float]:
-    """The learning rates of the first steps, if they change."""
-    schedule = optimizer._learning_rate  # noqa: SLF001  the property gives the rate of this step alone
-    if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
-        return []
-    return [float(schedule(step)) for step in range(STEPS_WITH_RATES)]
-
-
-def _decay(optimizer: Any, model: Any) -> tuple[float | None, bool | None]:
-    if optimizer.weight_decay:
-        return float(optimizer.weight_decay), False
-    regularizers = [getattr(variable, "regularizer", None) for variable in model.trainable_variables]
-    factors = [float(each.l2) if isinstance(each, keras.regularizers.L2) else 0.0 for each in regularizers]
-    if factors and factors[0] and len(set(factors)) == 1:
-        # The penalty ``l2 * w ** 2`` adds ``2 * l2 * w`` to the gradient.
-        return 2 * factors[0], True
-    return None, None
-
-
-_BETAS = {"beta_1": "beta_1", "beta_2": "beta_2", "epsilon": "epsilon"}
-#: The rules of optimizers, the names of their options by those of :class:`Update`, and what is always so.
-_RULES: dict[type, tuple[str, dict[str, str], tuple[str, ...]]] = {
-    keras.optimizers.SGD: (
-        "sgd",
-        {"momentum": "momentum", "nesterov": "nesterov"},
-        ("momentum_holds_rate",),
-    ),
-    keras.optimizers.Adam: ("adam", _BETAS, ("epsilon_uncorrected",)),
-    keras.optimizers.AdamW: ("adam", _BETAS, ("epsilon_uncorrected",)),
-    keras.optimizers.RMSprop: (
-        "rmsprop",
-        {"beta_2": "rho", "momentum": "momentum", "epsilon": "epsilon"},
-        ("momentum_holds_rate", "epsilon_inside"),
-    ),
-}

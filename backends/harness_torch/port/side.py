@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,16 @@ import torch
 from torch.nn.parameter import is_lazy
 
 from harness.tracing.calls import InputShape, Loss, Trace
-from harness.tracing.side import AsWritten, Batch, Gradients, Inputs, Override, OwnTraining, Trained, Update
+from harness.tracing.side import (
+    AsWritten,
+    Batch,
+    Gradients,
+    Inputs,
+    Override,
+    OwnTraining,
+    Trained,
+    Updates,
+)
 from harness_torch.port import attention, elementwise, layers, rearranging  # noqa: F401  fill the table
 from harness_torch.port.exact import Exact, run_eagerly
 from harness_torch.port.recorder import Recorder
@@ -25,7 +35,7 @@ from harness_torch.port.training import (
     outside,
     own_loss,
     own_optimizer,
-    rule_of,
+    rules_of,
     to_tensor,
     to_tensors,
     trial_inputs,
@@ -110,7 +120,14 @@ class TorchSide:
         )
 
     def train(
-        self, batches: Sequence[Batch], loss: Loss, learning_rate: float, *, output: str = ""
+        self,
+        batches: Sequence[Batch],
+        loss: Loss,
+        learning_rate: float,
+        *,
+        output: str = "",
+        aligned: bool = False,
+        held: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> Trained:
         with self._holding.kept(parameters=True), torch.enable_grad():
             self._module.train()
@@ -122,16 +139,23 @@ class TorchSide:
                 outputs = self._evaluate(to_tensors(inputs, self.input_layouts))
                 value = criterion(outputs, to_tensor(targets))
                 value.backward()
+                for name, mask in held.items():
+                    gradient = self._module.get_parameter(name).grad
+                    if gradient is not None:
+                        gradient[torch.from_numpy(mask)] = 0.0
                 optimizer.step()
                 if scheduler is not None:
                     scheduler.step()
                 losses.append(value.item())
             return Trained(losses, self._holding.arrays())
 
-    def update(self) -> Update | None:
+    def updates(self) -> Updates | None:
         if self._own.make_optimizer is None:
             return None
-        return rule_of(*own_optimizer(self._own, self._module.parameters(), 0.0))
+        made = own_optimizer(self._own, self._module.parameters(), 0.0)
+        return rules_of(
+            *made, {name: each for name, each in self._module.named_parameters() if each.requires_grad}
+        )
 
     def _evaluate(self, tensors: list[Tensor]) -> Any:
         with Exact():

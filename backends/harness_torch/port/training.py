@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from harness.errors import UsageError
 from harness.tracing.calls import InputShape, Loss
 from harness.tracing.recorder import named_tensors
-from harness.tracing.side import STEPS_WITH_RATES, OwnTraining, Update
+from harness.tracing.side import RATED_STEPS, OwnTraining, Update, Updates
 
 # Inputs and outputs: channels last outside, as the model wants them inside.
 #
@@ -237,39 +237,55 @@ class Descent(NamedTuple):
 #: The rules of optimizers, and the names of their options by those of :class:`Update`.
 _RULES = {
     "SGD": ("sgd", {"momentum": "momentum", "nesterov": "nesterov"}),
-    "Adam": ("adam", {"epsilon": "eps"}),
-    "AdamW": ("adam", {"epsilon": "eps"}),
-    "RMSprop": ("rmsprop", {"momentum": "momentum", "beta_2": "alpha", "epsilon": "eps"}),
+    "Adam": ("adam", {"epsilon": "eps", "amsgrad": "amsgrad"}),
+    "AdamW": ("adam", {"epsilon": "eps", "amsgrad": "amsgrad"}),
+    "RMSprop": (
+        "rmsprop",
+        {"momentum": "momentum", "beta_2": "alpha", "epsilon": "eps", "centered": "centered"},
+    ),
 }
 
 
-def rule_of(optimizer: Any, scheduler: Any = None) -> Update:
-    """The rule of an optimizer of ``torch.optim``, read from its first group; the scheduler goes on."""
-    group = optimizer.param_groups[0]
-    name = type(optimizer).__name__
-    known = type(optimizer).__module__.startswith("torch.optim") and name in _RULES
+def rules_of(optimizer: Any, scheduler: Any, parameters: Mapping[str, Tensor]) -> Updates:
+    """Read the rule of each of ``parameters`` from the groups of an optimizer; the scheduler goes on."""
+    kind, rules = type(optimizer), dict[int, Update]()
+    known = kind.__module__.startswith("torch.optim") and kind.__name__ in _RULES
+    rates = _rates(optimizer, scheduler) if known and scheduler is not None else None
+    for place, group in enumerate(optimizer.param_groups):
+        rule = _rule_of(kind.__name__ if known else "", group, () if rates is None else tuple(rates[place]))
+        rules |= dict.fromkeys(map(id, group["params"]), rule)
+    return {name: rules.get(id(parameter), Update("none")) for name, parameter in parameters.items()}
+
+
+def _rule_of(kind: str, group: Mapping[str, Any], rates: tuple[float, ...]) -> Update:
+    """Read the rule of a ``group`` of an optimizer of the class ``kind``, empty if it is not known."""
     rate = None if group.get("lr") is None else float(group["lr"])
-    if not known or group.get("dampening"):
+    if not kind or group.get("dampening") or group.get("maximize"):
         return Update(rule="unknown", learning_rate=rate)
-    rule, names = _RULES[name]
+    rule, names = _RULES[kind]
     options: dict[str, Any] = {field: group[own] for field, own in names.items()}
     if "betas" in group:
         options["beta_1"], options["beta_2"] = map(float, group["betas"])
     return Update(
-        rule=f"{rule}-centered" if group.get("centered") else rule,
+        rule=rule,
         learning_rate=rate,
         decay=float(group["weight_decay"]),
         decay_coupled=not group.get("decoupled_weight_decay", False),
-        rates=[] if scheduler is None else _rates(optimizer, scheduler),
+        rates=rates,
         **options,
     )
 
 
-def _rates(optimizer: Any, scheduler: Any) -> list[float]:
-    """The learning rates of the first steps."""
-    rates = []
-    for _ in range(STEPS_WITH_RATES):
-        rates.append(float(optimizer.param_groups[0]["lr"]))
-        optimizer.step()  # of no gradients
-        scheduler.step()
+def _rates(optimizer: Any, scheduler: Any) -> list[list[float]]:
+    """Return the learning rates of each group at the rated steps, as far as the schedule goes."""
+    rates: list[list[float]] = [[] for _ in optimizer.param_groups]
+    optimizer.step()  # of no gradients; a scheduler warns without it
+    for step in range(RATED_STEPS[-1] + 1):
+        if step in RATED_STEPS:
+            for own, group in zip(rates, optimizer.param_groups, strict=True):
+                own.append(float(group["lr"]))
+        try:
+            scheduler.step()
+        except Exception:  # noqa: BLE001  the end of a schedule, which the user's code may have made
+            break
     return rates

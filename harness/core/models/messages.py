@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from harness.tracing.calls import InputShape, Loss, Trace, Value
-from harness.tracing.side import Gradients, Override, Trained, Update
+from harness.tracing.side import Gradients, Override, Trained, Updates
 
 
 class Build(msgspec.Struct, frozen=True, tag=True):
@@ -56,12 +56,14 @@ class Differentiate(msgspec.Struct, frozen=True, tag=True):
 
 
 class Train(msgspec.Struct, frozen=True, tag=True):
-    """Make a training step on each of ``batches`` of inputs and targets."""
+    """Make a training step on each of ``batches``; ``aligned`` and ``held`` as in :class:`Side`."""
 
     batches: list[tuple[list[Any], Any]]
     loss: Loss
     learning_rate: float
     output: str
+    aligned: bool
+    held: dict[str, Any]
 
 
 Request = Build | Describe | Load | Evaluate | Differentiate | Train
@@ -83,11 +85,11 @@ class Built(msgspec.Struct, frozen=True, tag=True):
 
 
 class Description(msgspec.Struct, frozen=True, tag=True):
-    """Reply to :class:`Describe`; ``trained`` are names, ``update`` is the update of the optimizer."""
+    """Reply to :class:`Describe`; ``trained`` are names, ``updates`` are the rules of the optimizer."""
 
     parameters: dict[str, Any]
     trained: list[str]
-    update: Update | None
+    updates: Updates | None
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):

@@ -7,6 +7,7 @@ import select
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -205,8 +206,18 @@ class RemoteSide(_Asked):
         """Return gradients of ``loss`` or, if ``own``, of the side's own loss, if it has one."""
         return self._call(messages.Differentiate(list(inputs), targets, loss, output, own), Gradients)
 
-    def train(self, batches: Sequence[Batch], loss: Loss, learning_rate: float, *, output: str) -> Trained:
-        return self._call(messages.Train([*batches], loss, learning_rate, output), Trained)
+    def train(
+        self,
+        batches: Sequence[Batch],
+        loss: Loss,
+        learning_rate: float,
+        *,
+        output: str,
+        aligned: bool = False,
+        held: Mapping[str, np.ndarray] = MappingProxyType({}),
+    ) -> Trained:
+        request = messages.Train([*batches], loss, learning_rate, output, aligned, dict(held))
+        return self._call(request, Trained)
 
     def _give_up(self) -> None:
         self._process.kill()

@@ -6,17 +6,18 @@ its code is written, and answers at the second pipe. So frameworks, which take l
 models to compare, are imported once. Standard output and error belong to the user's code.
 """
 
+import functools
 import importlib.metadata
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from harness.core.machine.processes import die_with_parent_and_keep_orphans
 from harness.core.models import messages, wire
 from harness.core.models.messages import Sent, outputs_of
 from harness.errors import HarnessError, UsageError
-from harness.tracing.side import AsWritten, OwnTraining, Side, SidePlugin
+from harness.tracing.side import AsWritten, OwnTraining, Side, SidePlugin, Updates
 from harness.tracing.user_code import (
     call_user,
     described,
@@ -79,6 +80,7 @@ class _Answering:
     def __init__(self) -> None:
         self._side: Side | None = None
         self._as_written: AsWritten | None = None
+        self._updates: Callable[[], Updates | None] = lambda: None
         self._sent = Sent()
 
     def answer(self, request: messages.Request) -> messages.Reply:
@@ -102,6 +104,7 @@ class _Answering:
         claimed.plugin.prepare()
         own = claimed.own
         side = self._side = claimed.plugin.make_side(claimed.built, request.inputs, own)
+        self._updates = functools.cache(side.updates)
         return messages.Built(
             side.framework,
             side.versions,
@@ -120,7 +123,7 @@ class _Answering:
             case messages.Describe():
                 parameters = side.parameters()
                 self._sent.add(parameters)
-                return messages.Description(parameters, sorted(side.trained()), side.update())
+                return messages.Description(parameters, sorted(side.trained()), self._updates())
             case messages.Load(parameters):
                 side.load(parameters)
                 self._sent.add(parameters)
@@ -130,8 +133,10 @@ class _Answering:
                 return outputs_of(trace) if outputs_only else self._sent.left_out(trace)
             case messages.Differentiate(inputs, targets, loss_name, output, of_own):
                 return side.gradients(inputs, targets, loss_name, output=output, own=of_own)
-            case messages.Train(batches, loss_name, learning_rate, output):
-                return side.train(batches, loss_name, learning_rate, output=output)
+            case messages.Train(batches, loss_name, learning_rate, output, aligned, held):
+                return side.train(
+                    batches, loss_name, learning_rate, output=output, aligned=aligned, held=held
+                )
             case _:
                 raise TypeError(type(request).__name__)
 

@@ -11,7 +11,7 @@ from harness.port.record import Cause
 from harness.port.values import difference, largest_finite
 
 _LEAST_LOSS = 1e-30
-#: The least tolerance of losses and parameters, its factor to the change by a perturbation of one rounding,
+#: The least tolerance of losses, its factor to the change by a perturbation of one rounding,
 #: and the tolerance beyond which steps show nothing. Rounding that grows so far multiplies in each step, and
 #: two frameworks, which round differently in every step, are soon thousands of times apart. Different
 #: optimizers differ in the first steps.
@@ -36,10 +36,13 @@ def worst_parameter(
     of_b: Mapping[str, np.ndarray],
     *,
     gradients: bool = False,
+    scale: float | None = None,
 ) -> WorstParameter:
-    """Find the largest difference of paired arrays, relative to the largest finite number of all arrays."""
+    """Find the largest difference of paired arrays, relative to ``scale`` or the largest finite number of all."""
     worst = WorstParameter(0.0)
-    scale = largest(largest_finite(array) or 0.0 for array in of_a.values() if array.size) or 1.0
+    if scale is None:
+        scale = largest(largest_finite(array) or 0.0 for array in of_a.values() if array.size)
+    scale = scale or 1.0
     for stored, other, role, _, use in matching.arrays():
         if stored.name not in of_a or other.name not in of_b or role.startswith("running"):
             continue
@@ -110,6 +113,41 @@ def two_biases(matching: Matching) -> list[Cause]:
             paths = pair.a.path, pair.b.path
             return [Cause.at("two biases", *paths, a, b, mode="steps", harmless=True)]
     return []
+
+
+def held_biases(
+    matching: Matching, of_a: Mapping[str, np.ndarray], of_b: Mapping[str, np.ndarray]
+) -> list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
+    """Return, for each side, values whose second biases are zero where the other side lacks them, and masks.
+
+    A mask is True at such a second bias. The first biases are the sums.
+    """
+    result = []
+    for own, other, held in ((0, 1, of_a), (1, 0, of_b)):
+        values: dict[str, np.ndarray] = {}
+        masks: dict[str, np.ndarray] = {}
+        for pair in matching.pairs:
+            roles = pair[own].parameters
+            for role in [each for each in roles if each.startswith("recurrent_bias_")]:
+                first = "bias_" + role.removeprefix("recurrent_bias_")
+                if role in pair[other].parameters or first not in roles:
+                    continue
+                for each in (roles[role], roles[first]):
+                    values.setdefault(each.name, np.array(held[each.name]))
+                mask = masks.setdefault(roles[role].name, np.zeros(held[roles[role].name].shape, bool))
+                second = roles[role].canonical(values[roles[role].name])
+                total = roles[first].canonical(values[roles[first].name]) + second
+                roles[first].store(total, values[roles[first].name])
+                roles[role].store(np.zeros_like(second), values[roles[role].name])
+                roles[role].store(np.ones_like(second, bool), mask)
+        result.append((values, masks))
+    return result
+
+
+def largest_gap(of_one: Mapping[str, np.ndarray], of_other: Mapping[str, np.ndarray]) -> float:
+    """Return the largest difference of the arrays of ``of_other`` from those of their names."""
+    gaps = (np.abs(of_one[name] - array).max(initial=0.0) for name, array in of_other.items())
+    return _never_nan(float(max(gaps, default=0.0)))
 
 
 def untied(matching: Matching, of_a: Mapping[str, np.ndarray], of_b: Mapping[str, np.ndarray]) -> list[Cause]:

@@ -11,7 +11,7 @@ from flax import nnx
 from support.jax_sides import checked, kinds_of, prepared, randomized, side_of, values
 
 from harness.tracing import semantics as kinds
-from harness.tracing.side import Override
+from harness.tracing.side import Override, OwnTraining
 
 RNG = np.random.default_rng(0)
 PICTURES, SEQUENCES, TOKENS = (
@@ -304,6 +304,17 @@ def test_training_descends_and_keeps_the_model():
     assert (trained.parameters["norm.mean"] != before["norm.mean"]).all()
     assert all((array == before[name]).all() for name, array in side.parameters().items())
     assert targets.shape == (2,)
+
+
+def test_gradients_that_optax_accumulates_are_float64_and_held_numbers_have_none():
+    optax = pytest.importorskip("optax")
+    own = OwnTraining(lambda: optax.MultiSteps(optax.sgd(0.1), 2))
+    side = side_of(nnx.Linear(4, 2, rngs=nnx.Rngs(0)), (4,), own=own)
+    batch, held = ([np.ones((3, 4))], np.ones((3, 2))), {"bias": np.array([True, False])}
+    slope = side.gradients(*batch, "mse").parameters["bias"]
+    moves = side.train([batch] * 2, "mse", 0.0, held=held).parameters["bias"] - side.parameters()["bias"]
+    np.testing.assert_allclose(moves, [0.0, -0.1 * slope[1]], rtol=1e-12)
+    assert {rule.rule for rule in side.updates().values()} == {"unknown"}
 
 
 def test_dropout_inside_of_attention_is_a_call_of_its_own():

@@ -17,7 +17,7 @@ from torch import nn  # noqa: E402
 from harness.errors import UsageError  # noqa: E402
 from harness.tracing import semantics as kinds  # noqa: E402
 from harness.tracing.calls import InputShape  # noqa: E402
-from harness.tracing.side import Override, OwnTraining  # noqa: E402
+from harness.tracing.side import RATED_STEPS, Override, OwnTraining  # noqa: E402
 from harness_torch import port  # noqa: E402
 from harness_torch.port.recorder import Recorder  # noqa: E402
 
@@ -112,7 +112,7 @@ def test_training_without_an_optimizer_is_plain_descent_and_leaves_the_side_as_i
     for name, array in once.parameters.items():
         np.testing.assert_allclose(array, before[name] - 0.1 * gradients.parameters[name], 1e-12)
         np.testing.assert_array_equal(side.parameters()[name], before[name])
-    assert side.update() is None
+    assert side.updates() is None
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,63 @@ def test_training_without_an_optimizer_is_plain_descent_and_leaves_the_side_as_i
     ],
 )
 def test_the_rule_of_an_optimizer_is_read(make, fields):
-    update = side_of(nn.Linear(6, 2), VECTOR, OwnTraining(make)).update()
-    assert {name: getattr(update, name) for name in fields} == fields
+    updates = side_of(nn.Linear(6, 2), VECTOR, OwnTraining(make)).updates()
+    assert updates.keys() == {"weight", "bias"}
+    for update in updates.values():
+        assert {name: getattr(update, name) for name in fields} == fields
+
+
+def test_the_rule_of_each_parameter_is_that_of_its_group():
+    def make(parameters):
+        weight, bias, *_ = parameters
+        groups = [{"params": [weight], "weight_decay": 0.1}, {"params": [bias], "lr": 0.2}]
+        optimizer = torch.optim.SGD(groups, lr=0.1)
+        return optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 60)
+
+    module = nn.Sequential(nn.Linear(6, 2), nn.Linear(2, 2))
+    module[1].weight.requires_grad = False
+    updates = side_of(module, VECTOR, OwnTraining(make)).updates()
+    assert updates.keys() == {"0.weight", "0.bias", "1.bias"}
+    assert [updates[name].decay for name in updates] == [0.1, 0.0, None]
+    assert updates["1.bias"].rule == "none"
+    late = RATED_STEPS.index(60)
+    rates = [(updates[name].rates[late - 1], updates[name].rates[late]) for name in ("0.weight", "0.bias")]
+    np.testing.assert_allclose(rates, [(0.1, 0.01), (0.2, 0.02)])
+
+
+def test_a_schedule_of_fixed_length_has_rates_up_to_its_end():
+    def make(parameters):
+        optimizer = torch.optim.SGD(parameters, lr=0.1)
+        return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=30)
+
+    update = side_of(nn.Linear(6, 2), VECTOR, OwnTraining(make)).updates()["weight"]
+    assert len(update.rates) == sum(step <= 30 for step in RATED_STEPS)
+
+
+def test_a_schedule_or_an_optimizer_of_ones_own_may_end_or_refuse_steps():
+    rates = [0.1] * 25
+
+    class Refusing(torch.optim.SGD):
+        def step(self):
+            raise AttributeError("no gradient")
+
+    def make(kind, parameters):
+        optimizer = kind(parameters, lr=1.0)
+        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, rates.__getitem__)
+
+    for kind, rule, count in ((torch.optim.SGD, "sgd", 21), (Refusing, "unknown", 0)):
+        own = OwnTraining(lambda parameters, kind=kind: make(kind, parameters))
+        update = side_of(nn.Linear(6, 2), VECTOR, own).updates()["weight"]
+        assert (update.rule, len(update.rates)) == (rule, count)
+
+
+def test_held_numbers_have_no_gradient():
+    side = side_of(nn.Linear(6, 2), VECTOR)
+    inputs, targets = inputs_of(VECTOR), np.ones((3, 2))
+    before = side.parameters()["bias"]
+    held = {"bias": np.array([True, False])}
+    after = side.train([(inputs, targets)], "mse", 0.1, held=held).parameters["bias"]
+    assert (after != before).tolist() == [False, True]
 
 
 def test_training_uses_the_own_optimizer_and_loss():

@@ -79,3 +79,7 @@ def shuffled_pixels(fault=""):
 
     conv = nnx.Conv(3, 16, (3, 3), rngs=RNGS)
     return Net(run, conv=conv, last=nnx.Conv(4, 3, (3, 3), padding="VALID", rngs=RNGS))
+
+
+def mlp():
+    return Net(lambda net, x: net.two(jnp.tanh(net.one(x))), one=dense(6, 8), two=dense(8, 3))

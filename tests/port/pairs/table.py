@@ -164,6 +164,160 @@ OPTIMIZERS = {
         "keras.optimizers.SGD(0.01, clipnorm=0.1)",
         "clip",
     ),
+    "clipping that no gradient reaches": (
+        "torch.optim.SGD(parameters, lr=0.01)",
+        None,
+        "keras.optimizers.SGD(0.01, clipnorm=1e6)",
+        "clip",
+    ),
+    "decay of biases": (
+        "torch.optim.AdamW([{'params': [p], 'weight_decay': 0.1 * (p.ndim > 1)} for p in parameters], 0.001)",
+        "without_biases(keras.optimizers.AdamW(0.001, weight_decay=0.1, epsilon=1e-8))",
+        "keras.optimizers.AdamW(0.001, weight_decay=0.1, epsilon=1e-8)",
+        r"^weight decay, one.bias ↔ .*decay none against decay 0\.1",
+    ),
+    "groups": (
+        "torch.optim.Adam([{'params': [p], 'lr': 0.01 if len(p) == 3 else 0.001} for p in parameters])",
+        "head_and_body(*(keras.optimizers.Adam(rate, epsilon=1e-8) for rate in (0.01, 0.001)))",
+        "keras.optimizers.Adam(0.001, epsilon=1e-8)",
+        r"^optimizer, two.weight ↔ .*learning rate 0\.01 against learning rate 0\.001 \(×0\.1\)",
+    ),
+    "average": (
+        "Averaged(torch.optim.AdamW(parameters, 0.01), 0.9)",
+        "averaged(0.01, weight_decay=0.01, epsilon=1e-8, ema_momentum=0.9, ema_overwrite_frequency=1)",
+        "keras.optimizers.AdamW(0.01, weight_decay=0.01, epsilon=1e-8)",
+        "^optimizer",
+    ),
+    "average at the end": (
+        "torch.optim.AdamW(parameters, 0.01)",
+        None,
+        "keras.optimizers.AdamW(0.01, weight_decay=0.01, epsilon=1e-8, use_ema=True)",
+        "^optimizer.*averaged weights none against .*0.99",
+    ),
+    "accumulation": (
+        "Accumulated(torch.optim.Adam(parameters, 0.01), 2)",
+        "keras.optimizers.Adam(0.01, epsilon=1e-8, gradient_accumulation_steps=2)",
+        "keras.optimizers.Adam(0.01, epsilon=1e-8)",
+        "^optimizer.*does not move in step 1 against moves",
+    ),
+    "accumulation of one side": (
+        "torch.optim.Adam(parameters, 0.01)",
+        None,
+        "keras.optimizers.Adam(0.01, epsilon=1e-8, gradient_accumulation_steps=4)",
+        "^optimizer.*steps in an update none against .* 4",
+    ),
+    "schedule": (
+        "scheduled(torch.optim.SGD(parameters, 0.01, momentum=0.9), lambda step: 0.99999**step)",
+        "scheduled(1, 0.99999, False, momentum=0.9)",
+        "scheduled(50, 0.99999, True, momentum=0.9)",
+        "^optimizer.*learning rate .* at step 2",
+    ),
+    "late schedule": (
+        "scheduled(torch.optim.SGD(parameters, 0.01), lambda step: 0.1**(step // 100))",
+        "scheduled(100, 0.1, True)",
+        "keras.optimizers.SGD(0.01)",
+        "^optimizer.*learning rate 0.001 at step 101 against learning rate 0.01 at step 101",
+    ),
+}
+#: The same of optax.
+OPTAX = {
+    "adam": (
+        "torch.optim.Adam(parameters, lr=0.01)",
+        "optax.adam(0.01)",
+        "optax.adam(0.01, b1=0.8)",
+        "^optimizer",
+    ),
+    "decay of biases": (
+        "torch.optim.AdamW([{'params': [p], 'weight_decay': 0.1 * (p.ndim > 1)} for p in parameters], 0.001)",
+        "optax.adamw(0.001, weight_decay=0.1, mask=lambda tree: jax.tree.map(lambda p: p.ndim > 1, tree))",
+        "optax.adamw(0.001, weight_decay=0.1)",
+        r"^weight decay, one.bias: nothing against a further decay of 0\.0001 in a step",
+    ),
+    "groups": (
+        "torch.optim.SGD([{'params': [p], 'lr': 0.1 if len(p) == 3 else 0.01} for p in parameters])",
+        "grouped({True: optax.sgd(0.1), False: optax.sgd(0.01)}, lambda p: p.shape[-1] == 3)",
+        "optax.sgd(0.01)",
+        r"^optimizer, two.* ↔ .*steps × 1 against steps × 0\.1",
+    ),
+    "accumulation": (
+        "Accumulated(torch.optim.Adam(parameters, 0.01), 2)",
+        "optax.MultiSteps(optax.adam(0.01), 2)",
+        "optax.adam(0.01)",
+        "^optimizer.*does not move in step 1 against moves",
+    ),
+    "average": (
+        "Averaged(torch.optim.SGD(parameters, 0.01), 0.9)",
+        "averaged(optax.sgd(0.01), 0.9)",
+        "optax.sgd(0.01)",
+        "^optimizer",
+    ),
+}
+#: What the optimizers above are made of.
+HELPERS = {
+    "torch": """import torch
+
+class Wrapped(torch.optim.Optimizer):
+    def __init__(self, inner, number):
+        super().__init__(inner.param_groups, {})
+        self.inner, self.number, self.steps = inner, number, 0
+        self.parameters = [p for group in inner.param_groups for p in group["params"]]
+        self.held = [torch.zeros_like(p) for p in self.parameters]
+
+class Averaged(Wrapped):
+    def step(self):
+        self.inner.step()
+        for held, p in zip(self.held, self.parameters):
+            held.copy_(p.data if not self.steps else self.number * held + (1 - self.number) * p.data)
+            p.data.copy_(held)
+        self.steps += 1
+
+class Accumulated(Wrapped):
+    def step(self):
+        self.steps += 1
+        for held, p in zip(self.held, self.parameters):
+            held.add_(p.grad / self.number)
+            p.grad.copy_(held)
+        if self.steps % self.number == 0:
+            self.inner.step()
+            [held.zero_() for held in self.held]
+
+def scheduled(optimizer, factor):
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+def make_optimizer(parameters): return """,
+    "keras": """import keras
+
+def without_biases(optimizer):
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
+
+def head_and_body(head, body):
+    return keras.optimizers.MultiOptimizer(lambda variable: head if variable.shape[-1] == 3 else body)
+
+def averaged(*args, **options):
+    return keras.optimizers.AdamW(*args, use_ema=True, **options)
+
+def scheduled(*args, **options):
+    return keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.01, *args), **options)
+
+def make_optimizer(): return """,
+    "nnx": """import jax, optax
+
+def averaged(inner, momentum):
+    def init(tree):
+        return inner.init(tree), tree, 0
+    def update(slopes, state, tree):
+        memory, average, steps = state
+        moves, memory = inner.update(slopes, memory, tree)
+        mixed = jax.numpy.where(steps == 0, 0.0, momentum)
+        average = jax.tree.map(lambda a, p, m: mixed * a + (1 - mixed) * (p + m), average, tree, moves)
+        return jax.tree.map(lambda a, p: a - p, average, tree), (memory, average, steps + 1)
+    return optax.GradientTransformation(init, update)
+
+def grouped(rules, is_head):
+    return optax.multi_transform(rules, lambda tree: jax.tree.map(is_head, tree))
+
+def make_optimizer(): return """,
 }
 
 
@@ -201,24 +355,22 @@ def pairs(folder):
         if right is not None:
             yield Pair(f"resized {name}", *targets, a, right, (8, 8, 3), 0, None)
         yield Pair(f"resized: {name}", *targets, a, wrong, (8, 8, 3), 0, named)
-    for name, (a, right, wrong, named) in OPTIMIZERS.items():
-        for optimizer, pattern in ((right, None), (wrong, named)):
-            if optimizer is None:
-                continue
-            kind = "right" if pattern is None else "wrong"
-            targets = (
-                _written(
-                    folder / f"{name}_{kind}_torch.py",
-                    "torch",
-                    f"import torch\ndef make_optimizer(parameters): return {a}",
-                ),
-                _written(
-                    folder / f"{name}_{kind}_keras.py",
-                    "keras",
-                    f"import keras\ndef make_optimizer(): return {optimizer}",
-                ),
-            )
-            yield Pair(f"{name}{':' if pattern else ''} optimizer", *targets, {}, {}, (6,), 0, pattern)
+    for framework, optimizers in (("keras", OPTIMIZERS), ("nnx", OPTAX)):
+        for name, (a, right, wrong, named) in optimizers.items():
+            yield from _of_optimizers(folder, framework, name, a, {None: right, named: wrong})
+
+
+def _of_optimizers(folder, framework, name, a, optimizers):
+    suffix = " in optax" if framework == "nnx" else ""
+    for pattern, optimizer in optimizers.items():
+        if optimizer is None:
+            continue
+        stem = f"{name.replace(' ', '_')}_{framework}_{'right' if pattern is None else 'wrong'}"
+        targets = [
+            _written(folder / f"{stem}_{side}.py", side, HELPERS[side] + text)
+            for side, text in (("torch", a), (framework, optimizer))
+        ]
+        yield Pair(f"{name}{':' if pattern else ''} optimizer{suffix}", *targets, {}, {}, (6,), 0, pattern)
 
 
 def _of_faults(framework, architectures):
