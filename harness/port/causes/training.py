@@ -38,7 +38,7 @@ def worst_parameter(
     gradients: bool = False,
     scale: float | None = None,
 ) -> WorstParameter:
-    """Find the largest difference of paired arrays, relative to ``scale`` or the largest finite number of all."""
+    """Find the largest difference of paired arrays, relative to ``scale`` or the largest finite number."""
     worst = WorstParameter(0.0)
     if scale is None:
         scale = largest(largest_finite(array) or 0.0 for array in of_a.values() if array.size)
