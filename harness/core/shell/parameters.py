@@ -1,5 +1,6 @@
 """Types of parameters of all commands: each refuses, in one line, what the command could not use."""
 
+import csv
 import math
 from typing import Any
 
@@ -47,8 +48,15 @@ class WholeNumber(click.IntRange):
 
 
 def split_names(_ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    """Split names at commas and drop duplicates: ``--task a,b --task b,c`` gives a, b, c."""
-    names = [name.strip() for value in values for name in value.split(",")]
+    """Split names at commas and drop duplicates: ``--task a,b --task b,c`` gives a, b, c.
+
+    A name that contains a comma stands in double quotes.
+    """
+    try:
+        rows = [*csv.reader(values, skipinitialspace=True, strict=True)]
+    except csv.Error as error:
+        raise click.BadParameter(f"{error}; write NAME or NAME,NAME.", param=parameter) from error
+    names = [name.strip() for row in rows for name in row or [""]]
     if not all(names):
         raise click.BadParameter("a name is empty; write NAME or NAME,NAME.", param=parameter)
     return list(dict.fromkeys(names))

@@ -85,7 +85,8 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
     multiple=True,
     callback=split_names,
     metavar="NAME[,NAME]",
-    help="Only these variants of the kind; NEW=NAME is a variant under a further name. Default: all.",
+    help="Only these variants of the kind; NEW=NAME is a variant under a further name. A name with a comma "
+    "stands in double quotes. Default: all.",
 )
 @options.budget(
     "Time limit, such as 90s or 5m. The first runs determine how many trials, seeds and variants fit. "

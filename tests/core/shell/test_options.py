@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from harness.core.shell import options, printing, run_options
 from harness.core.shell.commands.run import _training_text as own_training_text
 from harness.core.shell.main import commands
-from harness.core.shell.parameters import DURATION
+from harness.core.shell.parameters import DURATION, split_names
 from harness_tasks.mlp import MLP
 
 #: Options whose help names what they are for in that command.
@@ -34,6 +34,14 @@ def test_durations_are_seconds_unless_they_carry_a_unit(text, seconds):
 def test_other_texts_are_no_durations(text):
     with pytest.raises(click.BadParameter):
         DURATION.convert(text, None, None)
+
+
+def test_names_are_split_at_commas_outside_of_quotes():
+    names = split_names(None, None, ('central,"even, 5 epochs"', " skewed,central"))
+    assert names == ["central", "even, 5 epochs", "skewed"]
+    for wrong in ("", "a,,b", 'a,"b', "a\nb,\r"):
+        with pytest.raises(click.BadParameter):
+            split_names(None, None, (wrong,))
 
 
 @pytest.mark.parametrize(
