@@ -49,16 +49,18 @@ def replace_file(path: Path, content: bytes) -> None:
     if os.path.exists(path) and not (is_file(path) or is_folder(path)):  # noqa: PTH110
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     draft = draft_of(path)
-    with open(create_file(draft), "wb") as file:  # noqa: PTH123  a descriptor has no path
-        try:
+    try:
+        with open(create_file(draft), "wb") as file:  # noqa: PTH123  a descriptor has no path
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
             draft.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                draft.unlink()
-            raise
+    except FileExistsError:  # what is there is another's
+        raise
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
     # The new name is on the disk only after the folder is; some shared folders do not support syncing.
     folder = os.open(path.parent, os.O_RDONLY)
     try:

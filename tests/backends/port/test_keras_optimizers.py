@@ -88,8 +88,10 @@ def keras():
     """Keras in float64, as in a side."""
     pytest.importorskip("tensorflow")
     keras = pytest.importorskip("keras")
+    from harness_keras import tensorflow_engine
     from harness_keras.port.float64 import exactly
 
+    tensorflow_engine.prepare(1)  # TensorFlow takes its threads at its first operation, for all tests
     before = keras.config.floatx()
     keras.config.set_floatx("float64")
     with exactly():

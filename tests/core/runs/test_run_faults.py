@@ -206,7 +206,7 @@ def test_a_parent_that_is_killed_leaves_its_record_and_no_worker(harness, tmp_pa
     process = harness.start(*DIGITS, "--backend", "faulty:hang")
     wait_until(lambda: [len(record["epochs"]) for record in harness.records()] == [1])
     assert len(workers_of(harness)) == 1
-    assert len(list(temporary.glob("harness-worker-*"))) == 1
+    assert len(list(temporary.glob("dl-harness-worker-*"))) == 1
     process.kill()
     process.communicate()
 

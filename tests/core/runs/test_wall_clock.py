@@ -12,7 +12,6 @@ import harness as package
 
 #: They compare with the times of files, which the wall clock sets.
 AGES_OF_FILES = {
-    "core/machine/files.py",
     "core/machine/leftovers.py",
     "core/runs/claims.py",
 }

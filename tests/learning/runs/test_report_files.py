@@ -93,9 +93,7 @@ def test_a_pipe_and_a_device_among_the_runs_are_skipped(tmp_path):
 
 def test_a_device_is_no_gate():
     code, output = called("history", "/dev/full")
-    skipped, reason = output.splitlines()
-    assert (code, skipped.endswith("not a regular file")) == (2, True)
-    assert "no gate in /dev/full" in reason
+    assert (code, "not a regular file" in output, len(output.splitlines())) == (2, True, 1)
 
 
 def test_a_link_to_a_report_leads_to_the_same_file_afterwards(tmp_path):

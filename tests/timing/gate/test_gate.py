@@ -119,9 +119,9 @@ def test_a_crash_is_reported_with_the_last_lines_and_the_other_benchmarks_go_on(
     harness, label, suite, code, verdict
 ):
     (harness.folder / "now").touch()
-    never = ("--base-env", "PACED_FAILS_WHEN=never", "--head-env", "PACED_FAILS_WHEN=never")
-    now = (f"--{label}-env", f"PACED_FAILS_WHEN={harness.folder / 'now'}")
-    done = gate(harness, *never, *now, suite=suite)
+    places = {"base": "never", "head": "never", label: harness.folder / "now"}
+    fails = [word for side, when in places.items() for word in (f"--{side}-env", f"PACED_FAILS_WHEN={when}")]
+    done = gate(harness, *fails, suite=suite)
     assert done.returncode == code, done.stderr
     dies, *others = json.loads(done.stdout)["benchmarks"]
     (reason,) = dies["reasons"]
