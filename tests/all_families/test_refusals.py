@@ -95,6 +95,9 @@ show 20260102-newer
 show 20260103-cut
 show 20260109
 report --to missing/page.html
+report --to -
+report --to .html
+list results --results /dev/null
 history --benchmark mpl
 history --metric stop
 history --to history.pdf
@@ -108,6 +111,7 @@ study optimizers --backend torch --search sgd.learning_rate=0.1:nan
 study optimizers {MLP} --variants sgd
 study overfitting {MLP} --variants sgd
 bisect --good v1 --probability nan --step bench.py:make_step
+bisect --package 'numpy --pre' --good 1 --bad 2 --step bench.py:make_step
 bisect --package=--help --good 1 --bad 2 --step bench.py:make_step
 study imbalance {MLP} --set imbalance=0.05
 study imbalance --task forecast --backend torch

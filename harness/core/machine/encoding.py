@@ -24,7 +24,17 @@ def recorded(value: object, kind: type[_T]) -> _T:
         ValueError: a text is not UTF-8.
         msgspec.ValidationError: it is no ``kind``; the message names the field.
     """
+    _refuse_bytes(msgspec.to_builtins(value, builtin_types=(bytes, bytearray), enc_hook=_plain))
     return msgspec.json.decode(encode(value), type=kind)
+
+
+def _refuse_bytes(plain: object) -> None:
+    """Raise TypeError for bytes, which would be recorded as a text that stands for them."""
+    if isinstance(plain, bytes | bytearray):
+        raise TypeError(f"{plain!r} is no text but bytes, which no record can hold")
+    parts = plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list | tuple) else ()
+    for part in parts:
+        _refuse_bytes(part)
 
 
 def _plain(value: Any) -> object:

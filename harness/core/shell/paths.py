@@ -53,6 +53,8 @@ class UserPath(click.Path):
         if reason:
             self.fail(reason, param, ctx)
         super().convert(text, param, ctx)
+        if not self.file_okay and Path(text).exists() and not Path(text).is_dir():  # a pipe or a device
+            self.fail(f"{shown(text)} is no folder", param, ctx)
         return Path(text)
 
     def check(self, path: Path) -> None:
@@ -103,6 +105,11 @@ class Output(UserPath):
 
     def check(self, path: Path) -> None:
         """Check a file as :class:`OutputFile` and a folder as :class:`OutputFolder`."""
+        is_named = path.is_dir() or not (
+            path.name == "-" or path.name.startswith(".") or path.name[-1:] == "."
+        )
+        if not is_named:
+            raise UsageError(f"{path} is no name of a file with a suffix, nor one of a folder")
         if path.suffix and path.is_dir():
             raise UsageError(f"{path} is a folder; give a file in it, or a folder without a suffix")
         if path.suffix:

@@ -62,6 +62,7 @@ class _Facts(msgspec.Struct, frozen=True):
     origin: str
     classes: tuple[str, ...]
     series: Series | None
+    input_divisor: float
 
 
 def described(dataset: Dataset) -> Dataset:
@@ -74,12 +75,17 @@ def described(dataset: Dataset) -> Dataset:
     try:
         if not isinstance(facts["classes"], str):
             facts["classes"] = tuple(facts["classes"])  # an array, too
-        return dataclasses.replace(dataset, **msgspec.structs.asdict(recorded(facts, _Facts)))
+        fitted = dataclasses.replace(dataset, **msgspec.structs.asdict(recorded(facts, _Facts)))
     except (TypeError, ValueError, msgspec.ValidationError) as error:
         raise DataError(
             f"data set {dataset.name!a} cannot be recorded: {error}; expected: name, fingerprint, origin and "
-            "classes of text, and a series of text and finite numbers"
+            "classes of text, and a series and an input_divisor of text and finite numbers"
         ) from error
+    if not fitted.input_divisor:
+        raise DataError(
+            f"data set {dataset.name!a}: its input_divisor is 0, by which no input can be divided"
+        )
+    return fitted
 
 
 def _classes(

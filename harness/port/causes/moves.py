@@ -75,7 +75,7 @@ def _texts(moved: _Moved) -> _Texts | None:
     least = _FITS * np.abs(b).max()
     factor = float(a @ b / (a @ a))
     if np.abs(factor * a - b).max() <= least:
-        return _Texts("optimizer", "steps × 1", f"steps × {factor:.4g}")
+        return _Texts("optimizer", "steps × 1", f"steps × {_factor(factor)}")
     if weights.size < _LEAST_NUMBERS:
         return None
     factor, share = map(float, np.linalg.lstsq(np.stack([a, weights], axis=-1), b, rcond=None)[0])
@@ -84,5 +84,10 @@ def _texts(moved: _Moved) -> _Texts | None:
     decay = f"a further decay of {abs(share):.4g} in a step"
     if abs(factor - 1.0) > _FITS:
         further = decay if share < 0 else decay.replace("further", "lesser")
-        return _Texts("optimizer", "steps × 1", f"steps × {factor:.4g}, {further}")
+        return _Texts("optimizer", "steps × 1", f"steps × {_factor(factor)}, {further}")
     return _Texts("weight decay", decay, "") if share > 0 else _Texts("weight decay", "", decay)
+
+
+def _factor(factor: float) -> str:
+    """Return a factor to the digit in which it differs from 1."""
+    return next(text for digits in (4, 7, 10, 17) if (text := f"{factor:.{digits}g}") != "1" or digits > 10)

@@ -156,7 +156,7 @@ def released(package: str) -> list[Version]:
         UsageError: the name is that of no package.
         HarnessError: it finds none.
     """
-    programs.refuse_options(package)
+    programs.refuse_no_package(package)
     command = [sys.executable, "-m", "pip", "index", "versions", "--", package]
     text = programs.output_of(command, Path.cwd(), f"pip finds no versions of {package}")
     (listed,) = re.findall(r"^Available versions: (.*)$", text, re.MULTILINE) or [""]

@@ -1,6 +1,7 @@
 """Calls of other programs, git and pip, with their errors in one line."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,12 @@ def run_in_group(command: list[str], folder: Path, follow: Callable[[str], None]
     with GuardedFolder("program") as temporary:
         variables = {"TMPDIR": str(temporary.path)}
         return processes.run(command, None, variables, folder=folder, errors="surrogateescape", follow=follow)
+
+
+def refuse_no_package(name: str) -> None:
+    """Raise UsageError for a text that is the name of no package."""
+    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):
+        raise UsageError(f"{name!r} is no name of a package, such as torch")
 
 
 def refuse_options(*names: str) -> None:

@@ -25,6 +25,7 @@ def causes(**of_b):
     ("move", "kind", "a", "b"),
     [
         (10 * STEP["head"], "optimizer", "steps × 1", "steps × 10"),
+        ((1 + 2e-6) * STEP["head"], "optimizer", "steps × 1", "steps × 1.000002"),
         (STEP["head"] - 1e-4 * BEFORE["head"], "weight decay", "", "a further decay of 0.0001 in a step"),
         (STEP["head"] + 1e-4 * BEFORE["head"], "weight decay", "a further decay of 0.0001 in a step", ""),
         (0 * STEP["head"], "optimizer", "moves in step 1", "does not move in step 1"),
