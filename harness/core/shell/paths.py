@@ -105,10 +105,8 @@ class Output(UserPath):
 
     def check(self, path: Path) -> None:
         """Check a file as :class:`OutputFile` and a folder as :class:`OutputFolder`."""
-        is_named = path.is_dir() or not (
-            path.name == "-" or path.name.startswith(".") or path.name[-1:] == "."
-        )
-        if not is_named:
+        is_odd = path.name == "-" or path.name.startswith(".") or path.name.endswith(".")
+        if is_odd and not path.is_dir():
             raise UsageError(f"{path} is no name of a file with a suffix, nor one of a folder")
         if path.suffix and path.is_dir():
             raise UsageError(f"{path} is a folder; give a file in it, or a folder without a suffix")

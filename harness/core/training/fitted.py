@@ -82,9 +82,7 @@ def described(dataset: Dataset) -> Dataset:
             "classes of text, and a series and an input_divisor of text and finite numbers"
         ) from error
     if not fitted.input_divisor:
-        raise DataError(
-            f"data set {dataset.name!a}: its input_divisor is 0, by which no input can be divided"
-        )
+        raise DataError(f"data set {dataset.name!a}: no input can be divided by its input_divisor, 0")
     return fitted
 
 

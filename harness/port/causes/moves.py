@@ -90,4 +90,5 @@ def _texts(moved: _Moved) -> _Texts | None:
 
 def _factor(factor: float) -> str:
     """Return a factor to the digit in which it differs from 1."""
-    return next(text for digits in (4, 7, 10, 17) if (text := f"{factor:.{digits}g}") != "1" or digits > 10)
+    texts = (f"{factor:.{digits}g}" for digits in (4, 7, 10, 17))
+    return next((text for text in texts if text != "1"), "1")

@@ -72,7 +72,7 @@ def test_facts_of_numpy_become_plain_ones():
         ({"classes": ("a", Path("b"))}, "PosixPath is no value that a record can hold"),
         ({"classes": (b"0", b"1")}, "is no text but bytes"),
         ({"input_divisor": math.nan}, "`$.input_divisor`"),
-        ({"input_divisor": 0.0}, "its input_divisor is 0"),
+        ({"input_divisor": 0.0}, "divided by its input_divisor, 0"),
         ({"fingerprint": None}, "`$.fingerprint`"),
         ({"series": Series("flow", "year", math.nan, 0.0, 1.0)}, "`$.series.scale`"),
     ],
