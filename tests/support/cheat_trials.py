@@ -34,6 +34,7 @@ device = "cpu"
 """
 #: Exit codes of failures, and of gates that are inconclusive or invalid.
 _NOT_PASSED = (1, 3, 4)
+_WRONG_INPUT = 2
 #: A gate of so few pairs cannot tell a smaller gain of a cheat from noise.
 _GAIN = 0.95
 COMMANDS = ("check", "kit", "run", "duel", "gate")
@@ -94,8 +95,10 @@ class Trials:
     def run(self, cheat: str, *options: str, certify: bool = True) -> Trial:
         """Call ``harness run``; a cheat passes if its run is ok, certified and counts as verified."""
         certified = "--certify" if certify else "--no-certify"
-        steps = ("--max-steps", str(STEPS), "--format", "json", "--quiet", certified)
-        done = self._call(*_HARNESS, "run", "--backend", cheat, *_WHERE, *steps, *options)
+        steps = () if "--max-steps" in options else ("--max-steps", str(STEPS))
+        words = ("--format", "json", "--quiet", certified)
+        done = self._call(*_HARNESS, "run", "--backend", cheat, *_WHERE, *steps, *words, *options)
+        assert done.returncode != _WRONG_INPUT, done.stderr
         records = sorted((self._folder / "results" / "runs").glob("*.json"))
         if not records:
             return Trial(found=True, words=done.stderr)
