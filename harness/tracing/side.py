@@ -155,7 +155,7 @@ class Side(Protocol):
         ...
 
     def updates(self) -> Updates | None:
-        """The rules of the side's own optimizer by trained parameter; None if the side has no optimizer."""
+        """Return the rules of the side's own optimizer by trained parameter; None if there is none."""
         ...
 
 

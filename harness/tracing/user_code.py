@@ -51,7 +51,7 @@ def user_module(place: str) -> ModuleType:
 
 
 def _source(path: Path) -> Path:
-    """The file, which can be read: Python reads a device or a pipe without end.
+    """Return the path of a file that can be read: Python reads a device or a pipe without end.
 
     Raises:
         UsageError: there is none, or it is something else.

@@ -139,7 +139,7 @@ class JaxSide:
         return Trained(losses, {name: np.asarray(array) for name, array in after.items()})
 
     def updates(self) -> Updates | None:
-        """An optax transformation hides its rules and their options in closures, so they are ``unknown``."""
+        """Return ``unknown`` rules: an optax transformation hides its rules and their options in closures."""
         return (
             None
             if self._own.make_optimizer is None

@@ -129,7 +129,7 @@ def _git(folder: Path, *arguments: str) -> str:
     return output_of(command, folder, f"git {arguments[0]} failed", run_plainly)
 
 
-#: Variables by which git tells a hook which repository it is in; the harness may be called by one.
+#: Variables in which git names the repository to a hook; a hook may call the harness.
 _HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")
 
 
