@@ -12,6 +12,12 @@ from typing import Any
 import jax
 
 
+def compute_in_float64() -> None:
+    """Make 64 bits the default, also of libraries that name ``jax.numpy.float32`` as theirs."""
+    jax.config.update("jax_enable_x64", True)
+    jax.numpy.float32 = jax.numpy.float64
+
+
 def synchronize(value: Any) -> None:
     """Wait until the value is computed."""
     jax.block_until_ready(value)

@@ -17,6 +17,11 @@ def seed(number: int) -> None:
     keras.utils.set_random_seed(number)
 
 
+def compute_in_float64() -> None:
+    """Make float64 the type of weights and computations where the user's code names none."""
+    keras.config.set_floatx("float64")
+
+
 def synchronize(value: Any) -> None:
     """Wait until the value is computed, which reading it does."""
     if hasattr(value, "numpy") and keras.backend.backend() == "tensorflow":

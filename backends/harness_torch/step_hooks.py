@@ -7,12 +7,36 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.profiler import ProfilerActivity
 
 
 def seed(number: int) -> None:
     """Seed all generators."""
     torch.manual_seed(number)
+
+
+def compute_in_float64() -> None:
+    """Make every tensor of floating point a double one, whatever type the user's code asks for."""
+    torch.set_default_dtype(torch.float64)
+    for name in ("from_numpy", "frombuffer"):  # no mode sees these functions
+        setattr(torch, name, _doubling(getattr(torch, name)))
+    _Double().__enter__()
+
+
+class _Double(TorchFunctionMode):
+    """Doubles what functions make; what is computed of doubles are doubles."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return _doubled(func(*args, **(kwargs or {})))
+
+
+def _doubling(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **kwargs: _doubled(function(*args, **kwargs))
+
+
+def _doubled(made: Any) -> Any:
+    return made.double() if isinstance(made, torch.Tensor) and made.dtype == torch.float32 else made
 
 
 def synchronize(_value: Any) -> None:
@@ -23,7 +47,10 @@ def synchronize(_value: Any) -> None:
 
 def array(value: Any) -> Any:
     """A tensor as an array of NumPy; other values unchanged."""
-    return value.detach().to("cpu", torch.float64).numpy() if isinstance(value, torch.Tensor) else value
+    if not isinstance(value, torch.Tensor):
+        return value
+    value = value.detach().cpu()
+    return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
 
 
 def profile(run: Callable[[], None]) -> list[tuple[Any, str, float, float]]:

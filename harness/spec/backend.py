@@ -247,6 +247,8 @@ class Backend(abc.ABC):
     ``step_hooks`` serve steps of the user's own (``harness time FILE.py:CALLABLE``): the module of the
     framework, and the path of a Python file that is executed in the process of such a step once it has
     imported that module. The file may define ``seed(number)``, called before the step is made,
+    ``compute_in_float64()``, called right after the import in a process that is to compute in float64 what
+    the user's code computes in float32,
     ``synchronize(value)``, which waits until what a step returned is computed, ``array(value)``, which makes
     an array of NumPy of a tensor and returns anything else unchanged, and ``profile(run)``, which calls
     ``run()`` once under the framework's profiler and returns what it saw as tuples ``(lane, operation, start,

@@ -60,7 +60,7 @@ def made_time(**changes) -> TimeRecord:
             for pair in duel.pairs
         ],
         single_calls=[[0.003 + 1e-5 * call for call in range(500)]] * 2,
-        first_values=[{"loss": ([], [2.25])}],
+        first_values=[{"loss": ([], 2.25)}],
         is_deterministic=True,
         seconds=60.0,
     )

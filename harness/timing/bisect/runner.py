@@ -114,7 +114,7 @@ class Bisection:
         except (ConfigurationFailed, UsageError) as error:
             self._skip(candidate, error)
             return None
-        if work.outcome in {"not returned", "not deterministic"}:
+        if work.outcome in {"not returned", "not deterministic", "not finite"}:
             raise UsageError(f"the values of the step are {work.outcome}, so they cannot be searched")
         text = "" if work.difference is None else difference_text(work.difference)
         return Returned(candidate, work.difference is None, text)

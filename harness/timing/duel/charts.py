@@ -21,7 +21,7 @@ from harness.core.documents.charts import (
 )
 from harness.core.documents.document import Figure
 from harness.timing.duel.record import DuelRecord, DuelResult
-from harness.timing.engine.charts import interval_of, percent_of, turn_figures
+from harness.timing.engine.charts import deviation_figures, interval_of, percent_of, turn_figures
 from harness.timing.engine.ratios import step_ratios
 
 _MOST_TICKS = 10
@@ -30,8 +30,11 @@ _MOST_TICKS = 10
 def duel_figures(record: DuelRecord) -> list[Figure]:
     """Draw the charts that the pairs of a duel allow; none without pairs."""
     pairs = [row for result in record.results for row in _duel_pair_rows(record, result)]
+    labels = [configuration.label for configuration in record.configurations[1:]]
+    work = [] if record.step is None else record.step.work
+    of_values = deviation_figures(dict(zip(labels, work, strict=False)))
     if not pairs:
-        return turn_figures(record)
+        return [*of_values, *turn_figures(record)]
     colours = configuration_colours(configuration.label for configuration in record.configurations)
     of_pairs = (
         f"Time per sample relative to {record.configurations[0].label}: each pair of fresh processes is a "
@@ -46,6 +49,7 @@ def duel_figures(record: DuelRecord) -> list[Figure]:
         Figure("pairs", of_pairs, _duel_pairs(record, pairs, colours), "Pairs"),
         Figure("course", in_order, _course(pairs, len(record.pairs), colours), "Pairs in order"),
         *turn_figures(record),
+        *of_values,
     ]
 
 

@@ -21,7 +21,7 @@ from harness.timing.engine.record import (
 from harness.timing.engine.steps.profiles import Profiles
 from harness.timing.engine.steps.task_step import PREDICTION
 
-SCHEMA = 4
+SCHEMA = 5
 
 Verdict = Literal["faster", "slower", "same", "undecided"]
 #: The reason why no verdict can rest on the pairs: disturbances took too many of them; the time of the

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from harness.core.documents.charts import (
     GREY,
@@ -20,6 +20,7 @@ from harness.core.documents.charts import (
 from harness.core.documents.document import Figure
 from harness.core.stats.estimate import Estimate
 from harness.timing.engine.findings import PairsSource
+from harness.timing.engine.steps.findings import WorkComparison
 
 
 def percent_of(ratio: float) -> float:
@@ -92,3 +93,54 @@ def _turn_rows(record: PairsSource) -> Iterator[Row]:
                     "first": index == 0 and at == 0 and number > 1,
                 }
         before += max(block.turn for block in pair.blocks) + 1
+
+
+#: Colour and shape of what a chart of deviations shows.
+_DEVIATIONS = {
+    "deviation": ("#d55e00", "circle"),
+    "deviation in float64": ("#0072b2", "square"),
+    "explained by rounding": (GREY, "triangle-up"),
+}
+
+
+def deviation_figures(compared: Mapping[str, WorkComparison]) -> list[Figure]:
+    """Draw how far the values of a step depart from those of the reference, by the name of each comparison.
+
+    Nothing is drawn where the values are equal bit by bit.
+    """
+    rows = [row for name, each in compared.items() for row in _deviation_rows(name, each)]
+    if not rows:
+        return []
+    caption = (
+        "Largest difference of the values of each call from those of the reference, relative to the largest "
+        "value, and what rounding explains. Equal values have no point."
+    )
+    return [Figure("deviations", caption, _deviations(rows), "Values over calls")]
+
+
+def _deviation_rows(name: str, comparison: WorkComparison) -> Iterator[Row]:
+    if not comparison.envelope:
+        return
+    series = (comparison.deviations, comparison.exact, comparison.envelope)
+    for kind, deviations in zip(_DEVIATIONS, series, strict=True):
+        for call, deviation in enumerate(deviations[: comparison.calls], 1):
+            if deviation:
+                yield {"step": name, "series": kind, "call": call, "deviation": float(f"{deviation:.3g}")}
+
+
+def _deviations(rows: list[Row]) -> Spec:
+    x = field("call:Q", title="call", axis={"tickMinStep": 1}, scale={"zero": False, "padding": 8})
+    y = field(
+        "deviation:Q",
+        title="relative deviation (log scale)",
+        scale={"type": "log", "nice": False, "padding": 12},
+        axis={"format": ".0e"},
+    )
+    colour, shape = (
+        scaled("series:N", {name: look[part] for name, look in _DEVIATIONS.items()}, title="")
+        for part in range(2)
+    )
+    tip = tips("step:N", "series:N", "call:Q", ("deviation:Q", "relative deviation"))
+    look: Spec = {"x": x, "y": y, "color": colour, "detail": field("step:N")}
+    points = layer("point", {"size": 40}, **look, shape=shape, tooltip=tip)
+    return layered(rows, layer("line", {"opacity": 0.5}, **look), points)

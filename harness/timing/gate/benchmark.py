@@ -203,12 +203,15 @@ def compare_sides(workloads: Sequence[Program], benchmark: Benchmark, dataset: s
             raise
         raise Ended(reasons.NewBenchmark(message=error.reason)) from error
     if work.difference is not None:
-        differs = reasons.ValuesDiffer(difference=work.difference)
-        return QualityResult(verdict="FAIL", reasons=[differs], worst=work.difference.deviation)
+        differs = reasons.ValuesDiffer(comparison=work)
+        return QualityResult(verdict="FAIL", reasons=[differs], worst=work.largest, values=work)
+    compared = reasons.WorkCompared(comparison=work)
+    if work.outcome == "not finite":
+        return QualityResult(verdict="INVALID", reasons=[compared], values=work)
     beside: list[reasons.Reason] = [reasons.SharedCode()] if work.shared_code else []
-    if work.outcome != "differs" and (work.outcome != "same" or work.other_versions):
-        beside.append(reasons.WorkNotCompared(comparison=work))
-    return QualityResult(verdict="PASS", reasons=beside)
+    if work.outcome != "same" or work.other_versions:
+        beside.append(compared)
+    return QualityResult(verdict="PASS", reasons=beside, worst=work.largest, values=work)
 
 
 def _check_time(deadline: float) -> None:

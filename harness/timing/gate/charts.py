@@ -18,7 +18,7 @@ from harness.core.documents.charts import (
 )
 from harness.core.documents.document import Figure
 from harness.core.documents.escaping import one_line
-from harness.timing.engine.charts import interval_of, percent_of
+from harness.timing.engine.charts import deviation_figures, interval_of, percent_of
 from harness.timing.gate.metric_table import MetricName, metrics
 from harness.timing.gate.metrics import benchmark_ratios
 from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult
@@ -47,7 +47,8 @@ def gate_figures(record: GateRecord) -> list[Figure]:
             "ones below."
         )
         figures.append(Figure("pairs", caption, _gate_pairs(pairs), "Step by pair"))
-    return figures
+    compared = {each.name: each.quality.values for each in record.benchmarks if each.quality is not None}
+    return figures + deviation_figures({one_line(name): each for name, each in compared.items() if each})
 
 
 def _change_row(benchmark: BenchmarkRecord, metric: MetricName) -> Row | None:

@@ -57,6 +57,7 @@ def verdict_table(record: GateRecord) -> Table:
     A limit that all benchmarks share is in the header of its column, else in each cell.
     """
     shared = {metric: _shared_limit(record.benchmarks, metric) for metric in metrics()}
+    columns = [*dict.fromkeys("values" if each.is_step else "quality" for each in record.benchmarks)]
     rows: list[Row] = []
     for each in record.benchmarks:
         changes = {
@@ -65,8 +66,10 @@ def verdict_table(record: GateRecord) -> Table:
         }
         tone: Tone = TONES[each.quality.verdict] if each.quality else "muted"
         verdict = Cell(each.verdict, TONES[each.verdict], sign=_SIGNS[each.verdict])
-        quality = Cell(quality_word(each), tone)
-        rows.append({"benchmark": one_line(each.name), "verdict": verdict, **changes, "quality": quality})
+        word = Cell(quality_word(each), tone)
+        quality = {"quality": NOTHING if each.is_step else word, "values": word if each.is_step else NOTHING}
+        used = {name: quality[name] for name in columns}
+        rows.append({"benchmark": one_line(each.name), "verdict": verdict, **changes, **used})
     return table_of(rows, "Verdict and change of each benchmark", legend=(CHANGE_LEGEND,), form="texts")
 
 
@@ -131,8 +134,9 @@ def _head(result: MetricResult) -> float:
 
 
 def _compared(quality: QualityResult) -> dict[str, str]:
-    deviation = NOTHING if quality.worst is None else f"losses differ by {quality.worst:.1e}"
-    deviation_only = {"metric": "quality", "unit": "", "change": deviation, "verdict": quality.verdict}
+    what, name = ("losses", "quality") if quality.values is None else ("values", "values")
+    deviation = NOTHING if quality.worst is None else f"{what} differ by {quality.worst:.1e}"
+    deviation_only = {"metric": name, "unit": "", "change": deviation, "verdict": quality.verdict}
     return dict.fromkeys(_MEASURED, NOTHING) | deviation_only
 
 

@@ -21,10 +21,8 @@ from harness.core.plugins.options import Value
 from harness.core.stats.estimate import Estimate
 from harness.spec.backend import Precision
 from harness.timing.engine.steps.findings import (
-    ValueDiffers,
     WorkComparison,
     comparison_text,
-    difference_text,
 )
 
 Label = Literal["base", "head"]
@@ -274,11 +272,11 @@ class ValuesDiffer(BaseReason, frozen=True, kw_only=True):
 
     remedy = Step.SHOW_VALUES
 
-    difference: ValueDiffers
+    comparison: WorkComparison
 
     def text(self) -> str:
-        """Return the clause about the value that differs."""
-        return difference_text(self.difference)
+        """Return the clause about the value that differs most."""
+        return comparison_text(self.comparison)
 
 
 class SharedCode(BaseReason, frozen=True, kw_only=True):
@@ -291,8 +289,8 @@ class SharedCode(BaseReason, frozen=True, kw_only=True):
     remedy = "Name what is installed of each checkout: source in the suite."
 
 
-class WorkNotCompared(BaseReason, frozen=True, kw_only=True):
-    """Beside PASS: the work of a step was not compared, or only to the tolerance of other versions."""
+class WorkCompared(BaseReason, frozen=True, kw_only=True):
+    """Beside PASS, or INVALID where values are not finite: values that are not equal bit by bit."""
 
     remedy = "Return a value from the step, such as its loss, so that it is compared."
 

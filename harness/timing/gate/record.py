@@ -11,13 +11,14 @@ from harness.core.documents.kinds import Envelope, RecordKind
 from harness.core.runs.record import DatasetRecord
 from harness.core.stats.estimate import Estimate
 from harness.timing.engine.record import ConfigurationRecord, PairRecord, refuse_incomplete
+from harness.timing.engine.steps.findings import WorkComparison
 from harness.timing.engine.steps.profiles import Profiles
 from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.environments.suite import Benchmark, Limits
 from harness.timing.gate.metric_table import MetricName, metrics
 from harness.timing.gate.reasons import Reason, speaks_against_head
 
-SCHEMA = 5
+SCHEMA = 6
 
 #: PASS: within all limits. FAIL: worse than base. INCONCLUSIVE: more time, a quieter machine or more seeds
 #: would decide. INVALID: what was measured cannot be believed, or nothing was measured.
@@ -87,14 +88,16 @@ class QualityResult(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict on quality: does head learn what base learns?
 
     ``worst`` is the largest relative deviation of head's first losses from base's, in float64 where the
-    backend has it. Where that is more than rounding and the suite allows another quality, both were trained
-    on ``seeds``.
+    backend has it, or of the values of a step. Where losses deviate by more than rounding and the suite
+    allows another quality, both were trained on ``seeds``.
     """
 
     verdict: Verdict
     reasons: list[Reason] = []
     """The most important first. Beside PASS a ``MemoryRanOut`` may stand."""
     worst: float | None = None
+    values: WorkComparison | None = None
+    """The comparison of the values of a step of the user's own."""
     measure: str = ""
     seeds: list[SeedScores] = []
     frameworks: list[dict[str, str]] = []

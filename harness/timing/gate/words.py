@@ -6,6 +6,7 @@ from harness.core.documents.escaping import one_line
 from harness.core.documents.numbers import NOTHING, counted, percent_change, time_ratio
 from harness.core.stats.estimate import Estimate
 from harness.timing.engine.page import UNEVEN, pairs_text
+from harness.timing.engine.steps.findings import OUTCOME_WORDS
 from harness.timing.gate.metric_table import UNBOUNDED, MetricName, metrics
 from harness.timing.gate.reasons import reason_text, reasons_text
 from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult, QualityResult, Verdict
@@ -71,11 +72,16 @@ _UPGRADES: dict[Verdict, str] = {
 
 
 def upgrade_headline(record: GateRecord) -> str:
-    """Return ``safe: the same results; step 6 % faster [5, 7], first step +40 %``, over all benchmarks."""
-    verdicts = {benchmark.quality and benchmark.quality.verdict for benchmark in record.benchmarks}
+    """Return ``safe: the same results to 3e-10; step -6.1 % [-7.0, -5.1]``, over all benchmarks."""
+    qualities = [benchmark.quality for benchmark in record.benchmarks]
+    verdicts = {quality and quality.verdict for quality in qualities}
     results = "results differ" if "FAIL" in verdicts else "results were not all compared"
     if verdicts == {"PASS"}:
-        results = "the same results"
+        compared = [quality.worst for quality in qualities if quality is not None]
+        worst = max((each for each in compared if each is not None), default=0.0)
+        results = f"the same results to {worst:.0e}" if worst else "the same results, bit by bit"
+        if None in compared:
+            results = "results were not all compared"
     ratios = {metric: _over_benchmarks(record, metric) for metric in metrics()}
     changes = [f"{metric} {change(metric, ratio)}" for metric, ratio in ratios.items() if ratio]
     return "; ".join(filter(None, [f"{_UPGRADES[record.verdict]}: {results}", ", ".join(changes)]))
@@ -138,8 +144,10 @@ _QUALITY_WORDS: dict[Verdict, tuple[str, str]] = {
 
 
 def quality_word(benchmark: BenchmarkRecord) -> str:
-    """Return the quality in a word or two."""
+    """Return the quality, or the result of the comparison of values, in a word or two."""
     quality = benchmark.quality
+    if quality is not None and quality.values is not None:
+        return OUTCOME_WORDS[quality.values.outcome]
     return NOTHING if quality is None else _QUALITY_WORDS[quality.verdict][bool(quality.seeds)]
 
 

@@ -1,5 +1,6 @@
 """A step of the user's own, timed: for the terminal and as a page."""
 
+import math
 from collections.abc import Iterator
 from functools import partial
 
@@ -14,7 +15,7 @@ from harness.core.stats.intervals import quantile_interval
 from harness.timing.engine.charts import turn_figures
 from harness.timing.engine.findings import configuration_findings
 from harness.timing.engine.page import load_remarks, profile_sections, versions_text
-from harness.timing.engine.steps.findings import Values
+from harness.timing.engine.steps.findings import FirstValues
 from harness.timing.time.record import TimeRecord
 
 _METHOD = (
@@ -118,11 +119,13 @@ def _values(record: TimeRecord) -> Iterator[str]:
         yield "Two processes returned different values: the step is not deterministic."
 
 
-def _value(values: Values) -> str:
+def _value(values: FirstValues) -> str:
     texts = [
-        f"{name + ' ' if name else ''}{significant(numbers[0], 6) if numbers else 'empty'}"
-        + ("…" if len(numbers) > 1 else "")
-        for name, (_, numbers) in values.items()
+        f"{name + ' ' if name else ''}{'not finite' if first is None else significant(first, 6)}"
+        + ("…" if math.prod(shape) > 1 else "")
+        if math.prod(shape)
+        else f"{name} empty".strip()
+        for name, (shape, first) in values.items()
     ]
     return " ".join(texts) or "nothing"
 

@@ -4,10 +4,10 @@ import msgspec
 
 from harness.core.documents.kinds import Envelope, RecordKind
 from harness.timing.engine.record import ConfigurationRecord, PairRecord, StepRecord, refuse_incomplete
-from harness.timing.engine.steps.findings import Values
+from harness.timing.engine.steps.findings import FirstValues
 from harness.timing.engine.steps.profiles import Profiles
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class TimeRecord(Envelope, msgspec.Struct, kw_only=True):
@@ -26,7 +26,7 @@ class TimeRecord(Envelope, msgspec.Struct, kw_only=True):
     """The blocks of each process, in the form of a duel's."""
     single_calls: list[list[float]] = []
     """Seconds of each call that was timed alone, for each process, after its blocks."""
-    first_values: list[Values] = []
+    first_values: list[FirstValues] = []
     """The values that the first calls returned."""
     profiles: Profiles | None = None
     """Profiles of a step, if the user asked."""

@@ -16,7 +16,7 @@ from harness.core.plugins.options import Value
 from harness.core.shell.main import cli
 from harness.core.stats.estimate import Estimate
 from harness.spec.backend import Precision
-from harness.timing.engine.steps.findings import ValueDiffers, WorkComparison
+from harness.timing.engine.steps.findings import WorkComparison
 from harness.timing.environments.suite import Benchmark
 from harness.timing.gate import reasons
 from harness.timing.gate.advice import advice
@@ -72,8 +72,7 @@ VALUES = {
     str: "text", int: 3, float: 0.5, bool: False, float | None: None, Literal["base", "head"]: "head",
     Precision: "float32", list[Precision]: ["float32"], list[str]: ["epochs"],
     dict[str, tuple[Value, Value]]: {"width": (1, 2)},
-    ValueDiffers: ValueDiffers(call=3, is_state=False, name="", base=0.5, head=0.6, deviation=0.2),
-    WorkComparison: WorkComparison(outcome="same", calls=20, other_versions=True),
+    WorkComparison: WorkComparison(outcome="not distinguished", calls=2, deviations=[0.0, 1e-6]),
     Estimate: Estimate(0.02, 0.01, 0.03, 5),
 }  # fmt: skip
 KINDS = [kind for group in get_args(reasons.Reason) for kind in get_args(group) or [group]]

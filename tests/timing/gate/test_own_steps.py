@@ -54,8 +54,8 @@ def test_other_values_fail_before_anything_is_timed(harness, repository):
     benchmark, _ = gated(harness, 1)
     assert (benchmark["verdict"], benchmark["look"]) == ("FAIL", [])
     (reason,) = benchmark["quality"]["reasons"]
-    assert (reason["kind"], reason["difference"]["call"]) == ("values differ", 1)
-    assert reason["difference"]["deviation"] == pytest.approx(1e-3, rel=0.1)
+    assert (reason["kind"], reason["comparison"]["outcome"]) == ("values differ", "differs")
+    assert benchmark["quality"]["values"]["deviations"][0] == pytest.approx(1e-3, rel=0.1)
 
 
 @pytest.mark.slow

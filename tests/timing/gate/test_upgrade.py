@@ -52,7 +52,7 @@ def test_the_headline_states_results_and_changes_over_all_benchmarks():
     (gate,) = fixed_gates([1.0])
     record = msgspec.structs.replace(gate, upgrade=Upgrade(["torch==2.8.0"], ["torch==2.13.0"]))
     text = upgrade_headline(record)
-    assert text.split("; ")[0] == "safe: the same results"
+    assert text.split("; ")[0].startswith("safe: the same results")
     assert "step " in text
     document = gate_document(record)
     assert document.title == "Upgrade from torch==2.8.0 to torch==2.13.0"

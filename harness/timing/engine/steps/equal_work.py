@@ -1,26 +1,19 @@
 """Proof that the steps of a duel or a gate do the same work."""
 
-import contextlib
+import functools
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
+from harness.core.machine.guarded_folder import GuardedFolder
 from harness.errors import HarnessError, UsageError
 from harness.timing.engine.steps import work
-from harness.timing.engine.steps.findings import Values, WorkComparison, difference_text
-from harness.timing.engine.steps.own import OwnStep, blaming_user
-from harness.timing.engine.steps.process import (
-    Called,
-    FirstCalls,
-    Made,
-    ReadState,
-    State,
-    foreign_modules,
-    own_modules,
-)
-
-#: Fewer calls of a slow step are compared: those within this time.
-_FIRST_CALLS_SECONDS = 10.0
+from harness.timing.engine.steps.findings import FirstValues, WorkComparison, difference_text
+from harness.timing.engine.steps.observation import Process, observe, observe_if_possible
+from harness.timing.engine.steps.own import OwnStep
+from harness.timing.engine.steps.process import Made, foreign_modules, own_modules
+from harness.timing.engine.steps.work import Observed
 
 
 class WorkRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,57 +34,76 @@ def compare_work(workloads: Sequence[OwnStep], request: WorkRequest) -> list[Wor
             reference imported the code of another checkout.
     """
     reference = workloads[0]
-    first, second, *others = _observe([reference, *workloads], request.calls)
-    for other, observed in zip(workloads[1:], others, strict=True):
-        _refuse_other_samples(reference, other, first.made, observed.made)
-        theirs = foreign_modules(first.made, reference.target, other.target.folder)
-        if theirs:
-            raise UsageError(
-                f"{reference.label} imported {theirs[0]}, the code of {other.label}: install each version in "
-                "an environment of its own (--base-python, or source in the suite)"
-            )
-    if request.values != "equal":
-        return [WorkComparison(outcome="not asked") for _ in others]
-    compared = []
-    for other, observed in zip(workloads[1:], others, strict=True):
-        comparison = work.compare(
-            [first, second],
-            observed,
-            tolerance=request.tolerance,
-            other_code=other.target.target != reference.target.target,
+    with GuardedFolder("values") as folder:
+        first, second, *others = observe(
+            [Process(each) for each in (reference, *workloads)], request.calls, folder.path
         )
-        other_checkout = other.target.folder != reference.target.folder
-        shared = other_checkout and not own_modules(observed.made, other.target)
-        one_python = other.configuration.python == reference.configuration.python
-        compared.append(msgspec.structs.replace(comparison, shared_code=shared and one_python))
-    return compared
+        for other, observed in zip(workloads[1:], others, strict=True):
+            _refuse_other_samples(reference, other, first.made, observed.made)
+            theirs = foreign_modules(first.made, reference.target, other.target.folder)
+            if theirs:
+                raise UsageError(
+                    f"{reference.label} imported {theirs[0]}, the code of {other.label}: install each "
+                    "version in an environment of its own (--base-python, or source in the suite)"
+                )
+        if request.values != "equal":
+            return [WorkComparison(outcome="not asked") for _ in others]
+        further = _Further(reference, first.made, len(first.calls), folder.path)
+        compared = []
+        for other, observed in zip(workloads[1:], others, strict=True):
+            comparison = work.compare(
+                [first, second],
+                observed,
+                functools.partial(further.rounded, other, observed.made),
+                tolerance=request.tolerance,
+            )
+            other_checkout = other.target.folder != reference.target.folder
+            shared = other_checkout and not own_modules(observed.made, other.target)
+            one_python = other.configuration.python == reference.configuration.python
+            compared.append(msgspec.structs.replace(comparison, shared_code=shared and one_python))
+        return compared
 
 
-def observe_work(workload: OwnStep, calls: int) -> tuple[list[Values], bool | None]:
+class _Further:
+    """Further processes of ``reference``, made once for all workloads that are compared with it."""
+
+    def __init__(self, reference: OwnStep, made: Made, calls: int, folder: Path) -> None:
+        self._reference, self._made, self._calls, self._folder = reference, made, calls, folder
+        self._base: list[Observed | None] = []
+
+    def rounded(self, other: OwnStep, made: Made) -> work.Rounded:
+        """Observe base and ``other`` with other rounding and in float64, as far as they can be made so."""
+        own, reference = _frameworks(self._made), self._reference
+        base = [
+            Process(reference, other_rounding=True),
+            Process(reference, float64=own),
+            Process(reference, other_rounding=True, float64=own),
+        ]
+        asked = [*([] if self._base else base), Process(other, float64=_frameworks(made))]
+        *first, head = observe_if_possible(asked, self._calls, self._folder)
+        self._base = self._base or first
+        rounded, exact, both = self._base
+        return work.Rounded(rounded, exact, both, head)
+
+
+def _frameworks(made: Made) -> list[str]:
+    """Return the modules of the frameworks that a step has imported."""
+    return [name for name in made.versions if name not in {"python", "numpy"}]
+
+
+def observe_work(workload: OwnStep, calls: int) -> tuple[list[FirstValues], bool | None]:
     """Return the values of the first calls, and whether two processes agree; None without values."""
-    first, second = _observe([workload, workload], calls)
-    if not any(first.values):
-        return [], None
-    return first.values, work.compare([first, first], second).outcome == "same"
+    with GuardedFolder("values") as folder:
+        first, second = observe([Process(workload)] * 2, calls, folder.path)
+        if not any(first.calls):
+            return [], None
+        equal = all(work.farthest(*each, 1) is None for each in zip(first.calls, second.calls, strict=False))
+        return [_shown(values) for values in first.calls], equal
 
 
-def _observe(workloads: Sequence[OwnStep], calls: int) -> list[work.Observed]:
-    """Make the first calls in a fresh process of each workload, all at the same time."""
-    with contextlib.ExitStack() as stack:
-        sessions = []
-        for workload in workloads:
-            session = workload.session()
-            stack.callback(session.kill_and_close)
-            sessions.append(session)
-            with blaming_user(workload.label, session):
-                session.send(workload.target.request())
-        every = []
-        for workload, session in zip(workloads, sessions, strict=True):
-            with blaming_user(workload.label, session):
-                made = session.receive(Made)
-                values = session.call(FirstCalls(calls, _FIRST_CALLS_SECONDS), Called).values
-                every.append(work.Observed(made, values, session.call(ReadState(), State).values))
-        return every
+def _shown(values: work.Arrays) -> FirstValues:
+    """Return shape and first number of each array; None where it is not finite, or there is none."""
+    return {name: (list(array.shape), work.first_number(array)) for name, array in values.items()}
 
 
 def _refuse_other_samples(reference: OwnStep, other: OwnStep, first: Made, made: Made) -> None:

@@ -13,7 +13,6 @@ from harness.core.plugins import registry
 from harness.core.worker import protocol
 from harness.core.worker.session import SILENCE_LIMIT_SECONDS, Session
 from harness.errors import PluginError, RequestFailed, UsageError, WorkerTimeout
-from harness.timing.engine.steps.findings import Values
 from harness.timing.engine.steps.profiles import StepProfile
 from harness.tracing.user_code import is_file, split_target
 
@@ -61,8 +60,8 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
         """The target for the names of files."""
         return re.sub(r"[^A-Za-z0-9]+", ".", self.target)[-40:].strip(".")
 
-    def request(self) -> "Make":
-        """Return the first request to its process."""
+    def request(self, float64: Iterable[str] = ()) -> "Make":
+        """Return the first request to its process; ``float64`` are the frameworks to compute in float64."""
         place, name = split_target(self.target)
         folder, file = Path(self.folder).resolve(), self.file
         beside = [] if file is None else [(folder / place).parent]
@@ -77,6 +76,7 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
             seed=self.seed,
             frameworks=framework_hooks(),
             is_step=self.is_step,
+            float64=[*float64],
         )
 
 
@@ -93,6 +93,8 @@ class Make(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     frameworks: dict[str, str]
     """For each module of a framework, the text of the file of hooks that a backend offers."""
     is_step: bool
+    float64: list[str]
+    """The modules of frameworks that are told to compute in float64 as soon as they are imported."""
 
 
 class Made(msgspec.Struct, frozen=True, tag=True):
@@ -105,28 +107,42 @@ class Made(msgspec.Struct, frozen=True, tag=True):
     modules: list[str]
 
 
+class Place(msgspec.Struct, frozen=True):
+    """The place of an array in a file of values, in C order; ``dtype`` as NumPy writes it."""
+
+    shape: list[int]
+    dtype: str
+    offset: int
+
+
 class FirstCalls(msgspec.Struct, frozen=True, tag=True):
-    """Call the step ``count`` times, and return the values; after three calls for ``seconds`` at most."""
+    """Call the step ``count`` times and write the values to ``file``.
+
+    After three calls, for ``seconds`` at most.
+    """
 
     count: int
     seconds: float
+    file: str
 
 
 class Called(msgspec.Struct, frozen=True, tag=True):
-    """The values and the duration of each call."""
+    """The places of the values and the duration of each call."""
 
-    values: list[Values]
+    values: list[dict[str, Place]]
     seconds: list[float]
 
 
 class ReadState(msgspec.Struct, frozen=True, tag=True):
-    """Call the step's ``state()``, if it has one."""
+    """Call the step's ``state()``, if it has one, and write its values to ``file``."""
+
+    file: str
 
 
 class State(msgspec.Struct, frozen=True, tag=True):
-    """The values that ``state()`` returned."""
+    """The places of the values that ``state()`` returned."""
 
-    values: Values
+    values: dict[str, Place]
 
 
 class Block(msgspec.Struct, frozen=True, tag=True):

@@ -7,7 +7,7 @@ import msgspec
 from harness.errors import HarnessError
 from harness.timing.engine.steps import task_step
 from harness.timing.engine.steps.own import OwnStep
-from harness.timing.engine.steps.process import Called, FirstCalls, Profile, Profiled, StepTarget
+from harness.timing.engine.steps.process import Called, Profile, Profiled, SingleCalls, StepTarget
 from harness.timing.engine.steps.profiles import Profiles
 from harness.timing.engine.workloads import Workload
 
@@ -27,7 +27,7 @@ def profile_sides(
             say(f"profiling {workload.label}")
             step = _task_step(workload, dataset) if isinstance(workload, Workload) else workload
             with step.made() as (session, _):
-                first = session.call(FirstCalls(_WARM_UP_CALLS, _PROFILE_SECONDS), Called)
+                first = session.call(SingleCalls(_WARM_UP_CALLS, _PROFILE_SECONDS), Called)
                 calls = int(_PROFILE_SECONDS / max(min(first.seconds), 1e-9))
                 profile = Profile(min(max(calls, 1), _PROFILED_CALLS))
                 sides.append(session.call(profile, Profiled).profiles)

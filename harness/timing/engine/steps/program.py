@@ -13,20 +13,19 @@ import importlib.util
 import inspect
 import itertools
 import json
-import math
 import operator
 import os
 import pstats
 import random
 import resource
 import signal
+import struct
 import sys
 import time
 import traceback
 
-_LARGEST_WHOLE = 64
-#: The number of sums with fixed weights that are compared of larger arrays.
-_PROJECTIONS = 8
+#: No further first call is made once the values of those before, if there are enough, take more bytes.
+_MOST_VALUE_BYTES = 1 << 28
 _TRACEBACK_CHARACTERS = 20000
 _FEWEST_CALLS = 3
 #: Operations of a profile that are reported: those of the most time.
@@ -73,11 +72,42 @@ class _Frameworks:
         """Return the profilers of the frameworks, by their modules."""
         return {module: hook for module in self._sources for hook in self._hooks("profile", module)}
 
+    def compute_in_float64(self, modules):
+        """Have these frameworks compute in float64, from their import on, with the user's code as it is."""
+        sys.meta_path.insert(0, _Importing(dict.fromkeys(modules, self._widen)))
+
+    def _widen(self, module):
+        hooks = list(self._hooks("compute_in_float64", module))
+        if not hooks:
+            raise WrongInputError(f"{module} cannot be told to compute in float64")
+        for hook in hooks:
+            hook()
+
     def array(self, value):
         """Return a framework's array as one of NumPy; other values unchanged."""
         for hook in self._hooks("array"):
             value = hook(value)
         return value
+
+
+class _Importing:
+    """A finder of modules that calls a function with the name of a module right after its import."""
+
+    def __init__(self, functions):
+        self._functions = functions
+
+    def find_spec(self, name, _path=None, _target=None):
+        function = self._functions.pop(name, None)
+        spec = None if function is None else importlib.util.find_spec(name)
+        if spec is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module):
+                execute(module)
+                function(name)
+
+            spec.loader.exec_module = exec_module
+        return spec
 
 
 class Step:
@@ -88,6 +118,7 @@ class Step:
 
     def __init__(self, request):
         self._frameworks = _Frameworks(request["frameworks"])
+        self._frameworks.compute_in_float64(request["float64"])
         start = self._now()
         factory = _callable(_module(request), request["name"])
         self.import_seconds = self._now() - start
@@ -135,23 +166,29 @@ class Step:
             raise WrongInputError(f"the samples of the step are {samples!r}, and no whole number from 1 on")
         return number
 
-    def first_calls(self, count, seconds):
-        """Return values and times of the next calls: at least three, and then for at most ``seconds``."""
+    def first_calls(self, count, seconds, file):
+        """Write the values of the next calls to ``file``; return their places in it, and the times.
+
+        At least three calls are made, and then for at most ``seconds`` and :data:`_MOST_VALUE_BYTES`.
+        """
         values, taken, start = [], [], self._now()
-        while len(values) < count:
-            if len(values) >= _FEWEST_CALLS and self._now() - start > seconds:
-                break
-            before = self._now()
-            value = self._step()
-            self._synchronize(value)
-            taken.append(self._now() - before)
-            self.calls += 1
-            values.append(self._numbers(value))
+        with open(file, "wb") as written:
+            while len(values) < count:
+                spent = self._now() - start > seconds or written.tell() > _MOST_VALUE_BYTES
+                if len(values) >= _FEWEST_CALLS and spent:
+                    break
+                before = self._now()
+                value = self._step()
+                self._synchronize(value)
+                taken.append(self._now() - before)
+                self.calls += 1
+                values.append(self._write(value, written))
         return {"type": "Called", "values": values, "seconds": taken}
 
-    def state(self):
+    def state(self, file):
         state = getattr(self._step, "state", None)
-        return {"type": "State", "values": self._numbers(state()) if callable(state) else {}}
+        with open(file, "wb") as written:
+            return {"type": "State", "values": self._write(state(), written) if callable(state) else {}}
 
     def block(self, steps):
         step, value, times = self._step, None, itertools.repeat(None, steps)
@@ -203,8 +240,8 @@ class Step:
         profiles.append(_profile("Python", calls, seconds[0], _functions(watched)))
         return {"type": "Profiled", "profiles": profiles}
 
-    def _numbers(self, value, name=""):
-        """Return the value of a step as ``{name: [shape, numbers]}``; empty where it returns nothing."""
+    def _write(self, value, file, name=""):
+        """Write the arrays of a value; return ``{name: place}``, empty where it returns nothing."""
         if value is None:
             return {}
         if isinstance(value, dict):
@@ -212,10 +249,13 @@ class Step:
         elif isinstance(value, (list, tuple)):
             parts = enumerate(value)
         else:
-            return {name: _summary(self._frameworks.array(value))}
+            shape, dtype, numbers = _plain(self._frameworks.array(value))
+            place = {"shape": shape, "dtype": dtype, "offset": file.tell()}
+            file.write(numbers)
+            return {name: place}
         found = {}
         for key, part in parts:
-            found.update(self._numbers(part, f"{name}.{key}" if name else str(key)))
+            found.update(self._write(part, file, f"{name}.{key}" if name else str(key)))
         return found
 
 
@@ -272,32 +312,24 @@ def _functions(watched):
     return totals
 
 
-def _summary(value):
-    """Return shape and numbers of an array or number; for a large array, its mean square and sums."""
+def _plain(value):
+    """Return shape, type and bytes of an array or number; types that NumPy lacks become float64."""
     try:
         if isinstance(value, (bool, int, float)):
-            return [[], [_finite(value)]]
+            return [], "<f8", struct.pack("<d", value)
         import numpy as np
 
         array = np.asarray(value)
-        flat = array.astype(np.float64).ravel()
+        if array.dtype.kind not in "biufc" or array.dtype.itemsize > (16 if array.dtype.kind == "c" else 8):
+            array = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+        array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     except Exception as error:
         kind = type(value).__name__
         raise WrongInputError(
             f"the step returns {kind}, which is no number or array ({error}): return a number, an array, or "
             "a dict of them"
         ) from error
-    if flat.size > _LARGEST_WHOLE:
-        places = np.arange(flat.size)
-        scale = math.sqrt(flat.size)
-        sums = [float(np.cos(places * (number + 0.5)) @ flat) / scale for number in range(_PROJECTIONS)]
-        flat = np.array([math.sqrt(float(np.mean(flat**2))), *sums])
-    return [list(array.shape), [_finite(number) for number in flat.tolist()]]
-
-
-def _finite(number):
-    number = float(number)
-    return number if math.isfinite(number) else None
+    return list(np.shape(value)), array.dtype.str, array.tobytes()
 
 
 def _module(request):
@@ -421,8 +453,10 @@ def _die_with_parent_and_keep_orphans():
 
 #: The reply to each kind of request but the first.
 _ANSWERS = {
-    "FirstCalls": lambda step, request: step.first_calls(request["count"], request["seconds"]),
-    "ReadState": lambda step, _: step.state(),
+    "FirstCalls": lambda step, request: step.first_calls(
+        request["count"], request["seconds"], request["file"]
+    ),
+    "ReadState": lambda step, request: step.state(request["file"]),
     "Block": lambda step, request: step.block(request["steps"]),
     "SingleCalls": lambda step, request: step.single_calls(request["count"], request["seconds"]),
     "Profile": lambda step, request: step.profile(request["calls"]),

@@ -1,0 +1,105 @@
+"""Processes that make the first calls of a step, and write the values that it returns to files.
+
+One more process of a side may have other rounding, or compute in float64, with the user's code as it is.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from harness.errors import HarnessError
+from harness.timing.engine.steps.own import OwnStep, blaming_user
+from harness.timing.engine.steps.process import Called, FirstCalls, Made, Place, ReadState, State, StepSession
+from harness.timing.engine.steps.work import Array, Arrays, Observed
+
+#: Fewer calls of a slow step are compared: those within this time. Further processes make as many.
+_FIRST_CALLS_SECONDS, _FURTHER_SECONDS = 10.0, 60.0
+#: Variables by which libraries compute with older instructions: sums are then added in another order, and
+#: nothing else differs. They hold for PyTorch, oneDNN, MKL, OpenBLAS (NumPy) and XLA.
+_OTHER_INSTRUCTIONS = {
+    "ATEN_CPU_CAPABILITY": "default",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+    "MKL_CBWR": "COMPATIBLE",
+    "OPENBLAS_CORETYPE": "Nehalem",
+    "XLA_FLAGS": "--xla_cpu_max_isa=SSE4_2",
+}
+
+
+class Process(NamedTuple):
+    """One process of a step: with other rounding, or with these frameworks told to compute in float64."""
+
+    workload: OwnStep
+    other_rounding: bool = False
+    float64: Sequence[str] = ()
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables that it gets in addition to those of the user's shell."""
+        own = self.workload.worker_variables(quiet=True)
+        if not self.other_rounding:
+            return own
+        flags = f"{own.get('XLA_FLAGS', '')} {_OTHER_INSTRUCTIONS['XLA_FLAGS']}".strip()
+        return {**own, **_OTHER_INSTRUCTIONS, "XLA_FLAGS": flags}
+
+
+def observe(processes: Sequence[Process], calls: int, folder: Path) -> list[Observed]:
+    """Make the first calls in each of ``processes``, all at the same time; their values lie in ``folder``.
+
+    Raises:
+        ConfigurationFailed: a process failed.
+        UsageError: a step cannot be made as it was asked for.
+    """
+    with contextlib.ExitStack() as stack:
+        sessions = [_started(process, stack) for process in processes]
+        return [
+            _observed(process, session, FirstCalls(calls, _FIRST_CALLS_SECONDS, ""), folder)
+            for process, session in zip(processes, sessions, strict=True)
+        ]
+
+
+def observe_if_possible(processes: Sequence[Process], calls: int, folder: Path) -> list[Observed | None]:
+    """Observe as :func:`observe` does; None where a process fails, as with types that do not mix."""
+    with contextlib.ExitStack() as stack:
+        observed: list[Observed | None] = []
+        sessions = [_started(process, stack) for process in processes]
+        for process, session in zip(processes, sessions, strict=True):
+            try:
+                asked = FirstCalls(calls, _FURTHER_SECONDS, "")
+                observed.append(_observed(process, session, asked, folder))
+            except HarnessError:
+                observed.append(None)
+        return observed
+
+
+def _started(process: Process, stack: contextlib.ExitStack) -> StepSession:
+    workload = process.workload
+    session = workload.session(process.variables())
+    stack.callback(session.kill_and_close)
+    with blaming_user(workload.label, session):
+        session.send(workload.target.request(process.float64))
+    return session
+
+
+def _observed(process: Process, session: StepSession, asked: FirstCalls, folder: Path) -> Observed:
+    with blaming_user(process.workload.label, session):
+        made = session.receive(Made)
+        number = len(list(folder.iterdir()))
+        values, state = folder / f"{number}-calls", folder / f"{number}-state"
+        called = session.call(msgspec.structs.replace(asked, file=str(values)), Called).values
+        ended = session.call(ReadState(str(state)), State).values
+        return Observed(made, [_read(values, places) for places in called], _read(state, ended))
+
+
+def _read(file: Path, places: Mapping[str, Place]) -> Arrays:
+    """Return the arrays of a file, of which only the parts that are looked at are read."""
+    return {name: _array(file, place) for name, place in places.items()}
+
+
+def _array(file: Path, place: Place) -> Array:
+    shape = tuple(place.shape)
+    if 0 in shape:  # nothing to map
+        return np.empty(shape, place.dtype)
+    return np.memmap(file, place.dtype, "r", place.offset, shape)

@@ -1,0 +1,115 @@
+"""Arrays are compared whole; rounding is what was observed, in float64 where that was possible."""
+
+import numpy as np
+import pytest
+
+from harness.timing.engine.steps.findings import comparison_text, difference_text
+from harness.timing.engine.steps.work import Observed, Rounded, compare, farthest, first_number
+
+
+def observed(*values, state=None, versions=None):
+    """The values of a process; a number is one of float32 unless it is a whole array."""
+    made = type("Made", (), {"versions": versions or {"torch": "2"}})()
+    calls = [{"loss": np.asarray(value)} for value in values]
+    return Observed(made, calls, {} if state is None else {"w": np.asarray(state)})
+
+
+def single(*values, **more):
+    return observed(*np.asarray(values, np.float32), **more)
+
+
+def judged(base, head, **more):
+    names = ("rounded", "exact_base", "exact_rounded", "exact_head")
+    rounded = Rounded(*(more.get(name) for name in names))
+    return compare([base, more.get("again", base)], head, lambda: rounded, tolerance=more.get("tolerance"))
+
+
+@pytest.mark.parametrize(
+    ("base", "head"),
+    [
+        ([1.0, 1.0, np.nan], [7.0, 7.0, np.nan]),
+        ([np.nan], [np.inf]),
+        ([np.inf], [-np.inf]),
+        ([1 + 2j], [1 - 7j]),
+        ([1.0], [1 + 1j]),
+        ([[1.0, 2.0]], [1.0, 2.0]),
+        (np.zeros(1000), np.eye(1, 1000, 777)[0]),
+    ],
+)
+def test_no_number_is_left_out(base, head):
+    assert judged(observed(base), observed(head)).outcome == "differs"
+    assert judged(observed(base), observed(base)).outcome in {"same", "not finite"}
+
+
+def test_numbers_are_printed_to_the_digit_in_which_they_differ():
+    found = farthest({"": np.array([0.5, 0.123456789])}, {"": np.array([0.5, 0.123456798])}, 16)
+    assert (
+        difference_text(found) == "the values differ by up to 1.8e-08 (call 16: 0.123456789 and 0.123456798)"
+    )
+    assert first_number(np.array([3 + 1j])) == 3.0
+    assert first_number(np.array([])) is None
+    assert first_number(np.array([np.nan])) is None
+
+
+def test_the_largest_deviation_is_stated_and_not_the_first():
+    head = judged(single(1.0, 1.0, 1.0), single(1.0, 1.001, 1.1))
+    assert (head.outcome, head.difference.call) == ("differs", 3)
+    assert len(head.deviations) == len(head.envelope) == 3
+
+
+def test_a_jump_from_equal_bits_is_no_rounding_even_where_rounding_grows_later():
+    base, rounded = single(1.0, 1.0, 1.0), single(1.0 + 1e-7, 1.0 + 1e-6, 1.01)
+    assert judged(base, single(1.0, 1.0 + 1e-3, 1.0), rounded=rounded).outcome == "differs"
+    assert judged(base, single(1.0, 1.0, 1.02), rounded=rounded).outcome == "not distinguished"
+
+
+def test_float64_decides_where_it_can():
+    base, head = single(1.0, 1.0), single(1.0, 1.0 + 1e-4)
+    exact = observed(0.1, 0.2)
+    noise = observed(0.1 + 1e-16, 0.2 + 1e-15)
+    same = judged(base, head, exact_base=exact, exact_rounded=noise, exact_head=observed(0.1, 0.2 + 1e-14))
+    assert (same.outcome, same.exact[0]) == ("rounding", 0.0)
+    assert "as rounding does: in float64 they agree to" in comparison_text(same)
+    other = observed(0.1, 0.2 + 1e-9)
+    close = single(1.0, 1.0 + 1e-7)
+    differs = judged(base, close, exact_base=exact, exact_rounded=noise, exact_head=other)
+    assert differs.outcome == "differs"
+    assert ", in float64, where rounding explains 1e-12" in comparison_text(differs)
+
+
+def test_what_is_called_float64_and_is_not_decides_nothing():
+    base, head = single(1.0, 1.0), single(1.0, 1.0 + 1e-7)
+    fake = single(0.1, 0.2)
+    found = judged(base, head, exact_base=fake, exact_rounded=fake, exact_head=single(0.1, 0.2 + 1e-6))
+    assert (found.outcome, found.exact) == ("not distinguished", [])
+    loose = observed(0.1 + 1e-6, 0.2)  # a part of it computes in float32
+    found = judged(
+        base, head, exact_base=observed(0.1, 0.2), exact_rounded=loose, exact_head=observed(0.1, 0.2)
+    )
+    assert found.outcome == "not distinguished"
+
+
+def test_bits_need_no_further_process():
+    def never():
+        raise AssertionError
+
+    same = compare([single(1.0)] * 2, single(1.0), never)
+    assert (same.outcome, same.envelope) == ("same", [])
+    assert compare([single(1.0, state=2.0)] * 2, single(1.0, state=2.0), never).states
+
+
+def test_a_step_is_called_not_deterministic_only_where_rounding_cannot_be_why():
+    assert judged(single(1.0), single(1.0), again=single(1.1)).outcome == "not deterministic"
+    assert judged(single(1.0), single(1.0), again=single(1.0 + 1e-6)).outcome == "same"
+
+
+def test_a_state_is_compared_like_a_call_after_the_last():
+    found = judged(single(1.0, state=2.0), single(1.0, state=2.1))
+    assert (found.outcome, found.difference.is_state) == ("differs", True)
+    assert difference_text(found.difference).startswith("the state w differs by up to")
+
+
+def test_a_tolerance_takes_the_place_of_rounding():
+    found = judged(single(1.0), single(1.0 + 1e-4), tolerance=1e-3)
+    assert (found.outcome, found.largest) == ("within tolerance", pytest.approx(1e-4, rel=0.01))
+    assert judged(single(1.0), single(1.0 + 1e-2), tolerance=1e-3).outcome == "differs"
