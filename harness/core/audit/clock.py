@@ -20,9 +20,9 @@ from typing import TypeVar
 import msgspec
 
 from harness.core.audit import budgets
-from harness.core.audit.findings import Clock, DishonestClock, Fault, Turns
-from harness.core.audit.words import clock_fault
-from harness.core.machine.usage import Usage, UsageMeter
+from harness.core.audit.findings import Clock, Fault, Turns
+from harness.core.audit.sums import ClockSums, Load
+from harness.core.machine.usage import UsageMeter
 from harness.core.training.batches import BatchOrder
 from harness.core.worker import protocol
 from harness.core.worker.session import Session
@@ -35,47 +35,18 @@ _EMPTY_REQUESTS = 2.0
 _PINGS = 9
 
 
-class _Load:
-    """What other programs used while calls were made, as shares of the CPUs of a worker."""
-
-    def __init__(self, cpus: int) -> None:
-        self._cpus = cpus
-        self._seconds = self._anywhere = 0.0
-        #: CPU seconds on the worker's CPUs. The kernel counts ticks, so it can be below 0.
-        self.others = 0.0
-
-    def add(self, usage: Usage, seconds: float) -> None:
-        """Add the usage during a call that took these seconds."""
-        self._seconds += seconds
-        self.others += usage.others
-        self._anywhere += usage.others_anywhere
-
-    @property
-    def share(self) -> float:
-        """The share of the worker's CPUs that others used."""
-        return max(0.0, self.others) / max(self._seconds * self._cpus, 1e-9)
-
-    @property
-    def is_calm(self) -> bool:
-        """Whether no CPU of the machine was busy for others, who would share caches and memory."""
-        return self._anywhere < budgets.OTHERS_SHARE * self._seconds * self._cpus
-
-
-class TrainingClock:
+class TrainingClock(ClockSums):
     """Trains, reads weights and states, and keeps the sums of both."""
 
     def __init__(self, session: Session, cpus: Sequence[int], *, on_accelerator: bool = False) -> None:
         """``cpus`` are those that the worker may use. On an accelerator CPU time says nothing."""
+        meter = UsageMeter(session.process.pid, cpus)
+        super().__init__(meter, len(cpus), on_accelerator=on_accelerator)
         self._session = session
-        self._cpus = len(cpus)
-        self._on_accelerator = on_accelerator
-        self._meter = UsageMeter(session.process.pid, cpus)
         self._empty_seconds, self._empty_cpu_seconds = self._empty_request()
-        self._calls = 0
-        self._reported = self._observed = self._cpu = self._delay = self._late = 0.0
         self._step_cpu: list[float] = []
-        #: Of all calls, and of those in a new order.
-        self._load, self._new_load = _Load(self._cpus), _Load(self._cpus)
+        #: Of the calls in a new order.
+        self._new_load = Load(self._cpus)
         self._readings: dict[str, list[float]] = {}
         self._known_share: float | None = None
         self._known_cpu_share: float | None = None
@@ -97,9 +68,9 @@ class TrainingClock:
         Raises:
             DishonestClock: they took no time by the worker's clock.
         """
-        return self._train(steps, self._load)
+        return self._train(steps)
 
-    def _train(self, steps: int, *loads: _Load) -> protocol.Trained:
+    def _train(self, steps: int, *loads: Load) -> protocol.Trained:
         self._session.call(protocol.Draw(steps), protocol.Done)
         self._meter.begin()
         start = time.monotonic()
@@ -108,16 +79,10 @@ class TrainingClock:
         usage = self._meter.end()
         for load in loads:
             load.add(usage, seconds)
-        self._calls += 1
-        self._reported += trained.seconds
-        self._observed += seconds
-        self._delay += usage.delay
-        self._late += usage.late
-        self._cpu += usage.own
+        self.add(trained.seconds, seconds, usage)
         self._step_cpu.append(usage.own / steps)
         if not trained.seconds > 0:  # no record can be read that has a block of no time
-            clock = msgspec.structs.replace(self._sums(), outcome="dishonest", fault="missing time")
-            raise DishonestClock(clock_fault(clock), clock)
+            self.refuse("missing time")
         return trained
 
     def cost(self, steps: int) -> float:
@@ -168,7 +133,7 @@ class TrainingClock:
             while len(calls) < enough:
                 count = min(wanted, new.run_length(step))
                 is_full = not new.full_steps or step % new.steps_per_epoch < new.full_steps
-                seconds = self._train(count, self._load, self._new_load).seconds / count
+                seconds = self._train(count, self._new_load).seconds / count
                 step += count
                 calls += [(seconds, self._step_cpu[-1])] * is_full
             wall, cpu = map(min, zip(*calls, strict=True))
@@ -194,73 +159,33 @@ class TrainingClock:
         """Add the repetition of the run in both orders, of :mod:`harness.core.audit.known_order`."""
         self._turns = turns
 
-    def judged(self) -> Clock:
-        """Judge all calls so far by the sums.
-
-        Raises:
-            DishonestClock: the worker reported too little time, or its calls did not do the work.
-        """
-        clock = self._sums()
-        faults = list(self._faults(clock))
-        if not faults:
-            return clock
-        fault, is_proven = max(faults, key=lambda found: found[1])
-        outcome = "dishonest" if is_proven else "not confirmed"
-        clock = msgspec.structs.replace(clock, outcome=outcome, fault=fault)
-        if is_proven:
-            raise DishonestClock(clock_fault(clock), clock)
-        return clock
-
     def _sums(self) -> Clock:
         messages = self._calls * _EMPTY_REQUESTS
         observed = max(0.0, self._observed - messages * self._empty_seconds)
         # What every reading takes is the price of reading; the first of a kind may compile.
         readings = sum(sum(own[1:]) - len(own[1:]) * min(own) for own in self._readings.values())
         cpu = max(0.0, self._cpu - messages * self._empty_cpu_seconds) + readings
-        return Clock(
-            outcome="confirmed",
-            calls=self._calls,
-            reported_seconds=self._reported,
+        return msgspec.structs.replace(
+            super()._sums(),
             observed_seconds=observed,
-            # A plugin can delay its own process. It cannot delay this one, which waits for the reply until
-            # it is there: what it then waits for is a CPU that others have, and not one of the worker's.
-            delay_seconds=self._late + max(0.0, min(self._delay, self._load.others)),
             cpu_seconds=None if self._on_accelerator else cpu,
-            cpus=self._cpus,
-            others_share=self._load.share,
             known_share=self._known_share,
             known_cpu_share=self._known_cpu_share,
             turns=self._turns,
         )
 
     def _faults(self, clock: Clock) -> Iterator[tuple[Fault, bool]]:
-        """Yield the faults of a clock, each with whether only the worker can be its cause."""
-        share, seconds = budgets.MISSING_SHARE, budgets.MISSING_SECONDS
-        limit = max(seconds, share * clock.observed_seconds)
-        # A delay that others can have caused is part of most calls, and then reported: it explains what is
-        # missing, but confirms nothing.
-        if clock.observed_seconds - self._late - clock.reported_seconds > limit:
-            is_quiet = self._meter.knows_others and clock.others_share < budgets.OTHERS_SHARE
-            yield "missing time", is_quiet and clock.missing_seconds > limit
-        most = clock.reported_seconds * clock.cpus
-        limit = max(seconds, share * most)
-        if clock.cpu_seconds is not None and (excess := clock.cpu_seconds - most) > limit:
-            yield "CPU time", excess - self._contention_seconds(clock) > limit
+        yield from super()._faults(clock)
         if self.suspects_known_order:
             yield "known order", self._knew_its_order
 
     def _contention_seconds(self, clock: Clock) -> float:
-        """CPU seconds beyond the reported time that other programs can have caused.
-
-        Threads of the worker that spin while this process waits for a CPU to read the reply, and readings
-        that take longer because others use the same caches and memory.
-        """
-        late = min(clock.delay_seconds, max(0.0, self._observed - self._reported))
+        """Add readings that take longer because others use the same caches and memory."""
         readings = 0.0
         for own in self._readings.values():
             price = min(own)
             readings += sum(min(each, budgets.CONTENTION * price) - price for each in own[1:])
-        return late * clock.cpus + readings
+        return super()._contention_seconds(clock) + readings
 
     @property
     def _knew_its_order(self) -> bool:

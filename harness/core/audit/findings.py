@@ -8,7 +8,7 @@ from harness.errors import HarnessError
 from harness.spec.data import Split
 
 #: What can be wrong with a clock.
-Fault = Literal["missing time", "CPU time", "known order"]
+Fault = Literal["missing time", "CPU time", "known order", "impossible time", "missing value"]
 
 
 class Turns(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,6 +54,16 @@ def clock_fault(clock: Clock) -> str:
             )
         case "known order":
             evidence = _known_order(clock)
+        case "impossible time":
+            evidence = (
+                f"it reported {clock.reported_seconds:.3g} s within {clock.observed_seconds:.3g} s by the "
+                "clock of another process"
+            )
+        case "missing value":
+            evidence = (
+                f"it reported {clock.reported_seconds:.3g} s for {clock.calls:,} blocks of calls, and did "
+                "not return the value of the last call"
+            )
         case None:
             return ""
     if clock.outcome == "dishonest":
@@ -83,6 +93,8 @@ _EXPLAINED: dict[Fault, str] = {
     "missing time": "time that the worker did not report",
     "CPU time": "CPU time beyond what the worker reported",
     "known order": "steps that took longer in a new order",
+    "impossible time": "times that cannot have passed",
+    "missing value": "values that were not returned",
 }
 
 

@@ -109,6 +109,17 @@ def common_steps(programs: Sequence[Hashable], wanted: list[int]) -> list[int]:
     ]
 
 
+def within_time(steps: Sequence[int], wanted: Sequence[int], paces: Sequence[Pace]) -> list[int]:
+    """Return the ``steps`` of blocks, of which none takes much longer than the longest block.
+
+    A configuration that is a thousand times faster than another of the same program, or seems so because it
+    skips the work, would otherwise set the steps of both. They are at least those that the slowest
+    ``wanted``.
+    """
+    longest = max(int(_LONGEST_BLOCK_SECONDS / max(pace.step_seconds for pace in paces)), min(wanted))
+    return [min(count, longest) for count in steps]
+
+
 def turns_that_pay(turn_seconds: float) -> int:
     """Return the number of turns of a pair whose turns take this time.
 

@@ -16,6 +16,7 @@ from harness.core.machine.cpus import cpus_of, on_their_cores, places_to_start
 from harness.core.machine.energy import EnergyMeter
 from harness.core.machine.usage import between, disturbed, read_counters
 from harness.timing.engine.record import BlockRecord, PairRecord
+from harness.timing.engine.steps.draws import Draws, PairValues
 from harness.timing.engine.steps.own import OwnStep, TimedStep
 from harness.timing.engine.timed_worker import TimedWorker
 from harness.timing.engine.workloads import Workload, pad_to_equal_size
@@ -45,7 +46,8 @@ class Alternation:
     """The workloads that alternate, and what stays the same from pair to pair.
 
     ``certified``: each workload is. ``chance`` draws the order of workloads and the batches without a seed: a
-    program must not know either of them before.
+    program must not know either of them before. ``returned`` are the values of steps in the last pair; None
+    where they are not compared.
     """
 
     def __init__(
@@ -57,10 +59,13 @@ class Alternation:
         deadline_seconds: Callable[[], float] = lambda: PROCESS_LIMIT_SECONDS,
         certified: bool = False,
         pairs: int = FIRST_PAIRS,
+        compares: bool | None = None,
     ) -> None:
         """Make the alternation of ``workloads``.
 
         ``deadline_seconds()`` limits a process that starts now; at least ``pairs`` pairs are made.
+        ``compares``: values of the timed calls of steps are read, from processes with a new seed. Default: if
+        there are several workloads.
         """
         self.certified = certified
         self.chance = random.SystemRandom()
@@ -74,6 +79,10 @@ class Alternation:
         self._control = Control()
         self._energy: EnergyMeter | None = None
         self._verification = PairAudit(pairs)
+        self._compares = len(workloads) > 1 if compares is None else compares
+        self._draws: Draws | None = None
+        self._seed = 0
+        self.returned: PairValues | None = None
 
     def worker(self, index: int, cpus: list[int] | None = None) -> TimedProgram:
         """Start a fresh process of a workload, not yet set up, on ``cpus`` or else on its own CPUs.
@@ -82,7 +91,7 @@ class Alternation:
         """
         workload, variables = self.workloads[index], self.variables[index]
         if isinstance(workload, OwnStep):
-            return TimedStep(workload, variables, self._deadline_seconds(), cpus)
+            return TimedStep(workload, variables, self._deadline_seconds(), cpus, self._draws)
         return TimedWorker(workload, variables, self._deadline_seconds(), cpus, certified=self.certified)
 
     def pair(self, steps: Sequence[int], turns: int) -> PairRecord:
@@ -116,7 +125,12 @@ class Alternation:
         seconds = time.monotonic() - start
         marked = mark_disturbed(made, [workload.configuration.threads for workload in self.workloads])
         side_by_side = len(order) > 1 and self._places(order) is not None
-        return PairRecord(processes, marked, seconds, side_by_side)
+        own = [worker for _, worker in sorted(workers.items()) if isinstance(worker, TimedStep)]
+        seed = self._seed if own and self._compares else None
+        if own and self._draws is not None:
+            values, calls = [worker.returned for worker in own], [worker.calls for worker in own]
+            self.returned = PairValues(seed, self._draws.start, steps, calls, values)
+        return PairRecord(processes, marked, seconds, side_by_side, seed)
 
     def before_finish(self, workers: Mapping[int, TimedProgram]) -> None:
         """Measure more in the processes of a pair, after its blocks: nothing here."""
@@ -131,12 +145,13 @@ class Alternation:
         """
         workers: dict[int, TimedProgram] = {}
         places = self._places(order)
-        seed = self.chance.getrandbits(31)  # the same batches for all
+        seed = self._seed = self.chance.getrandbits(31)  # the same batches for all
+        self._draws = Draws() if self._compares else None
         for group in [order] if places else [[index] for index in order]:
             for number, index in enumerate(group):
                 workers[index] = self.worker(index, places[number] if places else None)
                 stack.callback(workers[index].end)
-                workers[index].begin(self._dataset)
+                workers[index].begin(self._dataset, seed)
             for number, index in enumerate(group):
                 workers[index].await_build()
                 workers[index].shuffle(seed)
@@ -175,13 +190,24 @@ class Alternation:
         before, energy = read_counters(pids, cpus), meter.read()
         already = worker.training_seconds
         seconds = worker.block(steps)
+        observed = worker.observed_seconds
         joules = meter.between(energy, meter.read())
         if joules is not None:  # without the share of steps that are made but not counted
             joules *= seconds / (worker.training_seconds - already)
         disturbance = between(before, read_counters(pids, cpus))
         worker.read_state()
         worker.session.pause()
-        return BlockRecord(index, turn, steps, seconds, control, disturbance, disturbed=False, joules=joules)
+        return BlockRecord(
+            index,
+            turn,
+            steps,
+            seconds,
+            control,
+            disturbance,
+            disturbed=False,
+            joules=joules,
+            observed_seconds=observed,
+        )
 
 
 def mark_disturbed(blocks: list[BlockRecord], threads: list[int]) -> list[BlockRecord]:
@@ -197,7 +223,7 @@ def mark_disturbed(blocks: list[BlockRecord], threads: list[int]) -> list[BlockR
     for group in groups if few else [{index} for index in range(len(threads))]:
         places = [place for place, block in enumerate(blocks) if block.configuration in group]
         disturbances = [blocks[place].disturbance for place in places]
-        seconds = [blocks[place].seconds for place in places]
+        seconds = [blocks[place].observed_seconds or blocks[place].seconds for place in places]
         marks = disturbed(disturbances, seconds, threads[min(group)])
         for place, mark in zip(places, marks, strict=True):
             marked[place] = msgspec.structs.replace(blocks[place], disturbed=mark)

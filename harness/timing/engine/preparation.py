@@ -24,6 +24,7 @@ from harness.timing.engine.lengths import (
     measure_pace,
     shortest_block_seconds,
     turns_that_pay,
+    within_time,
 )
 from harness.timing.engine.pairs import Alternation, Program, TimedProgram
 from harness.timing.engine.record import ConfigurationRecord
@@ -124,7 +125,10 @@ def prepare(
             seconds += worker.unsteady_seconds(pace.step_seconds)
     built = [worker.built for worker in workers.values()]
     _refuse_unequal([record.label for record in records], built)
-    wanted = common_steps(programs, [block_steps(pace, shortest) for pace in paces])
+    alone = [block_steps(pace, shortest) for pace in paces]
+    wanted = common_steps(programs, alone)
+    if len(set(wanted)) == 1:
+        wanted = within_time(wanted, alone, paces)
     steps = [worker.even_steps(count) for worker, count in zip(workers.values(), wanted, strict=True)]
     turn_seconds = sum(count * pace.step_seconds for pace, count in zip(paces, steps, strict=True))
     turns = turns or turns_that_pay(turn_seconds)

@@ -10,7 +10,10 @@ import msgspec
 from harness.timing.engine.pairs import Program, steps_of, trainings_of
 from harness.timing.engine.record import MOST_PAIRS, PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
+from harness.timing.engine.steps.draws import PairValues
 from harness.timing.engine.steps.equal_work import WorkRequest, compare_work
+from harness.timing.engine.steps.findings import WorkComparison
+from harness.timing.engine.steps.late import LateCalls
 from harness.timing.engine.steps.profiling import profile_sides
 from harness.timing.environments.suite import Benchmark
 from harness.timing.gate import judgement, reasons
@@ -47,6 +50,8 @@ class BenchmarkComparison:
     def __post_init__(self) -> None:
         self.record.turns = self.turns or 0
         self._confirming_seconds = 0.0
+        self._late = LateCalls(steps_of(self.workloads))
+        self._is_over = False
         self._pairs = PairMaker(self.workloads, self.record.dataset.name, self.say)
 
     def check(self, deadline: float) -> bool:
@@ -92,6 +97,8 @@ class BenchmarkComparison:
                 break  # what is known is judged
             _check_time(deadline)
             record.look.append(self._pairs.make(record.turns))
+            if self._does_other_work():
+                return
         record.metrics = [judgement.looked_at(look, limits.max_speedup) for look in self._series(record.look)]
 
     def _may_train(self, first_steps: QualityResult) -> bool:
@@ -136,7 +143,8 @@ class BenchmarkComparison:
         last = before.is_hopeless or before.pairs_left < 1
         went_on = conclude(self.record, lambda: self._confirm(level, last=last))
         self._confirming_seconds += time.monotonic() - start
-        return self.outlook(level(), deadline) if went_on and not last and self.record.undecided else None
+        is_over = last or self._is_over or not went_on
+        return self.outlook(level(), deadline) if self.record.undecided and not is_over else None
 
     @property
     def is_slower(self) -> bool:
@@ -159,7 +167,16 @@ class BenchmarkComparison:
             undecided = {result.metric for result in record.undecided}
             turns = min(_FEWEST_TURNS, record.turns) if undecided == {"first step"} else record.turns
             record.confirmation.append(self._pairs.make(turns))
+            self._is_over = last = self._does_other_work()
         self._judge(level, last=last)
+
+    def _does_other_work(self) -> bool:
+        """Compare the drawn calls of a step in the last pair; True if head computes something else."""
+        quality = self.record.quality
+        if quality is None:
+            return False
+        self.record.quality = judged_late_calls(quality, self._late, self._pairs.returned)
+        return self.record.quality.verdict == "FAIL"
 
     def _judge(self, level: Callable[[], float], *, last: bool) -> None:
         new = [
@@ -202,6 +219,19 @@ def compare_sides(workloads: Sequence[Program], benchmark: Benchmark, dataset: s
         if error.label != base.label or not base.target.lacks_file:
             raise
         raise Ended(reasons.NewBenchmark(message=error.reason)) from error
+    return judged_work(work)
+
+
+def judged_late_calls(quality: QualityResult, late: LateCalls, returned: PairValues | None) -> QualityResult:
+    """Return the verdict with what the drawn calls of a pair add, which ``returned`` these values."""
+    if quality.values is None or returned is None:
+        return quality
+    (work,) = late.compare([quality.values], returned)
+    return judged_work(work)
+
+
+def judged_work(work: WorkComparison) -> QualityResult:
+    """Return the verdict on the values of a step."""
     if work.difference is not None:
         differs = reasons.ValuesDiffer(comparison=work)
         return QualityResult(verdict="FAIL", reasons=[differs], worst=work.largest, values=work)

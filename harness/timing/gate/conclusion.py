@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from harness.core.audit.findings import DishonestClock
 from harness.errors import HarnessError, NoWorkersHere, UsageError
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.gate import reasons
@@ -43,7 +44,12 @@ def worst_of(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def failed(error: ConfigurationFailed) -> tuple[Verdict, Reason]:
-    """Return FAIL if head failed; INVALID if base did, which leaves nothing to compare head with."""
+    """Return FAIL if head failed; INVALID if base did, which leaves nothing to compare head with.
+
+    Times that cannot be trusted are INVALID too.
+    """
+    if isinstance(error.__cause__, DishonestClock):
+        return "INVALID", reasons.ClockContradicted(label=error.label, message=error.reason)
     reason = reasons.Failed(label=error.label, message=error.reason)
     return "INVALID" if error.label == "base" else "FAIL", reason
 

@@ -54,7 +54,8 @@ def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
     logs = series.ratios.logs
     if len(logs) < _FEWEST_LEFT:  # the budget ended before there were more
         return _result(series, "look", "INCONCLUSIVE", reasons.LimitNotShown())
-    if max(_upper_end(logs), *series.ratios.cautious_means) >= math.log1p(series.limit):
+    ends = map(_upper_end, series.ratios.clocks)
+    if max(*ends, *series.ratios.cautious_means) >= math.log1p(series.limit):
         return _result(series, "look", "INCONCLUSIVE", reasons.LimitNotShown())
     return _result(series, "look", "PASS")
 
@@ -95,7 +96,10 @@ def pairs_wanted(series: PairedSeries, level: float) -> int | None:
     no more pairs come; until then only being within the limit may still be shown.
     """
     limit, logs = math.log1p(series.limit), series.ratios.logs
-    within = more_pairs(limit - logs, abs(limit) * WITHIN_SHARE, WITHIN_LEVEL)
+    by_clock = [
+        more_pairs(limit - each, abs(limit) * WITHIN_SHARE, WITHIN_LEVEL) for each in series.ratios.clocks
+    ]
+    within = None if None in by_clock else max(wanted for wanted in by_clock if wanted is not None)
     worse = more_pairs(logs - min(0.0, limit), abs(limit), level)
     if worse == 0 and series.ratios.mean < limit:
         return within

@@ -10,6 +10,7 @@ from harness.timing.engine.pairs import PROCESS_LIMIT_SECONDS, Alternation, Pair
 from harness.timing.engine.preparation import Prepared, is_certified, prepare
 from harness.timing.engine.record import PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
+from harness.timing.engine.steps.draws import PairValues
 from harness.timing.engine.workloads import Workload
 from harness.timing.gate import reasons
 from harness.timing.gate.conclusion import Ended
@@ -62,6 +63,11 @@ class PairMaker:
         return pair
 
     @property
+    def returned(self) -> PairValues | None:
+        """The values that steps returned in the last pair."""
+        return self._alternation.returned
+
+    @property
     def seconds(self) -> float:
         """The estimated time of the next pair."""
         return self._time.seconds
@@ -78,5 +84,6 @@ class PairMaker:
             failure = error
         self._say("trying head alone")
         alone = slice(1, 2)
-        work(Alternation(self._workloads[alone], self._dataset, certified=self._alternation.certified), alone)
+        certified = self._alternation.certified
+        work(Alternation(self._workloads[alone], self._dataset, certified=certified, compares=True), alone)
         raise Ended(reasons.FailedBesideBase(message=failure.reason)) from failure

@@ -13,13 +13,14 @@ from harness.core.plugins import registry
 from harness.core.runs.record import DatasetRecord
 from harness.core.runs.request import choose_dataset
 from harness.errors import UsageError
-from harness.timing.engine.pairs import Alternation, Program, trainings_of
+from harness.timing.engine.pairs import Alternation, Program, steps_of, trainings_of
 from harness.timing.engine.preparation import certificates, prepare
 from harness.timing.engine.record import ConfigurationRecord, PairRecord
+from harness.timing.engine.steps.late import LateCalls
 from harness.timing.environments.environment import Environment, probe, program_of
 from harness.timing.environments.suite import Benchmark
 from harness.timing.environments.suite_file import benchmark_of
-from harness.timing.gate.benchmark import compare_sides
+from harness.timing.gate.benchmark import compare_sides, judged_late_calls
 from harness.timing.gate.record import QualityResult
 from harness.timing.pytest_plugin.options import take_count
 
@@ -131,7 +132,7 @@ def run_untimed(workloads: list[Program], dataset: str) -> None:
     for workload in workloads:
         worker = Alternation([workload], dataset).worker(0)
         try:
-            worker.begin(dataset)
+            worker.begin(dataset, 0)
             worker.await_build()
             worker.make_first_step()
             worker.block(_UNTIMED_STEPS)
@@ -155,10 +156,12 @@ def measure(workloads: list[Program], dataset: DatasetRecord, request: StepReque
         certified = proofs is not None
         alternation = Alternation(workloads, dataset.name, certified=certified, pairs=request.pairs)
         prepared = prepare(alternation, proofs, request.turns)
-        pairs = []
+        pairs, late = [], LateCalls(steps_of(workloads))
         for number in range(request.pairs):
             _log.info("%s: pair %d of %d", request.benchmark.name, number + 1, request.pairs)
             pairs.append(alternation.pair(prepared.steps, prepared.turns))
+            if quality is not None:
+                quality = judged_late_calls(quality, late, alternation.returned)
     return TimedPairs(prepared.records, pairs, prepared.turns, prepared.read(dataset), quality)
 
 

@@ -29,6 +29,8 @@ def undecided(monkeypatch):
         asked = []
 
         class Alternation:
+            returned = None
+
             def __init__(self, *_, certified=False):
                 self.certified = certified
 
@@ -181,7 +183,7 @@ def test_a_head_that_hangs_or_does_other_work_is_not_tried_again(undecided, caus
 
     tried = []
     comparison, _ = undecided(step=1.2)
-    comparison._pairs._alternation = types.SimpleNamespace(pair=pair)
+    comparison._pairs._alternation = types.SimpleNamespace(pair=pair, returned=None)
     confirm(comparison)
     assert (comparison.record.verdict, len(tried)) == ("FAIL", 1)
     assert comparison.record.reasons == [reasons.Failed(label="head", message=str(cause))]

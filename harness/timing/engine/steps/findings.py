@@ -47,6 +47,8 @@ class ValueDiffers(msgspec.Struct, frozen=True, kw_only=True):
     head: float | None
     deviation: float | None
     """Relative to the largest number of both arrays. None where one of the numbers is None."""
+    is_unseen: bool = False
+    """The digests of all numbers differ, and the few numbers that were sent do not."""
 
 
 class WorkComparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +72,14 @@ class WorkComparison(msgspec.Struct, frozen=True, kw_only=True):
     """The largest difference, in float64 where ``exact`` decided that there is one."""
     other_versions: bool = False
     states: bool = False
+    tolerance: float | None = None
+    """What takes the place of what rounding explains, if the user set it."""
+    late_compared: int = 0
+    """Calls of timed blocks that were drawn and compared, over all pairs."""
+    late_call: int = 0
+    """The last of them. After it base does not agree with itself, or rounding has separated the sides."""
+    late_made: int = 0
+    """The calls that a pair made."""
     shared_code: bool = False
     """Only the file of the factory was taken from each checkout; its imports are the same."""
 
@@ -89,6 +99,8 @@ def difference_text(difference: ValueDiffers) -> str:
         where, what = f"after call {difference.call}", f"the state{name} differs"
     if difference.deviation is not None:
         return f"{what} by up to {difference.deviation:.1e} ({where}: {_numbers(difference)})"
+    if difference.is_unseen:
+        return f"{what} ({where}: the digests of all numbers)"
     if difference.base is None and difference.head is None:
         return f"{what} ({where}): the names or shapes, or where numbers are not finite"
     return f"{what} ({where}: {_numbers(difference)})"
@@ -127,6 +139,12 @@ def comparison_text(comparison: WorkComparison) -> str:
     last = comparison.deviations[-1] if comparison.states and comparison.deviations else None
     if last and comparison.outcome in {"within tolerance", "rounding", "not distinguished"}:
         state = f" and the state after them by up to {last:.1e}"
+    late = ""
+    if comparison.late_made:
+        late = (
+            f"; {comparison.late_compared:,} timed calls compared, up to call {comparison.late_call:,} of "
+            f"{comparison.late_made:,}"
+        )
     exact = max((each or 0.0 for each in comparison.exact[: comparison.calls]), default=0.0)
     return _CLAUSES[comparison.outcome].format(
         first=f"the values of the first {comparison.calls} calls",
@@ -135,15 +153,15 @@ def comparison_text(comparison: WorkComparison) -> str:
         exact=f"{exact:.0e}",
         difference=_difference(comparison),
         spread="" if comparison.spread is None else f" (by {comparison.spread:.1e})",
-    )
+    ) + late * (comparison.difference is None)
 
 
 def _difference(comparison: WorkComparison) -> str:
     difference = comparison.difference
     if difference is None:
         return ""
-    where = ", in float64" if comparison.exact else ""
-    place = -1 if difference.is_state else difference.call - 1
-    explained = comparison.envelope[place] if comparison.envelope else None
+    where = ", in float64" if comparison.exact and difference.call <= comparison.calls else ""
+    place = len(comparison.envelope) - 1 if difference.is_state else difference.call - 1
+    explained = comparison.envelope[place] if place < len(comparison.envelope) else None
     bound = "" if explained is None else f", where rounding explains {explained:.0e}"
     return f"{difference_text(difference)}{where}{bound}"

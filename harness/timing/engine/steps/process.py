@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from harness.core.audit.findings import Clock, DishonestClock
+from harness.core.audit.words import clock_fault
 from harness.core.plugins import registry
 from harness.core.worker import protocol
 from harness.core.worker.session import SILENCE_LIMIT_SECONDS, Session
-from harness.errors import PluginError, RequestFailed, UsageError, WorkerTimeout
+from harness.errors import PluginError, UsageError, WorkerTimeout
 from harness.timing.engine.steps.profiles import StepProfile
 from harness.tracing.user_code import is_file, split_target
 
@@ -54,6 +56,10 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
     def has_file(self) -> bool:
         """Whether there is the file."""
         return self.file is not None and self.file.is_file()
+
+    def seeded(self, seed: int | None) -> "StepTarget":
+        """Return the target with another seed; None, and code that sets its own seeds: unchanged."""
+        return self if seed is None or self.seed is None else msgspec.structs.replace(self, seed=seed)
 
     @property
     def short_name(self) -> str:
@@ -146,15 +152,52 @@ class State(msgspec.Struct, frozen=True, tag=True):
 
 
 class Block(msgspec.Struct, frozen=True, tag=True):
-    """Call the step ``steps`` times and wait for its value, as one timed block."""
+    """Call the step ``steps`` times and wait for its value, as one timed block.
+
+    ``keep``: the values are kept for :class:`ReadCalls`, as far as they fit.
+    """
 
     steps: int
+    keep: bool = False
+
+
+class ReadCalls(msgspec.Struct, frozen=True, tag=True):
+    """Return the values of these calls of the last block; ``start`` chooses the numbers of large arrays."""
+
+    calls: list[int]
+    start: int
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """An array that a call returned: the digest of its numbers, and some of them in hexadecimal bytes.
+
+    Of a large array, the digest is of a part of the numbers.
+    """
+
+    shape: list[int]
+    dtype: str
+    digest: str
+    numbers: str
+
+
+class CallValues(msgspec.Struct, frozen=True):
+    """What a call returned, by the names of the arrays."""
+
+    call: int
+    values: dict[str, Sample]
+
+
+class Returned(msgspec.Struct, frozen=True, tag=True):
+    """The values of those calls that are still known."""
+
+    values: list[CallValues]
 
 
 class Timed(msgspec.Struct, frozen=True, tag=True):
-    """The duration of a block."""
+    """The duration of a block, and the number of its last calls whose values were kept."""
 
     seconds: float
+    kept: int
 
 
 class SingleCalls(msgspec.Struct, frozen=True, tag=True):
@@ -190,7 +233,7 @@ class StepSession(Session):
     """The session of a step's process."""
 
     program = (str(_PROGRAM),)
-    replies = Made | Called | State | Timed | Profiled | Used | protocol.Fault
+    replies = Made | Called | State | Timed | Returned | Profiled | Used | protocol.Fault
 
     def __init__(
         self,
@@ -214,7 +257,7 @@ class StepSession(Session):
         """Receive a reply; a timeout says whether the factory or the step hangs.
 
         Raises:
-            RequestFailed: the process measured no time, or more than has passed here.
+            DishonestClock: the process measured no time, or more than has passed here.
         """
         try:
             reply = super().receive(expected)
@@ -229,11 +272,15 @@ class StepSession(Session):
             ) from None
         measured, passed = _measured(reply), time.perf_counter() - self._sent_at
         if any(each <= 0 for each in measured) or sum(measured) > passed:
-            raise RequestFailed(
-                f"its process measured {min(measured):.3g} to {max(measured):.3g} s within {passed:.3g} s: "
-                "its clock cannot be trusted",
-                "",
+            clock = Clock(
+                outcome="dishonest",
+                fault="impossible time",
+                calls=len(measured),
+                reported_seconds=sum(measured),
+                observed_seconds=passed,
+                delay_seconds=0.0,
             )
+            raise DishonestClock(clock_fault(clock), clock)
         return reply
 
 

@@ -6,8 +6,10 @@ JSON, whose types are in :mod:`harness.timing.engine.steps.process`. Standard ou
 user's code.
 """
 
+import collections
 import contextlib
 import cProfile
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -30,6 +32,12 @@ _TRACEBACK_CHARACTERS = 20000
 _FEWEST_CALLS = 3
 #: Operations of a profile that are reported: those of the most time.
 _REPORTED = 300
+#: Values of the calls of a block that are kept until they were compared: so many bytes, of one call at least.
+_KEPT_BYTES, _LEAST_VALUE_BYTES = 1 << 20, 32
+#: Of a larger array every n-th number is compared, from a random one on; about so many are sent.
+_COMPARED_NUMBERS, _SENT_NUMBERS = 1 << 15, 64
+#: A buffer that a step writes again is met within so many calls.
+_LONGEST_RING = 64
 #: Requests of calls of the step.
 _CALLING = ("FirstCalls", "Block", "SingleCalls")
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -39,11 +47,16 @@ class WrongInputError(Exception):
     """The request cannot be carried out as given. The target and a colon stand before the message."""
 
 
+class OtherTypeError(TypeError):
+    """A later call returned a value of another type than the first."""
+
+
 class _Frameworks:
     """Hooks of backends for the frameworks that the user's code has imported."""
 
     def __init__(self, sources):
         self._sources, self._made = sources, {}
+        self._types = set()
 
     def _hooks(self, name, of=None):
         for module, source in self._sources.items():
@@ -88,6 +101,39 @@ class _Frameworks:
         for hook in self._hooks("array"):
             value = hook(value)
         return value
+
+    def light(self, value):
+        """Return an array without what it holds beside its numbers, such as a graph."""
+        for hook in self._hooks("light"):
+            value = hook(value)
+        return value
+
+    def note_types(self):
+        """Take note of the types of NumPy and of the frameworks, all of which are imported."""
+        self._types = {bool, int, float, complex}
+        if "numpy" in sys.modules:
+            numpy = sys.modules["numpy"]
+            self._types |= {numpy.ndarray, *numpy.sctypeDict.values()} - {numpy.object_}
+        for types in self._hooks("types"):
+            self._types.update(types())
+
+    def is_computed(self, value):
+        """Check that reading a value computes nothing: all types are Python's, NumPy's or a framework's own.
+
+        A subclass, an array of objects or an object with ``__array__`` may compute its numbers when they are
+        read. Of frameworks whose hooks name no types, all arrays pass that these convert.
+        """
+        kind = type(value)
+        if kind is dict:
+            return all(map(self.is_computed, value.values()))
+        if kind in (list, tuple):
+            return all(map(self.is_computed, value))
+        if value is None or isinstance(value, (dict, list, tuple)):
+            return value is None
+        if kind in self._types:
+            return getattr(getattr(value, "dtype", None), "kind", "") != "O"
+        unnamed = [module for module in self._sources if not list(self._hooks("types", module))]
+        return any(hook(value) is not value for module in unnamed for hook in self._hooks("array", module))
 
 
 class _Importing:
@@ -140,6 +186,10 @@ class Step:
         _check_arguments(self._step, {}, "the step is called without arguments: ")
         self.build_seconds = self._now() - start
         self._synchronize = self._frameworks.synchronizer()
+        #: The values of the last calls, the number of the call after them, and what is done to a value before
+        #: it is kept; None: nothing.
+        self._kept, self._after, self._take = collections.deque(), 1, None
+        self._most_kept = None
         #: Calls that came to their end, for errors.
         self.calls = 0
 
@@ -190,19 +240,92 @@ class Step:
         with open(file, "wb") as written:
             return {"type": "State", "values": self._write(state(), written) if callable(state) else {}}
 
-    def block(self, steps):
-        step, value, times = self._step, None, itertools.repeat(None, steps)
+    def block(self, steps, keep):
+        """Time a block of calls; ``keep`` their values for :meth:`returned`, as far as they fit.
+
+        A value is only referred to, so the time of a call is that without ``keep``. One whose numbers might
+        be computed later, when they are read, is read at once: that is part of the time.
+        """
+        step, times, take = self._step, itertools.repeat(None, steps), self._take
+        self._kept = kept = collections.deque(maxlen=self._most_kept if keep and self._most_kept else 1)
+        append = kept.append
         start = self._now()
         try:
-            for _ in times:
-                value = step()
+            if take is None or not keep:
+                for _ in times:
+                    append(step())
+            else:
+                for _ in times:
+                    append(take(step()))
         except BaseException:
             self.calls += steps - operator.length_hint(times) - 1
             raise
-        self._synchronize(value)
+        self._synchronize(kept[-1])
         seconds = self._now() - start
         self.calls += steps
-        return {"type": "Timed", "seconds": seconds}
+        if keep and self._most_kept is None:
+            self._choose_kept(kept[-1])
+        return {"type": "Timed", "seconds": seconds, "kept": len(kept) * keep}
+
+    def _choose_kept(self, value):
+        """Choose by the first value how many are kept, and what is done to each before."""
+        self._frameworks.note_types()
+        if not self._frameworks.is_computed(value):
+            self._take = self._read
+            self._kept[-1] = value = self._read(value)
+            self._frameworks.note_types()  # NumPy may be new
+        elif any(self._frameworks.light(part) is not part for _, part in _parts(value)):
+            self._take = self._lightened
+        size = sys.getsizeof(value) if isinstance(value, (dict, list, tuple)) else 0
+        size += sum(getattr(part, "nbytes", 0) or sys.getsizeof(part) for _, part in _parts(value))
+        self._most_kept = max(1, _KEPT_BYTES // max(size, _LEAST_VALUE_BYTES))
+
+    def _read(self, value):
+        """Return the arrays and numbers of a value by their names, as NumPy has them."""
+        return {name: _as_array(self._frameworks.array(part)) for name, part in _parts(value)}
+
+    def _lightened(self, value):
+        if type(value) is dict:
+            return {key: self._lightened(part) for key, part in value.items()}
+        if type(value) in (list, tuple):
+            return [self._lightened(part) for part in value]
+        return self._frameworks.light(value)
+
+    def returned(self, calls, start):
+        """Return the values of these calls of the last block, as far as they were kept and are still theirs.
+
+        A step may return a buffer that a later call writes again. Of a large array every n-th number counts,
+        from one on that ``start`` chooses.
+        """
+        kept, values = list(self._kept), []
+        before = self.calls - len(kept)
+        for call in calls:
+            place = call - before - 1
+            if not 0 <= place < len(kept) or _is_overwritten(kept, place):
+                continue
+            if not self._frameworks.is_computed(kept[place]):
+                raise OtherTypeError(f"call {call} returned values of other types than the first call")
+            try:
+                values.append({"call": call, "values": self._sampled(kept[place], start)})
+            except Exception:
+                if call == self.calls:  # a framework may have given away what is older
+                    raise
+        self._kept = collections.deque()
+        return {"type": "Returned", "values": values}
+
+    def _sampled(self, value, start):
+        found = {}
+        for name, part in _parts(value):
+            array = self._frameworks.array(part)
+            piece = _piece(array, _COMPARED_NUMBERS, start)
+            _, dtype, numbers = _plain(piece)
+            found[name] = {
+                "shape": list(getattr(array, "shape", ())),
+                "dtype": dtype,
+                "digest": hashlib.blake2b(numbers, digest_size=16).hexdigest(),
+                "numbers": _plain(_piece(piece, _SENT_NUMBERS, start))[2].hex(),
+            }
+        return found
 
     def single_calls(self, count, seconds):
         step, synchronize, taken = self._step, self._synchronize, []
@@ -240,23 +363,65 @@ class Step:
         profiles.append(_profile("Python", calls, seconds[0], _functions(watched)))
         return {"type": "Profiled", "profiles": profiles}
 
-    def _write(self, value, file, name=""):
+    def _write(self, value, file):
         """Write the arrays of a value; return ``{name: place}``, empty where it returns nothing."""
-        if value is None:
-            return {}
-        if isinstance(value, dict):
-            parts = value.items()
-        elif isinstance(value, (list, tuple)):
-            parts = enumerate(value)
-        else:
-            shape, dtype, numbers = _plain(self._frameworks.array(value))
-            place = {"shape": shape, "dtype": dtype, "offset": file.tell()}
+        places = {}
+        for name, part in _parts(value):
+            shape, dtype, numbers = _plain(self._frameworks.array(part))
+            places[name] = {"shape": shape, "dtype": dtype, "offset": file.tell()}
             file.write(numbers)
-            return {name: place}
-        found = {}
-        for key, part in parts:
-            found.update(self._write(part, file, f"{name}.{key}" if name else str(key)))
-        return found
+        return places
+
+
+def _parts(value, name=""):
+    """Yield the name and the value of each part of a value that is neither a dict nor a list."""
+    if value is None:
+        return
+    if isinstance(value, dict):
+        parts = value.items()
+    elif isinstance(value, (list, tuple)):
+        parts = enumerate(value)
+    else:
+        yield name, value
+        return
+    for key, part in parts:
+        yield from _parts(part, "{}.{}".format(name, key) if name else str(key))
+
+
+def _as_array(value):
+    if type(value) in (bool, int, float):
+        return value
+    shape, dtype, numbers = _plain(value)
+    import numpy as np
+
+    return np.frombuffer(numbers, dtype).reshape(shape)
+
+
+def _piece(array, most, start):
+    """Return about every n-th number of an array, ``most`` at least if it has as many."""
+    size = getattr(array, "size", 1)
+    every = size // most if isinstance(size, int) else 1
+    return array if every <= 1 else array.reshape(-1)[start % every :: every]
+
+
+def _is_overwritten(kept, place):
+    """Check that a later value of ``kept`` has the buffer of the value at ``place``."""
+    own = _buffers(kept[place])
+    later = [*kept[place + 1 : place + 1 + _LONGEST_RING], *kept[place + 1 :][-1:]]
+    return bool(own) and any(own & _buffers(value) for value in later)
+
+
+def _buffers(value):
+    """Return where the arrays of a value lie, as far as they can be written again."""
+    found = set()
+    for _, part in _parts(value):
+        if hasattr(part, "data_ptr"):
+            found.add(part.data_ptr())
+        elif type(part).__name__ == "ndarray" and part.size:
+            found.add(part.__array_interface__["data"][0])
+        elif type(part).__module__ not in {"builtins", "numpy"}:
+            found.add(id(part))
+    return found
 
 
 def _profile(profiler, calls, seconds, totals):
@@ -457,7 +622,8 @@ _ANSWERS = {
         request["count"], request["seconds"], request["file"]
     ),
     "ReadState": lambda step, request: step.state(request["file"]),
-    "Block": lambda step, request: step.block(request["steps"]),
+    "Block": lambda step, request: step.block(request["steps"], request["keep"]),
+    "ReadCalls": lambda step, request: step.returned(request["calls"], request["start"]),
     "SingleCalls": lambda step, request: step.single_calls(request["count"], request["seconds"]),
     "Profile": lambda step, request: step.profile(request["calls"]),
     "MeasureMemory": lambda _step, _request: {"type": "Used", "peak_bytes": _peak_bytes()},

@@ -73,6 +73,7 @@ def compare(
     result = WorkComparison(
         outcome="same",
         calls=calls,
+        tolerance=tolerance,
         spread=own.largest,
         deviations=found.deviations,
         other_versions=other_versions,
@@ -128,6 +129,20 @@ def _judged(
     if found.leaves(left):
         return "differs", limits, None
     return "rounding" if all(decides[: found.calls]) else "not distinguished", limits, exact
+
+
+def rounding_limits(
+    observed: Sequence[Sequence[float]], values: Sequence[Arrays], tolerance: float | None
+) -> list[float]:
+    """Return what rounding explains at each place, from the deviations that were ``observed``.
+
+    ``values`` are of base; ``tolerance`` takes the place of what rounding explains.
+    """
+    if tolerance is not None:
+        return [max(tolerance, _FACTOR * each) for each in observed[-1]]
+    if _are_exact(values):
+        return _limits(observed, _EXACT_FLOOR, _EXACT_FACTOR)
+    return _limits(observed, _FLOOR, _FACTOR)
 
 
 def _limits(observed: Sequence[Sequence[float]], floor: float, factor: float) -> list[float]:
@@ -268,8 +283,12 @@ def _is_finite(observed: Observed, calls: int) -> bool:
 
 
 def _is_exact(observed: Observed) -> bool:
+    return _are_exact(observed.calls)
+
+
+def _are_exact(calls: Sequence[Arrays]) -> bool:
     """Check that values were computed in float64: some are, and are not numbers of float32."""
-    arrays = [array for arrays in observed.calls for array in arrays.values() if array.dtype.kind in "fc"]
+    arrays = [array for arrays in calls for array in arrays.values() if array.dtype.kind in "fc"]
     if any(array.dtype.itemsize < (16 if array.dtype.kind == "c" else 8) for array in arrays):
         return False
     parts = [_parts(array) for array in arrays]

@@ -232,7 +232,7 @@ def timed(step):
     """The process of a step that has made its first call."""
     running = TimedStep(step, step.worker_variables(quiet=True), 60.0)
     try:
-        running.begin("")
+        running.begin("", 0)
         running.await_build()
         running.make_first_step()
         yield running
