@@ -1,6 +1,7 @@
 """``harness_benchmark.step``, and callables that a gate compares in another environment."""
 
 import pytest
+from support.planted_repository import plant
 from support.plugin_suite import SELF, saved
 
 pytest_plugins = ["pytester"]
@@ -46,3 +47,17 @@ def test_steps_and_callables_are_gated(suite):
     gate = (SELF, "--harness-gate", "--harness-budget=1", "--harness-inconclusive=pass")
     done = suite(*gate, "-k", "test_step or test_call", test_own=STEPS)
     done.stdout.fnmatch_lines(["*test_own.py::test_step: *", "*test_own.py::test_call: *"])
+
+
+@pytest.mark.slow
+def test_a_step_of_a_planted_repository_is_gated(suite, pytester):
+    plant(pytester.path)
+    gate = (
+        SELF,
+        "--harness-gate",
+        "--harness-budget=30",
+        "--harness-inconclusive=pass",
+        "--benchmark-json=one.json",
+    )
+    suite(*gate, "test_speed.py").assert_outcomes(passed=1)
+    assert saved("one.json")["test_speed"]["extra_info"]["task"] == "bench.py:make_step"

@@ -9,11 +9,11 @@ import msgspec
 from harness.core.machine.guarded_folder import GuardedFolder
 from harness.errors import HarnessError, UsageError
 from harness.timing.engine.steps import work
+from harness.timing.engine.steps.deviations import Arrays, Observed, farthest, first_number
 from harness.timing.engine.steps.findings import FirstValues, WorkComparison, difference_text
 from harness.timing.engine.steps.observation import Process, observe, observe_if_possible
 from harness.timing.engine.steps.own import OwnStep
 from harness.timing.engine.steps.process import Made, foreign_modules, own_modules
-from harness.timing.engine.steps.work import Observed
 
 
 class WorkRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,20 +73,20 @@ class _Further:
 
     def rounded(self, other: OwnStep, made: Made) -> work.Rounded:
         """Observe base and ``other`` with other rounding and in float64, as far as they can be made so."""
-        own, reference = _frameworks(self._made), self._reference
+        own, reference = frameworks_of(self._made), self._reference
         base = [
             Process(reference, other_rounding=True),
             Process(reference, float64=own),
             Process(reference, other_rounding=True, float64=own),
         ]
-        asked = [*([] if self._base else base), Process(other, float64=_frameworks(made))]
+        asked = [*([] if self._base else base), Process(other, float64=frameworks_of(made))]
         *first, head = observe_if_possible(asked, self._calls, self._folder)
         self._base = self._base or first
         rounded, exact, both = self._base
         return work.Rounded(rounded, exact, both, head)
 
 
-def _frameworks(made: Made) -> list[str]:
+def frameworks_of(made: Made) -> list[str]:
     """Return the modules of the frameworks that a step has imported."""
     return [name for name in made.versions if name not in {"python", "numpy"}]
 
@@ -97,13 +97,13 @@ def observe_work(workload: OwnStep, calls: int) -> tuple[list[FirstValues], bool
         first, second = observe([Process(workload)] * 2, calls, folder.path)
         if not any(first.calls):
             return [], None
-        equal = all(work.farthest(*each, 1) is None for each in zip(first.calls, second.calls, strict=False))
+        equal = all(farthest(*each, 1) is None for each in zip(first.calls, second.calls, strict=False))
         return [_shown(values) for values in first.calls], equal
 
 
-def _shown(values: work.Arrays) -> FirstValues:
+def _shown(values: Arrays) -> FirstValues:
     """Return shape and first number of each array; None where it is not finite, or there is none."""
-    return {name: (list(array.shape), work.first_number(array)) for name, array in values.items()}
+    return {name: (list(array.shape), first_number(array)) for name, array in values.items()}
 
 
 def _refuse_other_samples(reference: OwnStep, other: OwnStep, first: Made, made: Made) -> None:

@@ -49,6 +49,8 @@ class ValueDiffers(msgspec.Struct, frozen=True, kw_only=True):
     """Relative to the largest number of both arrays. None where one of the numbers is None."""
     is_unseen: bool = False
     """The digests of all numbers differ, and the few numbers that were sent do not."""
+    types: list[str] = []
+    """The types of both arrays, where they are the difference: ``float32``, ``float64``."""
 
 
 class WorkComparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +99,8 @@ def difference_text(difference: ValueDiffers) -> str:
     what = f"the values{name} differ"
     if difference.is_state:
         where, what = f"after call {difference.call}", f"the state{name} differs"
+    if difference.types:
+        return f"{what} in precision ({where}: {' and '.join(difference.types)})"
     if difference.deviation is not None:
         return f"{what} by up to {difference.deviation:.1e} ({where}: {_numbers(difference)})"
     if difference.is_unseen:

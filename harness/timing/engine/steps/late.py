@@ -23,12 +23,13 @@ import msgspec
 import numpy as np
 
 from harness.errors import HarnessError, RequestFailed
+from harness.timing.engine.steps.deviations import Array, farthest
 from harness.timing.engine.steps.draws import PairValues, Values
 from harness.timing.engine.steps.findings import Outcome, ValueDiffers, WorkComparison
 from harness.timing.engine.steps.observation import Process, replay
 from harness.timing.engine.steps.own import OwnStep
 from harness.timing.engine.steps.process import Sample
-from harness.timing.engine.steps.work import Array, farthest, rounding_limits
+from harness.timing.engine.steps.work import rounding_limits
 
 #: Outcomes of first calls after which nothing is compared.
 _NOT_COMPARED: frozenset[Outcome] = frozenset(

@@ -4,8 +4,10 @@ One more process of a side may have other rounding, or compute in float64, with 
 """
 
 import contextlib
+import os
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +15,7 @@ import msgspec
 import numpy as np
 
 from harness.errors import HarnessError
+from harness.timing.engine.steps.deviations import Array, Arrays, Observed
 from harness.timing.engine.steps.own import OwnStep, blaming_user
 from harness.timing.engine.steps.process import (
     Block,
@@ -28,18 +31,19 @@ from harness.timing.engine.steps.process import (
     StepSession,
     Timed,
 )
-from harness.timing.engine.steps.work import Array, Arrays, Observed
 
 #: Fewer calls of a slow step are compared: those within this time. Further processes make as many.
-_FIRST_CALLS_SECONDS, _FURTHER_SECONDS = 10.0, 60.0
+_FIRST_CALLS_SECONDS, _FURTHER_SECONDS = 15.0, 60.0
 #: Variables by which libraries compute with older instructions: sums are then added in another order, and
-#: nothing else differs. They hold for PyTorch, oneDNN, MKL, OpenBLAS (NumPy) and XLA.
+#: nothing else differs. They hold for PyTorch, oneDNN, MKL, OpenBLAS, XLA and the functions of NumPy.
 _OTHER_INSTRUCTIONS = {
     "ATEN_CPU_CAPABILITY": "default",
     "ONEDNN_MAX_CPU_ISA": "SSE41",
     "MKL_CBWR": "COMPATIBLE",
     "OPENBLAS_CORETYPE": "Nehalem",
     "XLA_FLAGS": "--xla_cpu_max_isa=SSE4_2",
+    # The names before NumPy 2.4, and those from then on; NumPy ignores the others.
+    "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX X86_V3 X86_V4",
 }
 
 
@@ -55,7 +59,8 @@ class Process(NamedTuple):
         own = self.workload.worker_variables(quiet=True)
         if not self.other_rounding:
             return own
-        flags = f"{own.get('XLA_FLAGS', '')} {_OTHER_INSTRUCTIONS['XLA_FLAGS']}".strip()
+        flags = own.get("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
+        flags = f"{flags} {_OTHER_INSTRUCTIONS['XLA_FLAGS']}".strip()
         return {**own, **_OTHER_INSTRUCTIONS, "XLA_FLAGS": flags}
 
 
@@ -66,26 +71,35 @@ def observe(processes: Sequence[Process], calls: int, folder: Path) -> list[Obse
         ConfigurationFailed: a process failed.
         UsageError: a step cannot be made as it was asked for.
     """
-    with contextlib.ExitStack() as stack:
-        sessions = [_started(process, stack) for process in processes]
-        return [
-            _observed(process, session, FirstCalls(calls, _FIRST_CALLS_SECONDS, ""), folder)
-            for process, session in zip(processes, sessions, strict=True)
-        ]
+    found = _side_by_side(processes, FirstCalls(calls, _FIRST_CALLS_SECONDS, ""), folder, raising=True)
+    return [each for each in found if each is not None]
 
 
 def observe_if_possible(processes: Sequence[Process], calls: int, folder: Path) -> list[Observed | None]:
     """Observe as :func:`observe` does; None where a process fails, as with types that do not mix."""
+    return _side_by_side(processes, FirstCalls(calls, _FURTHER_SECONDS, ""), folder, raising=False)
+
+
+def _side_by_side(
+    processes: Sequence[Process], asked: FirstCalls, folder: Path, *, raising: bool
+) -> list[Observed | None]:
+    """Observe processes that work at the same time: each has its next request while another is waited for."""
+    found: dict[int, Observed | None] = {}
     with contextlib.ExitStack() as stack:
-        observed: list[Observed | None] = []
-        sessions = [_started(process, stack) for process in processes]
-        for process, session in zip(processes, sessions, strict=True):
-            try:
-                asked = FirstCalls(calls, _FURTHER_SECONDS, "")
-                observed.append(_observed(process, session, asked, folder))
-            except HarnessError:
-                observed.append(None)
-        return observed
+        started = [(process, _started(process, stack)) for process in processes]
+        observing = [_observing(*each, asked, folder) for each in started]
+        while len(found) < len(observing):
+            for number, each in enumerate(observing):
+                if number not in found:
+                    try:
+                        next(each)
+                    except StopIteration as ended:
+                        found[number] = ended.value
+                    except HarnessError:
+                        if raising:
+                            raise
+                        found[number] = None
+    return [found[number] for number in range(len(observing))]
 
 
 def replay(
@@ -139,23 +153,28 @@ def _started(process: Process, stack: contextlib.ExitStack, seed: int | None = N
     return session
 
 
-def _observed(process: Process, session: StepSession, asked: FirstCalls, folder: Path) -> Observed:
+def _observing(
+    process: Process, session: StepSession, asked: FirstCalls, folder: Path
+) -> Generator[None, None, Observed]:
+    """Return the values of a process that makes its step; yield when the next request was sent."""
     with blaming_user(process.workload.label, session):
         made = session.receive(Made)
-        number = len(list(folder.iterdir()))
-        values, state = folder / f"{number}-calls", folder / f"{number}-state"
-        called = session.call(msgspec.structs.replace(asked, file=str(values)), Called).values
-        ended = session.call(ReadState(str(state)), State).values
-        return Observed(made, [_read(values, places) for places in called], _read(state, ended))
+        own = Path(tempfile.mkdtemp(dir=folder))
+        values, state = own / "calls", own / "state"
+        session.send(msgspec.structs.replace(asked, file=str(values)))
+        yield
+        called = session.receive(Called).values
+        session.send(ReadState(str(state)))
+        yield
+        ended = session.receive(State).values
+        return Observed(made, _read(values, called), *_read(state, [ended]))
 
 
-def _read(file: Path, places: Mapping[str, Place]) -> Arrays:
-    """Return the arrays of a file, of which only the parts that are looked at are read."""
-    return {name: _array(file, place) for name, place in places.items()}
+def _read(file: Path, places: Sequence[Mapping[str, Place]]) -> list[Arrays]:
+    """Return the arrays of a file, which is mapped once: only the parts that are looked at are read."""
+    content = np.memmap(file, np.uint8, "r") if file.stat().st_size else np.empty(0, np.uint8)
+    return [{name: _array(content, place) for name, place in each.items()} for each in places]
 
 
-def _array(file: Path, place: Place) -> Array:
-    shape = tuple(place.shape)
-    if 0 in shape:  # nothing to map
-        return np.empty(shape, place.dtype)
-    return np.memmap(file, place.dtype, "r", place.offset, shape)
+def _array(content: Array, place: Place) -> Array:
+    return np.ndarray(tuple(place.shape), place.dtype, content.data, place.offset)

@@ -124,7 +124,7 @@ class Place(msgspec.Struct, frozen=True):
 class FirstCalls(msgspec.Struct, frozen=True, tag=True):
     """Call the step ``count`` times and write the values to ``file``.
 
-    After three calls, for ``seconds`` at most.
+    After three calls, for at most ``seconds`` after the first.
     """
 
     count: int

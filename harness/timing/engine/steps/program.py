@@ -219,7 +219,8 @@ class Step:
     def first_calls(self, count, seconds, file):
         """Write the values of the next calls to ``file``; return their places in it, and the times.
 
-        At least three calls are made, and then for at most ``seconds`` and :data:`_MOST_VALUE_BYTES`.
+        At least three calls are made. Further ones begin within ``seconds`` of the end of the first, in
+        which many frameworks compile, and until the values take :data:`_MOST_VALUE_BYTES`.
         """
         values, taken, start = [], [], self._now()
         with open(file, "wb") as written:
@@ -233,6 +234,7 @@ class Step:
                 taken.append(self._now() - before)
                 self.calls += 1
                 values.append(self._write(value, written))
+                start = start if values[1:] else self._now()
         return {"type": "Called", "values": values, "seconds": taken}
 
     def state(self, file):

@@ -11,6 +11,7 @@ import pytest
 from harness.core.plugins.configuration import Configuration
 from harness.errors import UsageError
 from harness.timing.engine.sessions import ConfigurationFailed
+from harness.timing.engine.steps import observation
 from harness.timing.engine.steps.equal_work import WorkRequest, compare_work
 from harness.timing.engine.steps.findings import comparison_text, difference_text
 from harness.timing.engine.steps.own import OwnStep, TimedStep
@@ -98,6 +99,12 @@ def lies(*, seconds):
     return lambda: None
 def nothing():
     return lambda: None
+def slow_first(seconds=0.3):
+    import time
+    pauses = [seconds]
+    return lambda: time.sleep(pauses.pop() if pauses else 0) or 1.0
+def many(last=1.0):
+    return lambda: [*range(1999), last]
 """
 
 
@@ -168,6 +175,17 @@ def test_another_order_of_sums_is_no_other_work_and_another_decay_is(workload, t
     decay = work(base, workload(dtype=dtype, decay=1e-3, from_call=2))
     assert (decay.outcome, decay.deviations[0]) == ("differs", 0.0)
     assert "where rounding explains" in comparison_text(decay)
+
+
+def test_the_number_of_arrays_is_not_limited_by_that_of_open_files(workload):
+    found = work(workload("many"), workload("many", last=2.0))
+    assert (found.outcome, found.difference.name) == ("differs", "1999")
+
+
+def test_a_first_call_that_compiles_takes_no_time_from_the_others(workload, monkeypatch):
+    monkeypatch.setattr(observation, "_FIRST_CALLS_SECONDS", 0.2)
+    (work,) = compare_work([workload("slow_first")] * 2, WorkRequest())
+    assert (work.outcome, work.calls) == ("same", 20)
 
 
 def test_what_is_not_deterministic_is_said_and_never_accused(workload):

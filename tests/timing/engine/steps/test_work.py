@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from harness.timing.engine.steps.deviations import Observed, differences, first_number
 from harness.timing.engine.steps.findings import comparison_text, difference_text
-from harness.timing.engine.steps.work import Observed, Rounded, compare, farthest, first_number
+from harness.timing.engine.steps.work import Rounded, compare
 
 
 def observed(*values, state=None, versions=None):
@@ -42,7 +43,7 @@ def test_no_number_is_left_out(base, head):
 
 
 def test_numbers_are_printed_to_the_digit_in_which_they_differ():
-    found = farthest({"": np.array([0.5, 0.123456789])}, {"": np.array([0.5, 0.123456798])}, 16)
+    found = differences({"": np.array([0.5, 0.123456789])}, {"": np.array([0.5, 0.123456798])}, 16)[""]
     assert (
         difference_text(found) == "the values differ by up to 1.8e-08 (call 16: 0.123456789 and 0.123456798)"
     )
@@ -113,3 +114,77 @@ def test_a_tolerance_takes_the_place_of_rounding():
     found = judged(single(1.0), single(1.0 + 1e-4), tolerance=1e-3)
     assert (found.outcome, found.largest) == ("within tolerance", pytest.approx(1e-4, rel=0.01))
     assert judged(single(1.0), single(1.0 + 1e-2), tolerance=1e-3).outcome == "differs"
+
+
+def many(*calls, state=None):
+    """Values of several arrays, as float32; the state too."""
+    made = type("Made", (), {"versions": {"torch": "2"}})()
+    arrays = [{name: np.float32(each) for name, each in call.items()} for call in calls]
+    return Observed(made, arrays, {name: np.float32(each) for name, each in (state or {}).items()})
+
+
+def double(*calls, state=None):
+    made = type("Made", (), {"versions": {"torch": "2"}})()
+    arrays = [{name: np.float64(each) for name, each in call.items()} for call in calls]
+    return Observed(made, arrays, {name: np.float64(each) for name, each in (state or {}).items()})
+
+
+def test_an_array_that_is_noise_hides_no_other():
+    weights = {"bias": 1.0, "mean": 0.1, "kernel": 0.3}
+    base = many({"loss": 0.1}, state=weights)
+    exact = double({"loss": 0.1}, state=weights)
+    other = {
+        "rounded": many({"loss": 0.1}, state=weights | {"bias": 0.5, "kernel": 0.3 + 1e-6}),
+        "exact_base": exact,
+        "exact_rounded": double({"loss": 0.1}, state=weights | {"bias": 1.0 + 1e-8}),
+    }
+    noise = weights | {"bias": 0.3}
+    found = judged(base, many({"loss": 0.1}, state=noise), **other, exact_head=exact)
+    assert (found.outcome, found.deviations[-1]) == ("rounding", pytest.approx(0.7))
+    mean = noise | {"mean": 0.1003}
+    moved = double({"loss": 0.1}, state=weights | {"mean": 0.1003})
+    found = judged(base, many({"loss": 0.1}, state=mean), **other, exact_head=moved)
+    assert (found.outcome, found.difference.name) == ("differs", "mean")
+    assert found.exact[-1] > found.envelope[-1] == 1e-12
+    without = judged(base, many({"loss": 0.1}, state=mean), rounded=other["rounded"])
+    assert (without.outcome, without.difference.name) == ("differs", "mean")
+    assert without.deviations[-1] > without.envelope[-1]
+
+
+def test_one_number_that_agrees_by_chance_has_the_limit_of_the_others():
+    base = many({"loss": 1.0}, state={"a": 1.0, "b": 1.0, "scale": 1.0})
+    rounded = many({"loss": 1.0}, state={"a": 1.001, "b": 1.001, "scale": 1.0})
+    head = many({"loss": 1.0}, state={"a": 1.001, "b": 1.0, "scale": 1.001})
+    assert judged(base, head, rounded=rounded).outcome == "not distinguished"
+
+
+def test_a_state_of_more_precision_is_other_work_although_it_agrees_in_float64():
+    base, exact = many({"loss": 0.1}, state={"w": 0.1}), double({"loss": 0.1}, state={"w": 0.1})
+    also = {"exact_base": exact, "exact_rounded": exact, "exact_head": exact}
+    found = judged(base, exact, **also)
+    assert (found.outcome, found.difference.types) == ("differs", ["float32", "float64"])
+    assert difference_text(found.difference) == (
+        "the state w differs in precision (after call 1: float32 and float64)"
+    )
+    only_loss = judged(base._replace(state={}), exact._replace(state={}), **also)
+    assert only_loss.outcome == "not distinguished"  # such as the mean of two losses as numbers of Python
+    same = many({"loss": 0.5}, state={"w": 0.5})
+    assert judged(same, double({"loss": 0.5}, state={"w": 0.5})).outcome == "same"
+
+
+def test_a_call_that_float64_did_not_reach_is_not_decided_by_it():
+    base, head = single(1.0, 1.0), single(1.0, 1.0 + 1e-7)
+    exact = observed(0.1, 0.2)
+    found = judged(base, head, exact_base=exact, exact_rounded=exact, exact_head=observed(0.1))
+    assert found.outcome == "not distinguished"
+
+
+def test_a_state_that_float64_mostly_does_not_decide_is_no_rounding():
+    base, exact = many({"loss": 0.1}, state={"a": 0.1, "b": 0.1, "c": 0.1}), {"loss": 0.1}
+    head = many({"loss": 0.1}, state={"a": 0.1000001, "b": 0.1, "c": 0.1})
+    noise = {"a": 0.1, "b": 0.1 + 1e-7, "c": 0.1 + 1e-7}
+    also = {"exact_base": double(exact, state={"a": 0.1, "b": 0.1, "c": 0.1})}
+    also |= {"exact_rounded": double(exact, state=noise), "exact_head": also["exact_base"]}
+    assert judged(base, head, **also).outcome == "not distinguished"
+    also["exact_rounded"] = double(exact, state=noise | {"b": 0.1})
+    assert judged(base, head, **also).outcome == "rounding"

@@ -1,0 +1,70 @@
+"""A repository of commits that deceive: none passes, and each is refused for the reason that it gives."""
+
+import json
+
+import pytest
+from support.planted_repository import check_out, plant
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("planted") / "repository"
+    plant(folder)
+    return folder
+
+
+@pytest.fixture
+def gated(harness, planted, tmp_path):
+    """Gates a fault: exit code and record."""
+
+    def gate(fault, *options):
+        check_out(planted, fault)
+        harness.folder = planted
+        results = ("--results", str(tmp_path / "results"))
+        done = harness("gate", "--base", "base", *results, "--format", "json", "--quiet", *options)
+        assert done.stdout, done.stderr
+        return done.returncode, json.loads(done.stdout)
+
+    return gate
+
+
+@pytest.mark.parametrize(
+    "fault", ["patched-clock", "skipped-work", "stored-values", "written-base", "renamed-factory"]
+)
+def test_no_deceit_passes(gated, fault):
+    code, record = gated(fault)
+    assert record["verdict"] in {"FAIL", "INVALID"}
+    assert code == {"FAIL": 1, "INVALID": 4}[record["verdict"]]
+    (benchmark,) = record["benchmarks"]
+    judged = [benchmark, benchmark["quality"] or {}, *benchmark["metrics"]]
+    assert [reason for each in judged for reason in each.get("reasons", [])]
+
+
+def test_values_of_skipped_work_differ_later(gated):
+    _, record = gated("skipped-work")
+    values = record["benchmarks"][0]["quality"]["values"]
+    assert (values["outcome"], values["difference"]["call"] > 20) == ("differs", True)
+
+
+def test_what_base_reads_is_not_written_unseen(gated):
+    _, record = gated("written-base")
+    (benchmark,) = record["benchmarks"]
+    assert benchmark["verdict"] == "FAIL" or "file written" in [each["kind"] for each in benchmark["reasons"]]
+
+
+def test_loosened_limits_are_named_and_do_not_judge(gated):
+    code, record = gated("loosened-limits")
+    assert (code, record["verdict"]) == (1, "FAIL")
+    assert record["benchmarks"][0]["limits"]["max_slowdown"] == 0.05
+    assert record["suites"]["in_force"] == "base"
+    assert record["suites"]["changes"]
+
+
+def test_a_file_that_the_commit_lacks_is_named(gated):
+    _, record = gated("untracked-file", "--budget", "1m")
+    (benchmark,) = record["benchmarks"]
+    judged = [benchmark, benchmark["quality"], *benchmark["metrics"]]
+    files = [file for each in judged for reason in each["reasons"] for file in reason.get("files", [])]
+    assert files == ["mynet/local.py"]
