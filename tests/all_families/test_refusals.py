@@ -146,7 +146,7 @@ time torch:best --task mlp --operation predict
 {GATE} --head-env LOUD
 {GATE} --head-env =1
 {GATE} --base main
-{GATE} --own-file
+{GATE} --step-from head
 {GATE} --to gate.pdf
 {GATE} --to /proc/gate.xml
 {GATE} --suite missing.toml

@@ -4,7 +4,7 @@ import importlib.util
 import re
 
 import pytest
-from support.pages import PAGES
+from support.pages import PAGES, blocks
 
 from harness.core.plugins.configuration import Configuration
 from harness.timing.engine.steps.equal_work import observe_work
@@ -52,3 +52,22 @@ def test_a_step_of_the_page_is_deterministic(file, tmp_path):
     values, is_deterministic = observe_work(step, calls=3)
     assert is_deterministic
     assert len(values) == 3
+
+
+def test_the_workflow_comments_in_a_job_that_runs_no_code_of_the_pull_request():
+    yaml = pytest.importorskip("yaml")
+    (block,) = blocks(PAGE, "yaml")
+    document = yaml.safe_load(block.text)
+    assert (document[True], document["permissions"]) == ("pull_request", {"contents": "read"})
+    gate, comment = document["jobs"].values()
+    assert "permissions" not in gate
+    assert comment["permissions"] == {"pull-requests": "write"}
+    assert not any("checkout" in step.get("uses", "") for step in comment["steps"])
+    assert not any("harness" in step.get("run", "") for step in comment["steps"])
+    assert all(len({"uses", "run"} & set(step)) == 1 for step in [*gate["steps"], *comment["steps"]])
+    assert "secrets." not in block.text
+    (kept,) = [step for step in gate["steps"] if "upload-artifact" in step.get("uses", "")]
+    (line,) = [step["run"] for step in gate["steps"] if step.get("run", "").startswith("harness gate")]
+    written = {word for word in line.split() if word.endswith((".md", ".html", ".xml"))}
+    assert written < set(kept["with"]["path"].split())
+    assert "--step-from base" in line

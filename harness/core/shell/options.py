@@ -25,7 +25,7 @@ from harness.core.shell.parameters import (
     each_once,
     split_names,
 )
-from harness.core.shell.paths import InputFile, OutputFile, UserPath
+from harness.core.shell.paths import OutputFile, UserPath
 from harness.core.shell.plugin_option import PARAMETERS, plugin_option
 from harness.core.shell.printing import print_error
 from harness.errors import UsageError, unknown_name
@@ -232,7 +232,7 @@ def budget(text: str, default: str | None = None) -> Callable[[_F], _F]:
 #: The file of a gate's benchmarks.
 suite = click.option(
     "--suite",
-    type=InputFile(),
+    type=UserPath(),  # read by the command, which answers in its reports if there is no such file
     metavar="FILE",
     help="TOML file of the benchmarks. Default: gate.toml, or [tool.harness.gate] in pyproject.toml.",
 )

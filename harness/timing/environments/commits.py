@@ -10,12 +10,13 @@ from typing import NamedTuple
 import msgspec
 
 from harness.core.plugins.files import plugin_files
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.timing.environments import git
 from harness.timing.environments.cache import Progress
-from harness.timing.environments.earlier_suite import vanished_from_commit, vanished_from_file
+from harness.timing.environments.earlier_suite import suite_in_force, suite_of_commit, suite_of_file
 from harness.timing.environments.environment import Environment, EnvironmentPair
 from harness.timing.environments.installation import Checkout, Package, environment_of
+from harness.timing.environments.record import Side
 from harness.timing.environments.suite import Suite
 
 _COMMIT_DIGITS = 12
@@ -96,38 +97,54 @@ def pair_of_commits(
     progress: Progress,
     *,
     suite_was_named: bool,
+    suite_from: Side | None = None,
 ) -> Iterator[EnvironmentPair]:
     """Make environments from the repository of this folder: ``reference``, and the working tree.
 
-    ``suite_was_named`` says that the suite is not simply the one of this folder.
+    ``suite_was_named`` says that the suite is not simply the one of this folder; for ``suite_from`` see
+    :func:`suite_in_force`. If pip fails for head alone, head's environment has the failure.
 
     Raises:
         UsageError: there is no repository or commit, or the two would share code.
-        HarnessError: git or pip fails.
+        HarnessError: git fails, or pip for base.
     """
     here = Path.cwd()
     top = git.repository(here)
     commit = git.commit_of(top, reference)
     place = git.place_in_repository(here)
-    source = Source(suite.source or _USUAL_SOURCE, place)
-    vanished = None if base_suite is None else vanished_from_file(suite, base_suite)
+    earlier = None if base_suite is None else suite_of_file(base_suite)
     variables = _separate_code(top, progress)
     with contextlib.ExitStack() as stack:
         tree = stack.enter_context(git.checkout(top, commit))
+        earlier = earlier or suite_of_commit(suite, top, tree, None if suite_was_named else place)
+        in_force = suite_in_force(suite, earlier, suite_from)
+        suite = in_force.suite
         if suite.source or suite.has_tasks:
-            head = stack.enter_context(head_environment(top, source, progress))
+            source = Source(suite.source or _USUAL_SOURCE, place)
+            head = _head_if_possible(top, source, progress, stack)
             base = base_environment(tree, top, commit, source, progress)
         else:  # this interpreter, with the code of either tree
             base = Environment(label="base", python=sys.executable, commit=commit)
             head_commit = None if git.has_changes(top) else git.commit_of(top, "HEAD")
             head = Environment(label="head", python=sys.executable, commit=head_commit)
-        if vanished is None:
-            vanished = vanished_from_commit(suite, top, tree, None if suite_was_named else place)
         yield EnvironmentPair(
             msgspec.structs.replace(base, variables=variables, folder=str(tree / place)),
             msgspec.structs.replace(head, variables=variables, folder=str(top / place)),
-            vanished,
+            in_force,
         )
+
+
+def _head_if_possible(
+    top: Path, source: Source, progress: Progress, stack: contextlib.ExitStack
+) -> Environment:
+    """Make the environment of head until ``stack`` is closed; one with the failure where pip fails."""
+    try:
+        return stack.enter_context(head_environment(top, source, progress))
+    except UsageError:
+        raise
+    except HarnessError as error:
+        commit = None if git.has_changes(top) else git.commit_of(top, "HEAD")
+        return Environment(label="head", python="", commit=commit, failure=str(error))
 
 
 #: The requirement of a suite that has tasks and names no source.

@@ -1,7 +1,6 @@
 """Base and head: two interpreters, what is installed there, and the meaning of a benchmark's names there."""
 
 import os
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -20,9 +19,9 @@ from harness.timing.engine.sessions import defined_by
 from harness.timing.engine.steps.own import OwnStep
 from harness.timing.engine.steps.process import StepTarget
 from harness.timing.engine.workloads import Workload
-from harness.timing.environments.earlier_suite import vanished_from_file
+from harness.timing.environments.earlier_suite import SuiteInForce
 from harness.timing.environments.record import EnvironmentRecord
-from harness.timing.environments.suite import Benchmark, Suite
+from harness.timing.environments.suite import Benchmark
 from harness.tracing.user_code import is_file
 
 
@@ -38,6 +37,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """The checkout from which steps of the user's own are imported."""
     files: tuple[str, ...] = ()
     """Where the file of a step is looked for. Default: in ``folder``, then in that of head."""
+    failure: str = ""
+    """Why it could not be made, if it could not."""
 
     def configuration(self, benchmark: Benchmark, mode: str = "") -> Configuration:
         """Return how the processes of a benchmark run here; a step has no backend."""
@@ -120,6 +121,7 @@ def step_of(environment: Environment, benchmark: Benchmark, head: Environment) -
         target=benchmark.step,
         arguments=benchmark.arguments,
         folder=environment.folder,
+        working_tree=head.folder if environment.commit else None,
         seed=None if benchmark.seed == "own" else benchmark.seed,
         is_step=benchmark.call,
     )
@@ -138,16 +140,8 @@ def step_of(environment: Environment, benchmark: Benchmark, head: Environment) -
 
 
 class EnvironmentPair(NamedTuple):
-    """Base, head, and the benchmarks that the suite of head no longer has; None where that is unknown."""
+    """Base, head, and the suite that both run."""
 
     base: Environment
     head: Environment
-    vanished: tuple[Benchmark, ...] | None
-
-
-def pair_of_interpreters(
-    suite: Suite, base: Environment, head: Environment, base_suite: Path | None
-) -> EnvironmentPair:
-    """Return the environments as they were given."""
-    vanished = None if base_suite is None else vanished_from_file(suite, base_suite)
-    return EnvironmentPair(*with_shared_path(base, head), vanished)
+    suite: SuiteInForce

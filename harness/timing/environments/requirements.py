@@ -17,6 +17,7 @@ from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.plugins import registry
 from harness.errors import UsageError
 from harness.timing.environments.cache import Progress
+from harness.timing.environments.earlier_suite import SuiteInForce
 from harness.timing.environments.environment import Environment, EnvironmentPair
 from harness.timing.environments.installation import Checkout, Package, environment_of
 from harness.timing.environments.suite import Benchmark, Suite
@@ -53,7 +54,7 @@ def pair_of_requirements(
         environment_with("base", base, others, suite.benchmarks, progress) as of_base,
         environment_with("head", head, others, suite.benchmarks, progress) as of_head,
     ):
-        yield EnvironmentPair(of_base, of_head, ())
+        yield EnvironmentPair(of_base, of_head, SuiteInForce(suite, vanished=()))
 
 
 @contextlib.contextmanager

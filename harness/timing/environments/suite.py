@@ -111,11 +111,17 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _DEFAULT = Benchmark(name="", backend="", task="")
+#: The settings of a benchmark that say what runs. The others say how it is measured and judged.
+WORK = frozenset(
+    {"name", "backend", "task", "operation", "step", "arguments", "call", "dataset", "batch_size", "device"}
+    | {"precision", "options"}
+)
 
 
 def work_of(benchmark: Benchmark) -> str:
     """Return the work of a benchmark in words; benchmarks with other words are other work."""
-    values = {name: getattr(benchmark, name) for name in ("dataset", "batch_size", "device", "precision")}
+    names = ("dataset", "batch_size", "device", "precision", "call")
+    values = {name: getattr(benchmark, name) for name in names}
     given = {name: value for name, value in values.items() if value != getattr(_DEFAULT, name)}
     options = benchmark.arguments if benchmark.step else benchmark.options
     details = [f"{name} {value}" for name, value in sorted((given | options).items())]

@@ -84,7 +84,8 @@ def _suite_table(path: Path) -> dict[str, Any] | None:
     try:
         document = tomllib.loads(read_file(path, _MOST_BYTES).decode())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"cannot read the suite {path}: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read the suite {path}: {why}") from error
     return _nested(document, "tool", "harness", "gate") if path.name == "pyproject.toml" else document
 
 

@@ -7,7 +7,7 @@ from harness.core.documents.circumstances import command_line, given_again, opti
 from harness.core.plugins.options import value_text
 from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.gate.metric_table import metrics
-from harness.timing.gate.reasons import Check, Reason, Step
+from harness.timing.gate.reasons import Check, Reason, Remedy, Step
 from harness.timing.gate.record import BenchmarkRecord, GateRecord
 
 #: A gate compares head with base and asks for no certificate, so its commands work where there is none.
@@ -97,26 +97,35 @@ def advice(record: GateRecord, benchmark: BenchmarkRecord, options: Options | No
     """Return the next step for a benchmark that did not pass, from the first reason of its worst verdict."""
     options = options or Options()
     deciding = _deciding_reasons(benchmark)
-    remedy = deciding[0].remedy_for(benchmark.verdict) if deciding else Step.MORE_EVIDENCE
+    unmeasured: Remedy = "The gate ended before it was measured." if record.failure else Step.MORE_EVIDENCE
+    remedy = deciding[0].remedy_for(benchmark.verdict) if deciding else unmeasured
     match remedy:
         case str():
             return Advice(remedy.format(budget=options.budget, turns=options.turns))
         case Check(accept):
-            return _check(record, benchmark, accept)
+            return _check(record, benchmark, accept and accept + _in_force(record, benchmark))
         case Step.MORE_EVIDENCE:
             return _more_evidence(benchmark, options)
         case Step.MEASURE_AGAIN:
             failed = [each.metric for each in benchmark.metrics if each.verdict == "FAIL"]
             limits = " and ".join(metrics()[metric].key for metric in failed)
-            text = f"If intended, raise {limits}. To measure the benchmark again:"
+            text = (
+                f"If intended, raise {limits}{_in_force(record, benchmark)}. To measure the benchmark again:"
+            )
             return Advice(text, duel_command(record, benchmark))
         case Step.SHOW_VALUES:
-            accepting = 'set values = "differ" or a tolerance for this benchmark'
+            accepting = f'set values = "differ" or a tolerance{_in_force(record, benchmark)}'
             text = f"If this is intended, {accepting}. To see the values of head:"
             return Advice(text, run_command(record, benchmark, record.head))
         case Step.RUN_BASE | Step.RUN_HEAD:
             label, side = ("base", record.base) if remedy is Step.RUN_BASE else ("head", record.head)
             return Advice(f"To run {label} alone:", run_command(record, benchmark, side))
+
+
+def _in_force(record: GateRecord, benchmark: BenchmarkRecord) -> str:
+    """Say how a setting of head's suite is put in force where base's suite judges."""
+    judges = record.suites.in_force == "base" and benchmark.name not in record.suites.new
+    return " in the suite and gate with --suite-from head" if judges else ""
 
 
 def _deciding_reasons(benchmark: BenchmarkRecord) -> list[Reason]:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import msgspec
 
+from harness.errors import UsageError
 from harness.timing.engine.pairs import Program, steps_of, trainings_of
 from harness.timing.engine.record import MOST_PAIRS, PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.draws import PairValues
-from harness.timing.engine.steps.equal_work import WorkRequest, compare_work
+from harness.timing.engine.steps.equal_work import WorkRequest, compare_work, observe_work
 from harness.timing.engine.steps.findings import WorkComparison
 from harness.timing.engine.steps.late import LateCalls
+from harness.timing.engine.steps.own import StepRefused
 from harness.timing.engine.steps.profiling import profile_sides
 from harness.timing.environments.suite import Benchmark
 from harness.timing.gate import judgement, reasons
@@ -46,6 +48,8 @@ class BenchmarkComparison:
     turns: int | None
     worse_level: float
     most_seconds: float = math.inf
+    is_new: bool = False
+    """Base's suite lacks it, so base need not be able to run it."""
 
     def __post_init__(self) -> None:
         self.record.turns = self.turns or 0
@@ -61,7 +65,9 @@ class BenchmarkComparison:
     def _check(self, deadline: float) -> None:
         _check_time(deadline)
         self.say("comparing the first steps")
-        self.record.quality = compare_sides(self.workloads, self.benchmark, self.record.dataset.name)
+        self.record.quality = compare_sides(
+            self.workloads, self.benchmark, self.record.dataset.name, is_new=self.is_new
+        )
 
     @property
     def _is_settled(self) -> bool:
@@ -199,13 +205,17 @@ class BenchmarkComparison:
         return series(pairs, self.benchmark.limits, batch_sizes) if pairs else []
 
 
-def compare_sides(workloads: Sequence[Program], benchmark: Benchmark, dataset: str) -> QualityResult:
+def compare_sides(
+    workloads: Sequence[Program], benchmark: Benchmark, dataset: str, *, is_new: bool = False
+) -> QualityResult:
     """Check that head computes what base computes, by first training steps or first calls of a step.
+
+    Base need not be able to run a step that ``is_new``, or whose file it lacks.
 
     Raises:
         ConfigurationFailed: a process failed.
         UsageError: the step cannot be made as the suite asks for.
-        Ended: base has no such step, and cannot run head's.
+        Ended: base cannot run a step that is new; or nothing of either checkout runs.
     """
     if trainings := trainings_of(workloads):
         return compare_first_steps(trainings, dataset)
@@ -215,10 +225,17 @@ def compare_sides(workloads: Sequence[Program], benchmark: Benchmark, dataset: s
     )
     try:
         (work,) = compare_work([base, head], request)
-    except ConfigurationFailed as error:
-        if error.label != base.label or not base.target.lacks_file:
+    except (ConfigurationFailed, StepRefused) as error:
+        if error.label != base.label or not (is_new or base.target.lacks_file):
             raise
+        try:
+            observe_work(head, benchmark.compare_calls)
+        except StepRefused as refused:  # by both sides
+            raise UsageError(str(refused)) from refused
         raise Ended(reasons.NewBenchmark(message=error.reason)) from error
+    one_file = base.target.file is not None and base.target.file == head.target.file
+    if work.shared_code and one_file and not base.target.lacks_file:
+        raise Ended(reasons.SameCode())
     return judged_work(work)
 
 

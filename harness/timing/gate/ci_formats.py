@@ -28,7 +28,7 @@ from harness.timing.gate.record import (
     Verdict,
     forgiven,
 )
-from harness.timing.gate.words import headline, metric_text, not_passed, quality_text, why
+from harness.timing.gate.words import headline, loosened, metric_text, not_passed, quality_text, why
 
 
 def bencher_json(record: GateRecord) -> bytes:
@@ -78,6 +78,7 @@ def junit_xml(record: GateRecord, inconclusive: Inconclusive = None) -> bytes:
     numbers = {
         "verdict": record.verdict,
         "gate": record.id,
+        "loosened": loosened(record),
         "circumstances": circumstances(record),
         "base.python": record.base.python,
         "base.commit": record.base.commit,
@@ -101,8 +102,8 @@ def _cases(record: GateRecord, inconclusive: Inconclusive) -> Iterator[ET.Elemen
     for benchmark in record.benchmarks:
         yield from _benchmark_cases(record, benchmark, inconclusive)
     all_passed = all(benchmark.verdict == "PASS" for benchmark in record.benchmarks)
-    if not record.benchmarks or (record.verdict != "PASS" and all_passed):
-        verdict: Verdict = "INVALID" if record.verdict == "PASS" else record.verdict
+    if record.failure or not record.benchmarks or (record.verdict != "PASS" and all_passed):
+        verdict: Verdict = "INVALID" if record.failure or record.verdict == "PASS" else record.verdict
         outcome = _outcome(verdict, is_forgiven=verdict == "INCONCLUSIVE" and inconclusive == "pass")
         case = _case("gate", "suite", record.seconds, {})
         _add_outcome(case, outcome, verdict, headline(record), "")
@@ -258,15 +259,18 @@ def write_gate(record: GateRecord, path: Path, inconclusive: Inconclusive = None
 def annotations(record: GateRecord, inconclusive: Inconclusive = None) -> Iterator[str]:
     """Yield a workflow command for each benchmark that did not pass, or for the gate where all passed.
 
-    FAIL and INVALID are errors. INCONCLUSIVE is a warning, and an error where it counts as a failure.
+    FAIL and INVALID are errors. INCONCLUSIVE is a warning, and an error where it counts as a failure. Limits
+    that head loosens are a warning before all others.
     """
+    if weaker := loosened(record):
+        yield _workflow_command(False, "harness gate: loosened limits", weaker)
     benchmarks = not_passed(record)
     for benchmark in benchmarks:
         title = f"{benchmark.verdict}: {one_line(benchmark.name)}"
         message = f"{why(benchmark)}. {' '.join(advice(record, benchmark))}"
         yield _workflow_command(_is_error(benchmark, inconclusive), title, message.rstrip())
-    if not benchmarks and record.verdict != "PASS":
-        error = record.verdict != "INCONCLUSIVE" or inconclusive is not None
+    if record.failure or (not benchmarks and record.verdict != "PASS"):
+        error = bool(record.failure) or record.verdict != "INCONCLUSIVE" or inconclusive is not None
         yield _workflow_command(error, f"{record.verdict}: harness gate", headline(record))
 
 

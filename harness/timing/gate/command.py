@@ -1,12 +1,8 @@
 """``harness gate``: compare HEAD with a base commit, with an exit code for CI."""
 
 import contextlib
-import errno
-import os
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -17,57 +13,22 @@ from harness.core.plugins import registry
 from harness.core.runs.record import DatasetRecord
 from harness.core.runs.request import choose_dataset
 from harness.core.shell import options as shared
-from harness.core.shell.ending import INTERRUPTED, deliver
 from harness.core.shell.paths import InputFile
-from harness.core.shell.printing import discard, echo_workflow_commands, print_error, print_error_line
 from harness.core.shell.progress import shown_progress
-from harness.errors import HarnessError, UsageError
+from harness.errors import UsageError
+from harness.timing.engine.steps.task_step import PREDICTION
 from harness.timing.environments.commits import pair_of_commits
-from harness.timing.environments.environment import Environment, EnvironmentPair, pair_of_interpreters
-from harness.timing.environments.options import own_file
+from harness.timing.environments.earlier_suite import suite_in_force, suite_of_file
+from harness.timing.environments.environment import Environment, EnvironmentPair, with_shared_path
+from harness.timing.environments.record import Side
 from harness.timing.environments.requirements import pair_of_requirements, requirements_of
 from harness.timing.environments.suite import Suite
 from harness.timing.environments.suite_file import find_suite, read_suite
-from harness.timing.gate import ci_formats
+from harness.timing.gate.answer import Answer, answered
 from harness.timing.gate.display import GateDisplay
-from harness.timing.gate.record import GATES, GateRecord, Inconclusive, Upgrade, Verdict, folded
+from harness.timing.gate.record import GATES, Upgrade
 from harness.timing.gate.runner import Gate, GateRequest
-
-
-def deliver_gate(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
-    """Write every output. A failed output costs neither the others nor the verdict.
-
-    Raises:
-        HarnessError: a file of ``--to`` could not be written.
-    """
-    failures = []
-    for target in options["targets"]:
-        try:
-            ci_formats.write_gate(record, target, options["inconclusive"])
-        except OSError as error:
-            failures.append(f"cannot write {target}: {error.strerror}")
-    try:
-        ci_formats.add_to_step_summary(record, os.environ)
-    except OSError as error:
-        print_error(f"cannot write GITHUB_STEP_SUMMARY: {error.strerror}")
-    try:
-        _print(record, path, options)
-        sys.stdout.flush()
-    except OSError as error:
-        discard(sys.stdout)
-        if error.errno != errno.EPIPE:  # a reader that closed the pipe needs no message
-            print_error(f"cannot write the output: {error.strerror}; it is in {path}")
-    if failures:
-        raise HarnessError("; ".join(failures))
-
-
-def _print(record: GateRecord, path: Path, options: Mapping[str, Any]) -> None:
-    deliver(GATES, record, path, options)
-    if options["form"] != "json" and ci_formats.annotates(os.environ):
-        echo_workflow_commands(ci_formats.annotations(record, options["inconclusive"]))
-
-
-_EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4}
+from harness.tracing.user_code import is_file
 
 
 @click.command()
@@ -87,12 +48,23 @@ _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INV
     "jax==0.5.3,jaxlib==0.5.3. harness upgrade does the same for one step or task.",
 )
 @click.option("--head-install", metavar="REQUIREMENTS", help="The same for head.")
-@own_file
 @click.option(
     "--base-suite",
     type=InputFile(),
     help="Suite of the base version. A benchmark that only base has fails. Default with --base: the suite "
     "in the base commit.",
+)
+@shared.choice(
+    "--suite-from",
+    of=("base", "head"),
+    text="Whose suite sets the limits and how values are compared. Default: base's, where base has a suite. "
+    "A benchmark that only head has is judged by head's.",
+)
+@shared.choice(
+    "--step-from",
+    of=("base", "head"),
+    text="Whose file of a step of your own both sides run, each with its own imports. Default: each runs its "
+    "own, and base that of head where it has none.",
 )
 @shared.variables("base", "Environment variable of base only; repeatable.")
 @shared.variables("head", "Environment variable of head only; repeatable.")
@@ -142,26 +114,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     Exit code: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 4 INVALID, 2 on wrong input or if the gate could not run,
     130 after Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    for target in options["targets"]:
-        ci_formats.check_target(target)
-    _check_base(options)
-    ctx.exit(exit_code_of(lambda display: _run(options, display), quiet=options["quiet"]))
-
-
-def exit_code_of(run: Callable[[GateDisplay], int], *, quiet: bool) -> int:
-    """Return the exit code of a gate; an error must not look like FAIL.
-
-    Raises:
-        UsageError: the gate could not run.
-    """
-    try:
-        with GateDisplay(quiet=quiet) as display:
-            return run(display)
-    except HarnessError as error:
-        raise UsageError(str(error)) from error
-    except Exception:  # noqa: BLE001
-        print_error_line(traceback.format_exc())
-        return UsageError.exit_code
+    ctx.exit(answered(lambda display, answer: _run(options, display, answer), options))
 
 
 def _check_base(options: dict[str, Any]) -> None:
@@ -173,51 +126,63 @@ def _check_base(options: dict[str, Any]) -> None:
         )
     if options["head_python"] and not options["base_python"]:
         raise UsageError(f"--{given[0].replace('_', '-')} makes both environments; leave out --head-python.")
-    if options["own_file"] and not options["base"]:
-        raise UsageError("--own-file is for --base REF: without commits, both sides run the same file")
+    if options["step_from"] and not options["base"]:
+        raise UsageError("--step-from is for --base REF: without commits, both sides run the same file")
+    if options["suite_from"] and options["base_install"]:
+        raise UsageError("--suite-from is for two suites; with --base-install there is one")
     if bool(options["base_install"]) != bool(options["head_install"]):
         raise UsageError("--base-install and --head-install belong together")
 
 
-def _run(options: dict[str, Any], display: GateDisplay) -> int:
-    """Run the gate and deliver its results; return the exit code."""
-    suite = _with_claim(read_suite(options["suite"] or find_suite()), options["expect_faster"])
+def _run(options: dict[str, Any], display: GateDisplay, answer: Answer) -> int:
+    """Run the gate and give its answer; return the exit code."""
+    _check_base(options)
+    file = options["suite"] or find_suite()
+    answer.suite = str(file)
+    suite = read_suite(file)
     if not options["base_install"]:
         with _environments(options, suite, display) as pair:
-            return carried_out(suite, pair, options, display)
+            return carried_out(pair, options, display, answer)
     base = requirements_of(options["base_install"], "--base-install")
     head = requirements_of(options["head_install"], "--head-install")
     with pair_of_requirements(suite, base, head, (), display) as pair:
-        return carried_out(suite, pair, options, display, Upgrade(base, head))
+        return carried_out(pair, options, display, answer, Upgrade(base, head))
+
+
+_UNKNOWN = "base's suite is unknown, and head's sets all limits (give --base-suite FILE)"
 
 
 def carried_out(
-    suite: Suite,
     pair: EnvironmentPair,
     options: Mapping[str, Any],
     display: GateDisplay,
+    answer: Answer,
     upgrade: Upgrade | None = None,
 ) -> int:
-    """Run a gate of this suite and deliver its results; return the exit code."""
+    """Run a gate of these environments and give its answer; return the exit code."""
     folder = prepare_folder(options["results"] / GATES.folder)
+    in_force = pair.suite
+    suite = _with_claim(in_force.suite, options.get("expect_faster"))
+    vanished = in_force.vanished
     request = GateRequest(
         command=sys.argv[1:],
         suite=suite,
+        suites=in_force.comparison,
         base=pair.base,
         head=pair.head,
         datasets=_datasets(suite, quiet=options["quiet"]),
-        vanished=pair.vanished or (),
-        unwatched="" if pair.vanished is not None else "base's suite is unknown (give --base-suite FILE)",
+        vanished=vanished or (),
+        unwatched="" if vanished is not None else _UNKNOWN,
         budget_seconds=options["budget"],
         turns=options["turns"],
         profile=options["profile"],
         upgrade=upgrade,
     )
     gate = Gate(request, folder, display)
+    answer.record = gate.record
     record = gate.carry_out()
     display.stop()
-    deliver_gate(record, gate.path, options)
-    return _exit_code(record, options["inconclusive"])
+    return answer.give(record)
 
 
 def _with_claim(suite: Suite, saving: float | None) -> Suite:
@@ -239,18 +204,44 @@ def _environments(options: dict[str, Any], suite: Suite, display: GateDisplay) -
         base = Environment(label="base", python=options["base_python"], variables=options["base_env"])
         head_python = options["head_python"] or sys.executable
         head = Environment(label="head", python=head_python, variables=options["head_env"])
-        yield pair_of_interpreters(suite, base, head, options["base_suite"])
+        earlier = suite_of_file(options["base_suite"]) if options["base_suite"] else None
+        in_force = suite_in_force(suite, earlier, options["suite_from"])
+        yield EnvironmentPair(*with_shared_path(base, head), in_force)
         return
 
     with pair_of_commits(
-        suite, options["base"], options["base_suite"], display, suite_was_named=options["suite"] is not None
+        suite,
+        options["base"],
+        options["base_suite"],
+        display,
+        suite_was_named=options["suite"] is not None,
+        suite_from=options["suite_from"],
     ) as pair:
-        files = (pair.head.folder,) if options["own_file"] else ()
-        variables = pair.base.variables | options["base_env"]
-        yield pair._replace(
-            base=msgspec.structs.replace(pair.base, variables=variables, files=files),
-            head=msgspec.structs.replace(pair.head, variables=pair.head.variables | options["head_env"]),
+        files = _places_of_files(options["step_from"], pair)
+        base, head = (
+            msgspec.structs.replace(
+                each, variables=each.variables | options[f"{each.label}_env"], files=files
+            )
+            for each in (pair.base, pair.head)
         )
+        yield EnvironmentPair(base, head, pair.suite)
+
+
+def _places_of_files(step_from: Side | None, pair: EnvironmentPair) -> tuple[str, ...]:
+    """Return where both sides look for the file of a step; nothing for the usual places of each.
+
+    Raises:
+        UsageError: a step is no file, so neither side can run the other's.
+    """
+    if step_from is None:
+        return ()
+    for each in pair.suite.suite.benchmarks:
+        if each.step and each.step != PREDICTION and not is_file(each.step):
+            raise UsageError(
+                f"--step-from {step_from} is for steps in files, FILE.py:CALLABLE; benchmark {each.name} "
+                f"names the module {each.step}"
+            )
+    return (pair.base.folder, pair.head.folder) if step_from == "base" else (pair.head.folder,)
 
 
 def _datasets(suite: Suite, *, quiet: bool) -> list[DatasetRecord]:
@@ -261,11 +252,3 @@ def _datasets(suite: Suite, *, quiet: bool) -> list[DatasetRecord]:
             else choose_dataset(registry.task(benchmark.task), benchmark.dataset, progress)
             for benchmark in suite.benchmarks
         ]
-
-
-def _exit_code(record: GateRecord, inconclusive: Inconclusive) -> int:
-    if record.status == "interrupted":
-        return INTERRUPTED
-    if record.status == "failed" and record.verdict != "FAIL":  # what failed before then has failed
-        return UsageError.exit_code
-    return _EXIT_CODES[folded(record, inconclusive)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.core.audit.findings import DishonestClock
 from harness.errors import HarnessError, NoWorkersHere, UsageError
 from harness.timing.engine.sessions import ConfigurationFailed
+from harness.timing.engine.steps.own import StepRefused
 from harness.timing.gate import reasons
 from harness.timing.gate.reasons import Reason
 from harness.timing.gate.record import BenchmarkRecord, Verdict
@@ -43,7 +44,7 @@ def worst_of(verdicts: Iterable[Verdict]) -> Verdict:
     return min(verdicts, key=_WORST_FIRST.index, default="INVALID")
 
 
-def failed(error: ConfigurationFailed) -> tuple[Verdict, Reason]:
+def failed(error: ConfigurationFailed | StepRefused) -> tuple[Verdict, Reason]:
     """Return FAIL if head failed; INVALID if base did, which leaves nothing to compare head with.
 
     Times that cannot be trusted are INVALID too.
@@ -62,9 +63,11 @@ def _ended_by(work: Callable[[], None]) -> tuple[Verdict, Reason] | None:
         return "PASS" if isinstance(error.reason, reasons.NewBenchmark) else "INVALID", error.reason
     except NoWorkersHere as error:
         return "INVALID", reasons.NoWorkers(message=str(error))
-    except ConfigurationFailed as error:
+    except (ConfigurationFailed, StepRefused) as error:
+        if isinstance(error, StepRefused) and error.label == "base":  # then the suite is wrong, and not head
+            raise
         return failed(error)
-    except UsageError:  # a step of the user's own that cannot be made as the suite asks for
+    except UsageError:
         raise
     except HarnessError as error:  # base and head cannot be compared, as with different splits of the data
         return "FAIL", reasons.NotComparable(message=str(error))

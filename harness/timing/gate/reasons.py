@@ -124,6 +124,15 @@ class ClockContradicted(BaseReason, frozen=True, kw_only=True):
         return self.remedy.format(label=self.label)
 
 
+class NotInstalled(BaseReason, frozen=True, kw_only=True):
+    """FAIL: pip installed base and could not install head."""
+
+    clause = "{message}"
+    remedy = "Base was installed. Install head alone with pip to see the whole error."
+
+    message: str
+
+
 class FailedBesideBase(BaseReason, frozen=True, kw_only=True):
     """INVALID: head failed while base was in memory too, and did the same work alone."""
 
@@ -182,12 +191,22 @@ class HarnessFault(BaseReason, frozen=True, kw_only=True):
 
 
 class NewBenchmark(BaseReason, frozen=True, kw_only=True):
-    """Beside PASS: base has no such step and cannot run head's, so there is nothing to compare with."""
+    """Beside PASS: base cannot run a step that only head has, so there is nothing to compare with."""
 
-    clause = "new: base has no such step and cannot run head's ({message})"
+    clause = "new: base has no such step, so head's was run alone ({message})"
     remedy = "It is compared from the next base on that has it."
 
     message: str
+
+
+class SameCode(BaseReason, frozen=True, kw_only=True):
+    """INVALID: both sides run one file of a step, which imports nothing of either checkout."""
+
+    clause = (
+        "base and head run the same file of the step, and it imports nothing of either checkout before its "
+        "first call, so nothing of head was compared"
+    )
+    remedy = "Leave out --step-from, or move the code that head changes into a module that the step imports."
 
 
 class OtherPrecisions(BaseReason, frozen=True, kw_only=True):

@@ -13,12 +13,12 @@ from harness.core.stats.estimate import Estimate
 from harness.timing.engine.record import ConfigurationRecord, PairRecord, refuse_incomplete
 from harness.timing.engine.steps.findings import WorkComparison
 from harness.timing.engine.steps.profiles import Profiles
-from harness.timing.environments.record import EnvironmentRecord
+from harness.timing.environments.record import EnvironmentRecord, SuiteComparison
 from harness.timing.environments.suite import Benchmark, Limits
 from harness.timing.gate.metric_table import MetricName, metrics
 from harness.timing.gate.reasons import Reason, speaks_against_head
 
-SCHEMA = 6
+SCHEMA = 7
 
 #: PASS: within all limits. FAIL: worse than base. INCONCLUSIVE: more time, a quieter machine or more seeds
 #: would decide. INVALID: what was measured cannot be believed, or nothing was measured.
@@ -180,6 +180,8 @@ class GateRecord(Envelope, msgspec.Struct, kw_only=True):
     """The chance, over the whole suite, that unchanged code fails."""
     upgrade: Upgrade | None = None
     """Set where base and head differ in requirements alone."""
+    suites: SuiteComparison = SuiteComparison()
+    """How head's suite differs from base's, and whose settings judged."""
     unwatched: str = ""
     """The reason why a benchmark that only base has would go unnoticed; empty where it would not."""
     benchmarks: list[BenchmarkRecord] = []

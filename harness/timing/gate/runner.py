@@ -1,5 +1,6 @@
 """A gate from start to end: a few pairs of every benchmark, then fresh pairs of those they do not clear."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -18,12 +19,13 @@ from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.own import OwnStep
 from harness.timing.engine.workloads import Workload
 from harness.timing.environments.environment import Environment, probe, program_of, workload_of
+from harness.timing.environments.record import SuiteComparison
 from harness.timing.environments.suite import Benchmark, Suite, work_of
 from harness.timing.gate.benchmark import BenchmarkComparison
 from harness.timing.gate.conclusion import failed, worst_of
 from harness.timing.gate.metrics import limits_of
 from harness.timing.gate.outlook import Outlook
-from harness.timing.gate.reasons import Removed, Replaced
+from harness.timing.gate.reasons import NotInstalled, Removed, Replaced
 from harness.timing.gate.record import GATES, BenchmarkRecord, GateRecord, Stage, Upgrade
 
 
@@ -87,9 +89,13 @@ _MOST_SECONDS = 300.0
 
 
 class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The suite to compare, the environments, and the data (one data set for each benchmark)."""
+    """The suite to compare, the environments, and the data (one data set for each benchmark).
+
+    ``suites`` says how the suites of base and head differ.
+    """
 
     suite: Suite
+    suites: SuiteComparison = SuiteComparison()
     base: Environment
     head: Environment
     datasets: list[DatasetRecord]
@@ -120,15 +126,18 @@ class Gate:
         """
         self._request, self._observer, self._start = request, observer, time.monotonic()
         identifier, started_at = stamp("gate")
+        needs_harness = request.suite.has_tasks
+        base, head = probe(request.base, needs_harness=needs_harness), request.head
         self.record = GateRecord(
             id=identifier,
             started_at=started_at,
             machine=describe_machine(),
             command=request.command,
             suite=request.suite.file,
-            base=probe(request.base, needs_harness=request.suite.has_tasks),
-            head=probe(request.head, needs_harness=request.suite.has_tasks),
+            base=base,
+            head=probe(head, needs_harness=needs_harness and not head.failure),
             false_alarms=request.suite.false_alarms,
+            suites=request.suites,
             unwatched=request.unwatched,
             upgrade=request.upgrade,
         )
@@ -140,9 +149,17 @@ class Gate:
         An error such as a full disk ends it; the record returned states it in ``failure``.
 
         Raises:
-            UsageError: a framework is missing in one of the environments.
+            UsageError: a framework is missing in base, or a step cannot be made as it was asked for. The
+                record has this reason.
         """
-        carry_out(self.record, self._run, self._save)
+        try:
+            carry_out(self.record, self._run, self._save)
+        except UsageError as error:
+            self.record.status, self.record.failure = "failed", str(error)
+            with contextlib.suppress(HarnessError):  # the reason that is raised is the one to correct
+                if self.path.exists():  # it says that the gate is running
+                    self._save()
+            raise
         self._conclude()  # again, because the record of one that passed may not have been written
         return self.record
 
@@ -163,6 +180,12 @@ class Gate:
 
     def _run(self) -> None:
         record, request = self.record, self._request
+        if request.head.failure:
+            record.benchmarks = [
+                _not_installed(benchmark, dataset, request.head.failure)
+                for benchmark, dataset in zip(request.suite.benchmarks, request.datasets, strict=True)
+            ]
+            return
         comparisons, deadline = self._comparisons(), self._start + (request.budget_seconds or math.inf)
         names = {benchmark.name for benchmark in request.suite.benchmarks}
         record.benchmarks += [
@@ -209,7 +232,9 @@ class Gate:
                 record.verdict, record.vanished = "FAIL", True
                 record.reasons = [Replaced(base=work_of(earlier), head=work_of(benchmark))]
                 return None
-            base = self._base(benchmark)
+            base = program_of(request.base, benchmark, request.head)
+            if isinstance(base, OwnStep) and isinstance(head, OwnStep):
+                self._state_files(base, head)
         except ConfigurationFailed as error:
             record.verdict, reason = failed(error)
             record.reasons = [reason]
@@ -220,32 +245,58 @@ class Gate:
 
         most_seconds = _MOST_SECONDS if request.budget_seconds is None else math.inf
         return BenchmarkComparison(
-            benchmark, [base, head], record, say, request.turns, worse_level, most_seconds
+            benchmark,
+            [base, head],
+            record,
+            say,
+            request.turns,
+            worse_level,
+            most_seconds,
+            is_new=benchmark.name in request.suites.new,
         )
 
-    def _base(self, benchmark: Benchmark) -> Program:
-        base = program_of(self._request.base, benchmark, self._request.head)
-        if isinstance(base, OwnStep) and base.target.code_folder is not None:
-            place = benchmark.step.rpartition(":")[0]
-            why = f"base has no {place}" if base.target.lacks_file else f"--own-file, {place}"
-            self.record.base.cautions.append(f"{why}: head's is used, with what base imports")
-        return base
+    def _state_files(self, base: OwnStep, head: OwnStep) -> None:
+        """State whose file of a step runs, where base and head do not simply run the same one."""
+        place = base.target.target.rpartition(":")[0]
+        if base.target.lacks_file:
+            caution = f"base has no {place}: head's is used, with what base imports"
+        elif base.target.code_folder is not None:
+            caution = f"--step-from head: head's {place} is used, with what base imports"
+        elif head.target.code_folder is not None:
+            caution = f"--step-from base: base's {place} is used, with what head imports"
+        elif (ours := base.target.content) != head.target.content and ours is not None:
+            caution = f"head changes {place}, and each side runs its own (--step-from base: both run base's)"
+        else:
+            return
+        self.record.base.cautions.append(caution)
 
     def _head(self, benchmark: Benchmark) -> Program:
-        """Return the benchmark in head's environment; wrong options in head's own suite are wrong input."""
+        """Return the benchmark in head's environment.
+
+        Raises:
+            ConfigurationFailed: a name is unknown there, or head cannot run what base can.
+            UsageError: neither can.
+        """
         head = self._request.head
         try:
             return program_of(head, benchmark, head)
         except ConfigurationFailed as error:
-            if not benchmark.options or not self._defines(msgspec.structs.replace(benchmark, options={})):
+            plain = msgspec.structs.replace(benchmark, options={})
+            if not benchmark.options or self._defines(benchmark, self._request.base):
+                raise
+            if not self._defines(plain, head):
                 raise
             where = f"{self._request.suite.file}: benchmark {benchmark.name}: set"
             raise UsageError(f"{where}: {error.reason}") from error
+        except UsageError as error:
+            if not self._defines(benchmark, self._request.base):
+                raise
+            raise ConfigurationFailed(head.label, str(error)) from error
 
-    def _defines(self, benchmark: Benchmark) -> bool:
-        """Check that head's environment knows all names of a benchmark."""
+    def _defines(self, benchmark: Benchmark, environment: Environment) -> bool:
+        """Check that an environment knows all names of a benchmark."""
         try:
-            workload_of(self._request.head, benchmark)
+            workload_of(environment, benchmark)
         except HarnessError:
             return False
         return True
@@ -307,6 +358,13 @@ class Gate:
             return allowed / max(1, metrics - worse)
 
         return level
+
+
+def _not_installed(benchmark: Benchmark, dataset: DatasetRecord, failure: str) -> BenchmarkRecord:
+    """Return the record of a benchmark that base can run, and head cannot: pip failed for it."""
+    record = new_record(benchmark, dataset)
+    record.verdict, record.reasons = "FAIL", [NotInstalled(message=failure)]
+    return record
 
 
 def _work(workload: Workload) -> tuple[object, ...]:

@@ -15,7 +15,8 @@ from harness.timing.environments.options import own_step, refuse_step_options, s
 from harness.timing.environments.requirements import pair_of_requirements, project_of, requirements_of
 from harness.timing.environments.suite import Benchmark, Suite
 from harness.timing.environments.suite_file import read_suite
-from harness.timing.gate.command import carried_out, exit_code_of
+from harness.timing.gate.answer import Answer, answered
+from harness.timing.gate.command import carried_out
 from harness.timing.gate.display import GateDisplay
 from harness.timing.gate.record import Upgrade
 
@@ -65,14 +66,16 @@ def command(ctx: click.Context, /, old: str, new: str, **options: Any) -> None:
     Exit code: 0 safe, 1 not safe, 3 undecided, 4 the measurement cannot be trusted, 2 on wrong input, 130
     after Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    ctx.exit(exit_code_of(lambda display: _run(old, new, options, display), quiet=options["quiet"]))
+    options["inconclusive"] = None
+    ctx.exit(answered(lambda display, answer: _run(old, new, options, display, answer), options))
 
 
-def _run(old: str, new: str, options: dict[str, Any], display: GateDisplay) -> int:
+def _run(old: str, new: str, options: dict[str, Any], display: GateDisplay, answer: Answer) -> int:
     base, head = requirements_of(old, "OLD"), requirements_of(new, "NEW")
     suite = _suite(options, head)
+    answer.suite = suite.file
     with pair_of_requirements(suite, base, head, options["others"], display) as pair:
-        return carried_out(suite, pair, {**options, "inconclusive": None}, display, Upgrade(base, head))
+        return carried_out(pair, options, display, answer, Upgrade(base, head))
 
 
 def _suite(options: dict[str, Any], head: list[str]) -> Suite:

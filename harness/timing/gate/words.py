@@ -7,6 +7,8 @@ from harness.core.documents.numbers import NOTHING, counted, percent_change, tim
 from harness.core.stats.estimate import Estimate
 from harness.timing.engine.page import UNEVEN, pairs_text
 from harness.timing.engine.steps.findings import OUTCOME_WORDS
+from harness.timing.environments.record import SuiteChange
+from harness.timing.environments.suite import limit_units
 from harness.timing.gate.metric_table import UNBOUNDED, MetricName, metrics
 from harness.timing.gate.reasons import reason_text, reasons_text
 from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult, QualityResult, Verdict
@@ -43,7 +45,8 @@ def limit(result: MetricResult) -> str:
 def headline(record: GateRecord) -> str:
     """Say why the gate has its verdict: the counts and names of the benchmarks that did not pass."""
     if record.failure:
-        return f"the gate did not end: {one_line(record.failure)}"
+        end = "did not end" if record.benchmarks else "could not run"
+        return f"the gate {end}: {one_line(record.failure)}"
     if record.status == "running":
         return "the gate did not end; this is its state so far"
     if not record.benchmarks:
@@ -60,6 +63,33 @@ def headline(record: GateRecord) -> str:
         )
         return f"{everything} limits"
     return ", ".join(counts)
+
+
+def loosened(record: GateRecord) -> str:
+    """Say which limits of base head's suite loosens, and whose judged; empty where it loosens none."""
+    changes = [suite_change(record, each) for each in record.suites.changes if each.loosens]
+    if not changes:
+        return ""
+    sides = {"base": "base's settings apply", "head": "head's settings apply (--suite-from head)"}
+    return f"head's {one_line(record.suite)} loosens {', '.join(changes)}; {sides[record.suites.in_force]}"
+
+
+def suite_change(record: GateRecord, change: SuiteChange) -> str:
+    """Return ``max_slowdown to 100 % (base: 5 %)``, with the benchmarks where it is not all of them."""
+    every = {benchmark.name for benchmark in record.benchmarks}
+    names = "" if every <= {*change.benchmarks} else ", ".join(map(one_line, change.benchmarks))
+    base, head = (_setting(change.key, value) for value in (change.base, change.head))
+    return f"{change.key} to {head} (base: {base})" + (f" in {names}" if names else "")
+
+
+def _setting(key: str, value: float | str | None) -> str:
+    """Return the value of a setting as a suite has it."""
+    unit = limit_units().get(key, "percent" if key == "false_alarms" else None)
+    if value is None or value == "":
+        return "off" if unit else "none"
+    if unit is None or isinstance(value, str):
+        return one_line(str(value))
+    return f"{100 * value:g} %" if unit == "percent" else f"{100 * value:g} points"
 
 
 #: The verdict of an upgrade.
@@ -122,6 +152,11 @@ def quality_text(quality: QualityResult) -> str:
     return "losses of the first steps" if not quality.seeds else f"{quality.measure} over the same seeds"
 
 
+def is_unmeasured(benchmark: BenchmarkRecord) -> bool:
+    """Check that nothing was measured, and that no reason says why."""
+    return not benchmark.reasons and not benchmark.results
+
+
 def why(benchmark: BenchmarkRecord) -> str:
     """Return the reasons of a verdict other than PASS, without a full stop; those of a FAIL first."""
     parts = list(map(reason_text, benchmark.reasons))
@@ -152,7 +187,14 @@ def quality_word(benchmark: BenchmarkRecord) -> str:
 
 
 def not_passed(record: GateRecord) -> list[BenchmarkRecord]:
-    """Return the benchmarks that need attention, failures first."""
+    """Return the benchmarks that need attention, failures first.
+
+    After the failure of the gate itself these are not the benchmarks that it did not come to.
+    """
     failed_first = list(_NOT_PASSED)
-    others = [benchmark for benchmark in record.benchmarks if benchmark.verdict != "PASS"]
+    others = [
+        benchmark
+        for benchmark in record.benchmarks
+        if benchmark.verdict != "PASS" and not (record.failure and is_unmeasured(benchmark))
+    ]
     return sorted(others, key=lambda benchmark: failed_first.index(benchmark.verdict))

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from support.repository import ONE, TWO, add_commit
 
+from harness.errors import UsageError
 from harness.timing.environments import git
-from harness.timing.environments.earlier_suite import vanished, vanished_from_commit
+from harness.timing.environments.earlier_suite import suite_in_force, suite_of_commit, suite_of_file
 from harness.timing.environments.suite_file import read_suite
 
 
@@ -16,7 +17,8 @@ def missing(project, path, *where, base=None, at_base=None):
     with git.checkout(top, base or call("rev-parse", "HEAD")) as tree:
         if at_base is not None:
             (tree / "gate.toml").write_text(at_base)
-        found = vanished_from_commit(read_suite(path), top, tree, *where)
+        suite = read_suite(path)
+        found = suite_in_force(suite, suite_of_commit(suite, top, tree, *where), None).vanished
     return found and [each.name for each in found]
 
 
@@ -40,8 +42,10 @@ def test_other_work_under_a_name_hides_nothing(project, now, changed):
     top, _ = project
     file = top / "gate.toml"
     file.write_text(f'[benchmarks.a]\nbackend = "torch"\n{now}\n')
-    before = {"a": {"backend": "torch", "task": "cnn", "max_slowdown": "9%"}}
-    assert [earlier.name for earlier in vanished(read_suite(file), before)] == changed
+    before = top / "before.toml"
+    before.write_text('[benchmarks.a]\nbackend = "torch"\ntask = "cnn"\nmax_slowdown = "9%"\n')
+    in_force = suite_in_force(read_suite(file), suite_of_file(before), None)
+    assert [earlier.name for earlier in in_force.vanished or ()] == changed
 
 
 def test_a_suite_that_is_found_first_hides_nothing_of_what_was_found_before(project):
@@ -88,3 +92,93 @@ def test_a_suite_of_another_name_that_was_moved_is_found_by_git(project):
 
 def test_where_the_commit_has_no_suite_nothing_is_known(project):
     assert missing(project, project[0] / "gate.toml", at_base="not = [toml") is None
+
+
+STRICT = '[benchmarks.a]\nstep = "bench.py:make"\n'
+LOOSE = """\
+max_slowdown = "100%"
+false_alarms = "0.1%"
+source = "elsewhere"
+[benchmarks.a]
+step = "bench.py:make"
+values = "differ"
+compare_calls = 3
+tolerance = 0.5
+max_speedup = "off"
+max_memory_growth = "2%"
+seed = "own"
+threads = 3
+"""
+
+
+def in_force(folder, base, head, suite_from=None):
+    for name, text in {"base.toml": base, "gate.toml": head}.items():
+        (folder / name).write_text(text)
+    return suite_in_force(read_suite(folder / "gate.toml"), suite_of_file(folder / "base.toml"), suite_from)
+
+
+def test_the_suite_of_base_judges_and_names_what_head_loosens(tmp_path):
+    asked = in_force(tmp_path, STRICT, LOOSE + '[benchmarks.new]\nstep = "bench.py:new"\n')
+    strict, new = asked.suite.benchmarks
+    (tmp_path / "alone.toml").write_text(STRICT)
+    assert strict == read_suite(tmp_path / "alone.toml").benchmarks[0]
+    assert (asked.suite.false_alarms, asked.suite.source) == (0.01, "")
+    assert (new.limits.max_slowdown, asked.comparison.new) == (1.0, ["new"])  # which base cannot judge
+    changed = {each.key: (each.base, each.head, each.loosens) for each in asked.comparison.changes}
+    assert changed == {
+        "false_alarms": (0.01, 0.001, True),
+        "source": ("", "elsewhere", True),
+        "max_slowdown": (0.05, 1.0, True),
+        "max_speedup": (0.5, None, True),
+        "values": ("equal", "differ", True),
+        "compare_calls": (20, 3, True),
+        "tolerance": (None, 0.5, True),
+        "seed": (0, "own", True),
+        "max_memory_growth": (0.1, 0.02, False),
+        "threads": (None, 3, False),
+    }
+    assert [each.loosens for each in asked.comparison.changes] == [True] * 8 + [False] * 2
+
+
+def test_what_head_tightens_is_not_called_loosened(tmp_path):
+    changes = in_force(tmp_path, LOOSE, STRICT).comparison.changes
+    # Head's limit of memory is the usual one, and two settings have no order.
+    assert {each.key for each in changes if each.loosens} == {"max_memory_growth", "source", "tolerance"}
+
+
+def test_head_judges_where_it_is_asked_for_or_base_cannot_be_read(tmp_path):
+    asked = in_force(tmp_path, STRICT, LOOSE, "head")
+    assert (asked.suite.benchmarks[0].values, asked.comparison.in_force) == ("differ", "head")
+    assert len(asked.comparison.changes) == 10
+    later = in_force(tmp_path, STRICT + "later_key = true\n", LOOSE)
+    assert (later.suite.benchmarks[0].values, later.comparison.in_force) == ("differ", "head")
+    assert "later_key" in later.comparison.unreadable
+    with pytest.raises(UsageError, match=r"later_key.*--suite-from head"):
+        in_force(tmp_path, STRICT + "later_key = true\n", LOOSE, "base")
+    with pytest.raises(UsageError, match="base has no suite"):
+        suite_in_force(read_suite(tmp_path / "gate.toml"), None, "base")
+
+
+def test_a_default_that_is_written_out_takes_no_limit_of_head(tmp_path):
+    """Other words for the same work: the environment decides if it is, and base's limits hold."""
+    head = ONE + 'dataset = "digits"\nmax_slowdown = "100%"\n'
+    asked = in_force(tmp_path, ONE, head)
+    assert [each.name for each in asked.vanished or ()] == ["a"]
+    assert (asked.suite.benchmarks[0].limits.max_slowdown, asked.suite.benchmarks[0].dataset) == (
+        0.05,
+        "digits",
+    )
+
+
+def test_a_step_instead_of_its_factory_is_other_work(tmp_path):
+    assert [each.name for each in in_force(tmp_path, STRICT, STRICT + "call = true\n").vanished or ()] == [
+        "a"
+    ]
+
+
+def test_a_link_in_place_of_the_suite_leads_to_the_suite_of_base(project):
+    top, _ = project
+    (top / "gate.toml").unlink()
+    (top / "other.toml").write_text(ONE)
+    (top / "gate.toml").symlink_to("other.toml")
+    assert missing(project, top / "gate.toml") == ["b"]

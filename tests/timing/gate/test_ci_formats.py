@@ -19,8 +19,7 @@ from support.made_gates import made_benchmark, made_gate, mixed_gate
 from harness.core.documents.render.markdown import markdown
 from harness.core.documents.render.terminal import terminal_text
 from harness.errors import HarnessError, UsageError
-from harness.timing.gate import ci_formats, reasons
-from harness.timing.gate import command as gate
+from harness.timing.gate import answer, ci_formats, reasons
 from harness.timing.gate.ci_formats import bencher_json, junit_xml, openmetrics_text
 from harness.timing.gate.page import gate_document
 from harness.timing.gate.record import folded
@@ -188,9 +187,9 @@ def test_targets_that_cannot_be_written_are_refused_before_the_gate(tmp_path, na
 def test_an_output_that_cannot_be_written_leaves_the_others_and_the_verdict(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "nowhere" / "summary.md"))
     written, unwritable = tmp_path / "gate.xml", tmp_path / "nowhere" / "gate.xml"
-    options = {"targets": [unwritable, written], "inconclusive": None, "form": "table"}
+    options = {"targets": [unwritable, written], "inconclusive": None, "form": "table", "results": tmp_path}
     with pytest.raises(HarnessError, match=r"nowhere/gate.xml"):
-        gate.deliver_gate(mixed_gate(), tmp_path / "record.json", options)
+        answer.Answer(options).give(mixed_gate())
     assert written.exists()
     out, err = capsys.readouterr()
     assert "GITHUB_STEP_SUMMARY" in err
@@ -203,10 +202,10 @@ def test_a_closed_standard_output_leaves_the_verdict(tmp_path, monkeypatch, caps
         raise OSError(fault, "broken")
 
     discarded = []
-    monkeypatch.setattr(gate, "_print", broken)
-    monkeypatch.setattr(gate, "discard", discarded.append)
-    options = {"targets": [], "inconclusive": None, "form": "table"}
-    gate.deliver_gate(mixed_gate(), tmp_path / "record.json", options)
+    monkeypatch.setattr(answer, "deliver", broken)
+    monkeypatch.setattr(answer, "discard", discarded.append)
+    options = {"targets": [], "inconclusive": None, "form": "table", "results": tmp_path}
+    assert answer.Answer(options).give(mixed_gate()) == 1
     assert discarded
     printed = capsys.readouterr().err
     assert message in printed

@@ -16,7 +16,7 @@ from harness.timing.environments.commits import _separate_code
 from harness.timing.environments.environment import Environment, with_shared_path
 from harness.timing.environments.suite import Suite
 from harness.timing.gate import reasons
-from harness.timing.gate.command import _exit_code
+from harness.timing.gate.answer import exit_code
 from harness.timing.gate.display import GateDisplay, progress_line
 from harness.timing.gate.outlook import Outlook
 from harness.timing.gate.record import GateRecord, folded
@@ -87,7 +87,7 @@ def test_a_record_that_cannot_be_written_costs_no_verdict_and_is_never_green(
     kept, record = on_a_full_disk(monkeypatch, tmp_path, judged, times=99)
     assert (record.status, record.verdict) == ("failed", verdict)
     assert str(kept.path) in record.failure
-    assert _exit_code(record, "pass") == code
+    assert exit_code(record, "pass") == code
     assert folded(record, "pass") == verdict
 
 
@@ -116,7 +116,7 @@ def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monke
 )
 def test_exit_codes(status, verdict, options, code):
     verdicts = {"step": verdict} if verdict != "PASS" else {}
-    assert _exit_code(made_gate(made_benchmark(verdicts=verdicts), status=status), options) == code
+    assert exit_code(made_gate(made_benchmark(verdicts=verdicts), status=status), options) == code
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from harness.timing.engine.steps import work
 from harness.timing.engine.steps.deviations import Arrays, Observed, farthest, first_number
 from harness.timing.engine.steps.findings import FirstValues, WorkComparison, difference_text
 from harness.timing.engine.steps.observation import Process, observe, observe_if_possible
-from harness.timing.engine.steps.own import OwnStep
+from harness.timing.engine.steps.own import OwnStep, StepRefused
 from harness.timing.engine.steps.process import Made, foreign_modules, own_modules
 
 
@@ -109,9 +109,10 @@ def _shown(values: Arrays) -> FirstValues:
 def _refuse_other_samples(reference: OwnStep, other: OwnStep, first: Made, made: Made) -> None:
     ours, theirs = first.samples or reference.samples, made.samples or other.samples
     if ours != theirs:
-        raise UsageError(
-            f"a call of {reference.label} has {ours} samples and one of {other.label} {theirs}: only steps "
-            "of equal samples can be compared"
+        raise StepRefused(
+            other.label,
+            f"a call has {theirs} samples, and one of {reference.label} {ours}: only steps of equal samples "
+            "can be compared",
         )
 
 

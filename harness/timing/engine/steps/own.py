@@ -76,9 +76,21 @@ class OwnStep(Contender, frozen=True, kw_only=True):
             yield session, session.call(self.target.request(), Made)
 
 
+class StepRefused(UsageError):
+    """A step cannot be made or called as it was asked for; ``label`` names its workload.
+
+    ``reason`` omits the label.
+    """
+
+    def __init__(self, label: str, reason: str) -> None:
+        super().__init__(f"{label}: {reason}")
+        self.label = label
+        self.reason = reason
+
+
 @contextlib.contextmanager
 def blaming_user(label: str, session: Session) -> Iterator[None]:
-    """Raise errors as :func:`blaming` does; wrong input, such as a missing argument, stays wrong input.
+    """Raise errors as :func:`blaming` does, and wrong input, such as a missing argument, as StepRefused.
 
     An error that begins with the label, because the label is the target, does not repeat it.
     """
@@ -86,11 +98,17 @@ def blaming_user(label: str, session: Session) -> Iterator[None]:
         with blaming(label, session):
             yield
     except ConfigurationFailed as error:
-        reason = error.reason.removeprefix(label).removeprefix(":").lstrip()
         if isinstance(error.__cause__, Declined):
-            reason = str(error.__cause__)
-            raise UsageError(reason if reason.startswith(label) else f"{label}: {reason}") from error
-        raise ConfigurationFailed(label, reason) from error.__cause__
+            raise StepRefused(label, _without(label, str(error.__cause__))) from error
+        raise ConfigurationFailed(label, _without(label, error.reason)) from error.__cause__
+
+
+def _without(label: str, reason: str) -> str:
+    """Return the reason without the label, where it begins with the label as a whole."""
+    for end in (": ", " "):
+        if reason.startswith(f"{label}{end}"):
+            return reason.removeprefix(f"{label}{end}")
+    return reason
 
 
 class TimedStep(TimedProcess):

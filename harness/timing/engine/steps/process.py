@@ -1,6 +1,7 @@
 """A process of a step of the user's own, seen from the harness: its requests and replies."""
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -26,14 +27,16 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
     """The factory of a step, ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``, and its arguments.
 
     A file is relative to ``folder``, the checkout of a side, from which modules are imported too, before
-    those that are installed. ``code_folder`` has the file if it is another checkout's. ``seed`` None: the
-    user's code sets its own. ``is_step``: the callable is the step itself, not its factory.
+    those that are installed. ``code_folder`` has the file if it is another checkout's. ``working_tree`` is
+    the user's, where ``folder`` has the files of a commit. ``seed`` None: the user's code sets its own.
+    ``is_step``: the callable is the step itself, not its factory.
     """
 
     target: str
     arguments: dict[str, Any] = {}
     folder: str = "."
     code_folder: str | None = None
+    working_tree: str | None = None
     seed: int | None = 0
     is_step: bool = False
 
@@ -62,6 +65,14 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
         return self if seed is None or self.seed is None else msgspec.structs.replace(self, seed=seed)
 
     @property
+    def content(self) -> bytes | None:
+        """The content of the file; None where there is none that can be read."""
+        try:
+            return self.file.read_bytes() if self.file is not None and self.file.is_file() else None
+        except OSError:
+            return None
+
+    @property
     def short_name(self) -> str:
         """The target for the names of files."""
         return re.sub(r"[^A-Za-z0-9]+", ".", self.target)[-40:].strip(".")
@@ -72,12 +83,18 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
         folder, file = Path(self.folder).resolve(), self.file
         beside = [] if file is None else [(folder / place).parent]
         paths = [*beside, folder, folder / "src"]
+        own = None if self.working_tree is None else Path(self.working_tree).resolve()
+        originals = (
+            {} if own is None else {str(path): str(own / os.path.relpath(path, folder)) for path in paths}
+        )
         return Make(
             target=self.target,
             name=name,
             file=None if file is None else str(file),
             module=place,
             folders=list(dict.fromkeys(str(path) for path in paths if path.is_dir())),
+            checkout=str(folder),
+            originals=originals,
             arguments=self.arguments,
             seed=self.seed,
             frameworks=framework_hooks(),
@@ -94,6 +111,9 @@ class Make(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     file: str | None
     module: str
     folders: list[str]
+    checkout: str
+    originals: dict[str, str]
+    """For the folders of a commit's checkout, their places in the user's working tree; else empty."""
     arguments: dict[str, Any]
     seed: int | None
     frameworks: dict[str, str]

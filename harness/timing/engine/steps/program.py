@@ -515,12 +515,37 @@ def _module(request):
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
-    except ModuleNotFoundError as error:
-        needed = f"it needs {error.name}, which"
-        if error.name == place:
-            needed = f"the module {place}"
-        raise WrongInputError(f"{needed} is not installed for {sys.executable}") from error
+    except ImportError as error:
+        missing = _missing(error, request)
+        if not missing:
+            raise
+        raise WrongInputError(missing) from error
     return module
+
+
+def _missing(error, request):
+    """Say where the module is missing that an import did not find: in the side's checkout, or installed.
+
+    Return nothing for another error, such as a name that a module lacks.
+    """
+    name, is_module = error.name or "", isinstance(error, ModuleNotFoundError)
+    if not is_module:  # ``from package import module``
+        name = "{}.{}".format(name, getattr(error, "name_from", None))
+    file = os.path.join(*name.split(".")) + ".py"
+    for folder, original in request["originals"].items():
+        shown = os.path.relpath(os.path.join(folder, file), request["checkout"])
+        package = os.path.join(original, file[: -len(".py")], "__init__.py")
+        if os.path.isfile(os.path.join(original, file)) or os.path.isfile(package):
+            return f"it needs {name}: {shown} is in your working tree, but not in the commit: git add it"
+    for folder in request["folders"]:
+        if is_module and "." in name and os.path.isdir(os.path.join(folder, name.split(".")[0])):
+            shown = os.path.relpath(os.path.join(folder, file), request["checkout"])
+            where = "is not in the commit" if request["originals"] else "does not exist"
+            return f"it needs {name}: {shown} {where}"
+    if not is_module:
+        return ""
+    needed = f"the module {name}" if name == request["module"] else f"it needs {name}, which"
+    return f"{needed} is not installed for {sys.executable}"
 
 
 def _callable(module, name):

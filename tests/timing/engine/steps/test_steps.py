@@ -288,8 +288,16 @@ def test_an_error_in_a_block_names_the_call_and_its_side_once(workload, snapshot
     assert str(raised.value) == snapshot
 
 
+@pytest.mark.parametrize("label", ["b", "bench.py", "bench.py:needs"])
+def test_a_label_that_begins_like_the_target_takes_nothing_from_it(workload, label):
+    text = "bench.py:needs: missing a required argument: 'a'; it takes a, b=2"
+    with pytest.raises(UsageError) as raised:
+        work(workload("needs", label=label), workload("needs", label="other"))
+    assert str(raised.value) == (text if label == "bench.py:needs" else f"{label}: {text}")
+
+
 def test_sides_of_other_samples_are_refused(workload):
-    with pytest.raises(UsageError, match="a call of a has 3 samples and one of b 4: only steps of equal"):
+    with pytest.raises(UsageError, match="b: a call has 4 samples, and one of a 3: only steps of equal"):
         work(workload("with_samples", label="a"), workload("with_samples", label="b", samples=4))
 
 
