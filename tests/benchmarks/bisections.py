@@ -12,7 +12,7 @@ import numpy as np
 from decisions import pools
 from tabulate import tabulate
 
-from harness.timing.bisect.findings import first_verdict
+from harness.timing.bisect.findings import is_hopeless, verdict_of_pairs
 from harness.timing.bisect.search import Search
 from harness.timing.engine.ratios import Ratios
 
@@ -27,7 +27,10 @@ def bisection(pool: np.ndarray, chance: np.random.Generator, commits: int, effec
 
     culprit, search, of_bad = int(chance.integers(1, commits + 1)), Search(commits), list[float]()
     while True:
-        found = first_verdict(Ratios(np.array(of_bad), fenced=True), _MARGIN)
+        made = Ratios(np.array(of_bad), fenced=True)
+        found = verdict_of_pairs(made, _MARGIN, is_time=True)
+        if found is None and is_hopeless(made, _MARGIN):
+            found = "undecided"
         if found == "culprit":
             break
         if found is not None:

@@ -48,6 +48,8 @@ class Cell(NamedTuple):
     value: float | None = None
     sign: str = ""
     """See :class:`Span`."""
+    address: str = ""
+    """On a page, the text is a link to this address on the web, which begins with ``https://``."""
 
 
 def text_of(cell: Cell | str) -> str:

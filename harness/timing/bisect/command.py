@@ -23,7 +23,7 @@ from harness.core.shell.parameters import Number, split_names
 from harness.core.shell.progress import shown_progress
 from harness.errors import UsageError, unknown_name
 from harness.timing.bisect.findings import culprits_of, ratio_of
-from harness.timing.bisect.page import ratio_text
+from harness.timing.bisect.page import ratio_text, search_text
 from harness.timing.bisect.places import Commits, Versions
 from harness.timing.bisect.record import BISECTIONS, BisectRecord
 from harness.timing.bisect.runner import Bisection, unfinished
@@ -51,10 +51,8 @@ class BisectDisplay(LiveLine):
             left = len(culprits_of(record)[0])  # 0 where good and bad return the same
             self.say(f"{name}: {text}" + f"; {counted(left, 'candidate')} left" * bool(left))
             return
-        culprits, probability = culprits_of(record)
-        likeliest = record.candidates[culprits[-1]].name
         change = ratio_text(record, ratio_of(record, candidate))
-        self.say(f"{name}: {change}; likeliest culprit {likeliest} ({100 * probability:.0f} %)")
+        self.say(f"{name}: {change}" + (f"; {state}" if (state := search_text(record)) else ""))
 
 
 @click.command()

@@ -12,9 +12,19 @@ from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import NOTHING, counted
 from harness.core.stats.estimate import Estimate
 from harness.timing.bisect.charts import posterior_figures
-from harness.timing.bisect.findings import culprits_of, is_confirmed, ratio_of, search_of
+from harness.timing.bisect.findings import (
+    candidates_left,
+    culprits_of,
+    difference,
+    evident_culprits,
+    is_confirmed,
+    is_searched,
+    ratio_of,
+    search_of,
+)
 from harness.timing.bisect.record import BisectRecord
 from harness.timing.engine.intervals import bootstrap_interval
+from harness.timing.engine.record import MOST_PAIRS
 from harness.timing.gate.words import change
 
 _MOST_NAMED = 6
@@ -35,7 +45,8 @@ def outcome(record: BisectRecord) -> str:
     between = ratio_text(record, of_bad)
     ratio = "" if of_bad is None else f": {between}"
     if record.outcome == "no difference":
-        return f"No difference between {good} and {bad}{ratio}"
+        margin = "" if record.metric == "values" else f" of {_margin(record)} or more"
+        return f"No difference{margin} between {good} and {bad}{ratio}"
     if record.outcome != "culprit":
         return f"Undecided between {good} and {bad}{ratio}"
     culprits, probability = culprits_of(record)
@@ -53,6 +64,42 @@ def ratio_text(record: BisectRecord, ratio: Estimate | None) -> str:
     return NOTHING if ratio is None else change(record.metric, ratio)
 
 
+def search_text(record: BisectRecord) -> str:
+    """Say which candidates are left; empty before good and bad are shown to differ.
+
+    The likeliest is named if the pairs are evidence for it.
+    """
+    if not is_searched(record):
+        return ""
+    left = candidates_left(record)
+    counts = f"{len(left)} of {counted(len(record.candidates) - 1, 'candidate')} left"
+    if len(left) > 1:
+        counts += f", {record.candidates[left[0]].name} to {record.candidates[left[-1]].name}"
+    evident = evident_culprits(record)
+    if evident is None:
+        return counts
+    culprits, probability = evident
+    names = ", ".join(record.candidates[number].name for number in list(culprits)[:_MOST_NAMED])
+    return f"likeliest culprit {names} ({100 * probability:.0f} %); {counts}"
+
+
+def _undecided_text(record: BisectRecord) -> str:
+    """Say what is left of an undecided search, and what decides it."""
+    if state := search_text(record):
+        return f"{state[0].upper()}{state[1:]}. The same command goes on."
+    pairs = difference(record)
+    state = f"Good and bad are shown neither to differ nor to be the same within {_margin(record)}"
+    if len(pairs.logs) > 1:
+        state += f"; their pairs vary by {100 * pairs.spread:.1f} %"
+    if len(pairs.logs) < MOST_PAIRS:
+        return f"{state}. The same command goes on; a quieter machine or a larger --within decides sooner."
+    return f"{state}. These are the most pairs that are made: use a quieter machine, or a larger --within."
+
+
+def _margin(record: BisectRecord) -> str:
+    return f"{100 * record.same_within:g} %"
+
+
 def _named(record: BisectRecord, number: int) -> str:
     candidate = record.candidates[number]
     return one_line(f"{candidate.name} ({candidate.title})" if candidate.title else candidate.name)
@@ -60,7 +107,7 @@ def _named(record: BisectRecord, number: int) -> str:
 
 def bisect_document(record: BisectRecord) -> Document:
     """Return the whole result."""
-    drawn = [Figures(partial(posterior_figures, record))] if record.outcome != "no difference" else []
+    drawn = [Figures(partial(posterior_figures, record))] if is_searched(record) else []
     skipped = [f"{_named(record, each.candidate)}: {one_line(each.reason)}" for each in record.skipped]
     nodes: list[Node] = [
         Section("Probabilities", drawn if record.probes else [], "posterior"),
@@ -92,10 +139,8 @@ def _remarks(record: BisectRecord) -> Iterator[str]:
     elif record.outcome == "culprit" and record.metric != "values":
         yield "It was not compared with the candidate before it: no time was left, or one of them failed."
     if record.outcome == "undecided" and record.probes:
-        culprits, probability = culprits_of(record)
-        names = ", ".join(_named(record, number) for number in list(culprits)[:_MOST_NAMED])
-        yield f"Likeliest: {names} (probability {100 * probability:.0f} %). The same command goes on."
-    if record.metric != "values" and record.outcome != "no difference":
+        yield _undecided_text(record)
+    if record.metric != "values" and is_searched(record):
         others = [_named(record, number) for number in search_of(record).at_neither_level()]
         if others:
             yield (
@@ -115,7 +160,7 @@ def candidate_table(record: BisectRecord) -> Table:
             for values in ["same" if each.is_same else each.difference]
         ]
         return Table([record.kind, "", "values"], rows, "What the first calls return, beside good")
-    search = search_of(record)
+    search, has_culprit = search_of(record), is_searched(record)
     posterior = [0.0, *search.posterior.tolist()]
     rows = [
         [
@@ -124,7 +169,7 @@ def candidate_table(record: BisectRecord) -> Table:
             roles.get(number, ""),
             ratio_text(record, ratio_of(record, number)),
             str(len(values)),
-            NOTHING if record.outcome == "no difference" else f"{100 * posterior[number]:.0f} %",
+            f"{100 * posterior[number]:.0f} %" if has_culprit else NOTHING,
         ]
         for number, values in sorted(search.values.items())
     ]

@@ -11,7 +11,15 @@ import msgspec
 from harness.core.documents.kinds import carry_out
 from harness.core.machine.processes import this_process
 from harness.errors import HarnessError, UsageError
-from harness.timing.bisect.findings import difference, first_verdict, is_confirmed, search_of
+from harness.timing.bisect.findings import (
+    FEWEST_FOR_FORECAST,
+    difference,
+    evident_culprits,
+    first_verdict,
+    is_confirmed,
+    is_hopeless,
+    search_of,
+)
 from harness.timing.bisect.record import BISECTIONS, BisectRecord, Outcome, Probe, Returned, Skipped
 from harness.timing.bisect.search import exact_search
 from harness.timing.engine.pairs import Alternation, Program, steps_of
@@ -24,6 +32,7 @@ from harness.timing.gate.metrics import metric_ratios
 
 #: Pairs of the culprit and the candidate before it; fewer if they show the difference.
 _MOST_CONFIRMING = 8
+_FEWEST_TURNS = 2
 
 
 class Places(Protocol):
@@ -130,11 +139,15 @@ class Bisection:
             prepared = prepare(self._alternation(workloads), None, record.turns or None)
             record.steps = [prepared.steps[0], prepared.steps[2]]
             record.turns, self._pair_seconds = prepared.turns, prepared.pair_seconds
+        already = len(difference(record).logs)
         while True:
-            found = first_verdict(difference(record), record.same_within)
+            found = first_verdict(record)
             if found is not None:
                 return None if found == "culprit" else found
-            if self._is_spent():
+            # Whoever repeats the command wants more pairs nevertheless.
+            pairs = difference(record)
+            is_enough = len(pairs.logs) - already >= FEWEST_FOR_FORECAST
+            if self._is_spent() or (is_enough and is_hopeless(pairs, record.same_within)):
                 return "undecided"
             self.observer.doing("a pair of good, good again and bad")
             pair = self._pair(workloads, [record.steps[0], *record.steps])
@@ -150,7 +163,7 @@ class Bisection:
         while True:
             search = search_of(record)
             culprits, probability = search.culprits
-            if probability >= record.probability:
+            if probability >= record.probability and evident_culprits(record) is not None:
                 return self._confirmed(culprits)
             probe = search.next_probe()
             if probe is None or self._is_spent():
@@ -195,7 +208,10 @@ class Bisection:
 
     def _pair(self, workloads: Sequence[Program], steps: Sequence[int]) -> PairRecord:
         start = time.monotonic()
-        pair = self._alternation(workloads).pair(steps, self.record.turns)
+        turns = self.record.turns
+        if self.record.metric == "first step":  # which is over when the turns begin
+            turns = min(_FEWEST_TURNS, turns)
+        pair = self._alternation(workloads).pair(steps, turns)
         self._pair_seconds = time.monotonic() - start
         return pair
 

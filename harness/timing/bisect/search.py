@@ -18,7 +18,7 @@ Array = npt.NDArray[np.float64]
 
 #: Degrees of freedom of the noise: so few that one outlier among the pairs decides nothing.
 _DEGREES = 2
-#: Pairs that vary less are taken to vary by this much: processes of equal code differ by as much.
+#: Pairs of times that vary less are taken to vary by this much: processes of equal code differ by as much.
 LEAST_SCALE = 0.02
 _MAD_SCALE = 1.4826
 #: Log ratios that the effect may have, and the deviation of their normal prior.
@@ -32,9 +32,12 @@ _FEWEST_TO_BE_FAR = 4
 class Search:
     """The knowledge about the culprit; values are added one by one."""
 
-    def __init__(self, last: int) -> None:
-        """Begin a search; ``last`` is the number of the bad candidate, at least 1."""
-        self.last = last
+    def __init__(self, last: int, least_scale: float = LEAST_SCALE) -> None:
+        """Begin a search; ``last`` is the number of the bad candidate, at least 1.
+
+        ``least_scale`` is a lower bound of the noise.
+        """
+        self.last, self._least_scale = last, least_scale
         self.values: dict[int, list[float]] = {}
         self.skipped: set[int] = set()
 
@@ -59,7 +62,7 @@ class Search:
         # The deviations of two or three values are too small: one or two of the values are their median.
         pairs, candidates = len(off), sum(len(of_one) > 1 for of_one in self.values.values())
         correction = math.sqrt(pairs / (pairs - candidates)) if pairs > candidates else 1.0
-        return max(LEAST_SCALE, _MAD_SCALE * correction * float(np.median(off)) if off else 0.0)
+        return max(self._least_scale, _MAD_SCALE * correction * float(np.median(off)) if off else 0.0)
 
     @functools.cached_property
     def _joint(self) -> Array:

@@ -89,7 +89,7 @@ from harness.timing.engine.workloads import Workload, labelled, refuse_different
     "Stop after this time, such as 90s or 5m, certification excluded. Default: until every verdict is in and "
     "precise enough, or more time would not decide, and at most 15 minutes."
 )
-@shared.profile("Profile one more process of each afterwards: the operations that differ most.")
+@shared.profile("Profile more processes of each afterwards: the operations that differ.")
 @shared.turns(
     "Timed blocks of each configuration in a pair. More make a pair more precise and longer. Default: "
     "10 to 60, more where blocks are shorter."

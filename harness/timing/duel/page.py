@@ -137,10 +137,11 @@ def duel_document(record: DuelRecord) -> Document:
         findings = [configuration_findings(record, index) for index in range(len(labels))]
         table = configuration_table(record, findings)._replace(legend=(RATIO_LEGEND,))
         remarks = Items(list(_remarks(record, findings)))
+        increases = [each.step_seconds.value - findings[0].step_seconds.value for each in findings[1:]]
         nodes += [
             Section("Pairs and turns", [Figures(partial(_figures, record))], "pairs-and-turns"),
             Section("Configurations", [table, remarks], "configurations"),
-            *profile_sections(record.profiles, labels),
+            *profile_sections(record.profiles, labels, increases=increases),
         ]
     method = Items([each.format(margin=f"{100 * record.margin:g} %") for each in _METHOD])
     options = ", ".join(f"{name}={value}" for name, value in record.options.items())

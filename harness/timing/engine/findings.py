@@ -10,6 +10,8 @@ from harness.core.stats.estimate import Estimate
 from harness.timing.engine.record import ConfigurationRecord, PairRecord, ProcessRecord
 
 _TAIL = 0.025
+#: With fewer processes the interval of their median has no ends: ``0.5**5`` is more than its tail.
+FEWEST_FOR_MEDIAN = 6
 
 
 class PairsSource(Protocol):
@@ -81,7 +83,7 @@ def median_interval(values: Sequence[float]) -> Estimate:
     """Return the median, with a 95 % interval between two of the ordered values.
 
     The interval is exact for any distribution and conservative (Conover 1999, section 3.2). There is none for
-    fewer than 6 values.
+    fewer than :data:`FEWEST_FOR_MEDIAN` values.
     """
     count, below = len(values), 0
     tail = 0.5**count

@@ -5,10 +5,17 @@ from typing import Protocol
 
 from harness.core.documents.document import Cell, Node, Only, Paragraph, Section, Table, Text
 from harness.core.documents.escaping import one_line
-from harness.core.documents.numbers import counted, percent, significant
+from harness.core.documents.numbers import NOTHING, counted, percent, significant
 from harness.core.runs.words import framework_text
 from harness.timing.engine.record import BlockRecord, ConfigurationRecord
-from harness.timing.engine.steps.profiles import Operation, Profiles, StepProfile, changed_most
+from harness.timing.engine.steps.profiles import (
+    Change,
+    Operation,
+    Profiles,
+    StepProfile,
+    changes,
+    step_change,
+)
 
 
 class RestsOnPairs(Protocol):
@@ -23,16 +30,26 @@ class RestsOnPairs(Protocol):
 
 _Row = list[Cell | str]
 _SHOWN, _SHOWN_IN_TERMINAL = 10, 4
-_LEGEND = (
-    "Milliseconds in one step, in the operation itself and not in those that it calls. Profilers slow a step "
-    "down, each in other places, so these times say where the time goes, not how much of it there is."
+_LEGENDS = {
+    False: "Milliseconds of one step in an operation itself, not in those that it calls.",
+    True: "Functions of your own: milliseconds of one step with all that they call.",
+}
+_SLOWER = (
+    "Profilers slow a step down, each in other places, so these times say where the time goes, not how much "
+    "of it there is."
 )
 
 
-def profile_sections(profiles: Profiles | None, labels: Sequence[str], of: Text = "") -> list[Node]:
+def profile_sections(
+    profiles: Profiles | None,
+    labels: Sequence[str],
+    of: Text = "",
+    increases: Sequence[float | None] = (),
+) -> list[Node]:
     """Return one table for each profiler; nothing where nothing was profiled.
 
-    ``of`` names the profiled work.
+    ``of`` names the profiled work. ``increases`` are the seconds by which the step of each side but the first
+    was measured to be longer than that of the first.
     """
     if profiles is None:
         return []
@@ -40,45 +57,86 @@ def profile_sections(profiles: Profiles | None, labels: Sequence[str], of: Text 
     nodes: list[Node] = [
         Paragraph(of),
         Paragraph(one_line(fault)),
-        Only(("terminal",), list(_tables(profiles, labels, _SHOWN_IN_TERMINAL))),
-        Only(("verbose", "markdown", "page"), list(_tables(profiles, labels, _SHOWN))),
+        Only(("terminal",), list(_tables(profiles, labels, increases, _SHOWN_IN_TERMINAL))),
+        Only(("verbose", "markdown", "page"), list(_tables(profiles, labels, increases, _SHOWN))),
     ]
     return [Section("Where the time goes", nodes, "profile", announced=True)]
 
 
-def _tables(profiles: Profiles, labels: Sequence[str], count: int) -> Iterator[Table]:
+def _tables(
+    profiles: Profiles, labels: Sequence[str], increases: Sequence[float | None], count: int
+) -> Iterator[Node]:
     if len(profiles.sides) == 1:
         for alone in profiles.sides[0]:
             rows: list[_Row] = [[each.name, _ms(each), _calls(each)] for each in alone.operations[:count]]
-            yield _table(alone, ["ms", "calls"], rows, "took most")
+            if rows:
+                yield _table(alone, ["ms", "calls"], rows, "took most")
         return
-    for label, side in zip(labels[1:], profiles.sides[1:], strict=False):
-        theirs = {each.profiler: each for each in side}
+    for number, (label, side) in enumerate(zip(labels[1:], profiles.sides[1:], strict=False)):
+        theirs = {each.kind: each for each in side}
+        increase = increases[number] if number < len(increases) else None
         for ours in profiles.sides[0]:
-            if ours.profiler not in theirs:
-                continue
-            differing: list[_Row] = []
-            for each in changed_most(ours, theirs[ours.profiler], count):
-                both = (each.base, each.head)
-                change = Cell(f"{1e3 * each.seconds:+.3g}", "bad" if each.seconds > 0 else "good")
-                differing.append([each.name, *map(_ms, both), change, *map(_calls, both)])
-            headers = [f"ms, {labels[0]}", f"ms, {label}", "change", f"calls, {labels[0]}", f"calls, {label}"]
-            yield _table(ours, headers, differing, "changed most")
+            if ours.kind in theirs and (ours.operations or theirs[ours.kind].operations):
+                yield from _compared(ours, theirs[ours.kind], (labels[0], label), increase, count)
+
+
+def _compared(
+    base: StepProfile, head: StepProfile, labels: tuple[str, str], increase: float | None, count: int
+) -> Iterator[Node]:
+    """Yield the operations of two profiles that changed; ``increase`` is that of the step, in seconds."""
+    every = changes(base, head)
+    if not every:
+        what = "were added to or taken from the step, or changed by more than the repetitions vary"
+        yield Paragraph(f"By the profiler of {base.profiler}, no {_noun(base)} {what}.")
+        return
+    shown = every[:count]
+    headers = [*(f"ms, {label}" for label in labels), "change", *(f"calls, {label}" for label in labels)]
+    yield _table(base, headers, [_change_row(each) for each in shown], "changed")
+    if not base.inclusive:  # else a caller and what it calls would be added
+        profiled = step_change(base, head)
+        yield Paragraph(_sum_text(shown, len(every), profiled, increase), "small")
+
+
+def _change_row(change: Change) -> _Row:
+    mark = ", new" if change.is_new else ", gone" if change.is_gone else ""
+    size = Cell(f"{1e3 * change.seconds:+.3g}{mark}", "bad" if change.seconds > 0 else "good")
+    sides = (change.base, change.head)
+    return [change.name, *map(_ms, sides), size, *map(_calls, sides)]
+
+
+def _sum_text(shown: Sequence[Change], count: int, profiled: float, increase: float | None) -> str:
+    """State what the changes that are shown add up to, beside the increase of the whole step."""
+    more, less = (
+        sum(each.seconds for each in shown if (each.seconds > 0) == is_more) for is_more in (True, False)
+    )
+    parts = [f"{1e3 * more:+.3g} ms"] * bool(more) + [f"{1e3 * less:+.3g} ms"] * bool(less)
+    which = "The changes shown" if len(shown) == count else f"These {len(shown)} of {count} changes"
+    measured = "" if increase is None else f"{1e3 * increase:+.3g} ms in the pairs, and by "
+    return (
+        f"{which} add up to {' and '.join(parts) or '0 ms'} a step. The whole step changed by "
+        f"{measured}{1e3 * profiled:+.3g} ms under this profiler."
+    )
+
+
+def _noun(profile: StepProfile) -> str:
+    if profile.inclusive:
+        return "functions of your own"
+    return "functions" if profile.profiler == "Python" else "operations"
 
 
 def _table(profile: StepProfile, headers: list[str], rows: list[_Row], what: str) -> Table:
-    kind = "functions" if profile.profiler == "Python" else "operations"
-    title = f"The {kind} that {what}, by the profiler of {profile.profiler}"
+    kind = "operation" if _noun(profile) == "operations" else "function"
+    title = f"The {_noun(profile)} that {what}, by the profiler of {profile.profiler}"
     named = [[one_line(str(name)), *others] for name, *others in rows]
-    return Table([kind[:-1], *headers], named, title, (_LEGEND,), announced=True)
+    return Table([kind, *headers], named, title, (_LEGENDS[profile.inclusive], _SLOWER), announced=True)
 
 
 def _ms(operation: Operation) -> str:
-    return significant(1e3 * operation.seconds)
+    return significant(1e3 * operation.seconds) if operation.calls else NOTHING
 
 
 def _calls(operation: Operation) -> str:
-    return f"{operation.calls:g}"
+    return f"{operation.calls:g}" if operation.calls else NOTHING
 
 
 #: Down-weighted outliers are mentioned if they cost more than this share of the pairs.

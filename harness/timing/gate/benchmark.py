@@ -158,7 +158,7 @@ class BenchmarkComparison:
         return any(result.metric == "step" and result.verdict == "FAIL" for result in self.record.metrics)
 
     def profile(self) -> None:
-        """Profile a process of base and one of head."""
+        """Profile processes of base and head in alternation."""
         self.record.profiles = profile_sides(self.workloads, self.record.dataset.name, self.say)
 
     def outlook(self, level: float, deadline: float) -> Outlook:

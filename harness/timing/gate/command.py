@@ -86,7 +86,7 @@ from harness.tracing.user_code import is_file
 )
 @shared.turns("Timed blocks of base and of head in a pair. Default: 10 to 60, more where blocks are shorter.")
 @shared.profile(
-    "Profile one more process of base and of head for each benchmark: the operations that changed most. "
+    "Profile more processes of base and of head for each benchmark: the operations that changed. "
     "Without it, for benchmarks whose step time fails."
 )
 @shared.targets(

@@ -52,11 +52,10 @@ def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
     if reason := _why_invalid(series, max_speedup):
         return _result(series, "look", "INVALID", reason)
     logs = series.ratios.logs
-    if len(logs) < _FEWEST_LEFT:  # the budget ended before there were more
-        return _result(series, "look", "INCONCLUSIVE", reasons.LimitNotShown())
-    ends = map(_upper_end, series.ratios.clocks)
-    if max(*ends, *series.ratios.cautious_means) >= math.log1p(series.limit):
-        return _result(series, "look", "INCONCLUSIVE", reasons.LimitNotShown())
+    # With fewer, the budget ended before there were more.
+    upper = max(map(_upper_end, series.ratios.clocks)) if len(logs) >= _FEWEST_LEFT else math.inf
+    if max(upper, *series.ratios.cautious_means) >= math.log1p(series.limit):
+        return _result(series, "look", "INCONCLUSIVE", _not_saved(series) or reasons.LimitNotShown())
     return _result(series, "look", "PASS")
 
 
@@ -80,8 +79,22 @@ def confirmed(series: PairedSeries, max_speedup: float | None, level: float, *, 
     if series.ratios.within_p_value(limit) <= WITHIN_LEVEL:
         return result("PASS")
     if worse <= level and (last or series.ratios.mean >= limit):
-        return result("FAIL", reasons.ProvenWorse())
-    return result("INCONCLUSIVE", reasons.NotDecided())
+        return result("FAIL", _not_saved(series, refuted=True) or reasons.ProvenWorse())
+    return result("INCONCLUSIVE", _not_saved(series) or reasons.NotDecided())
+
+
+def _not_saved(series: PairedSeries, *, refuted: bool = False) -> Reason | None:
+    """Return the reason why a claimed saving is not passed; None for a limit of a loss."""
+    if series.limit >= 0:
+        return None
+    ratio = series.ratios.ratio
+    least, most = (None, None) if ratio is None else (ratio.high, ratio.low)
+    return reasons.SavingNotShown(
+        claimed=-series.limit,
+        least=None if least is None else 1 - least,
+        most=None if most is None else 1 - most,
+        refuted=refuted,
+    )
 
 
 def worse_p_value(series: PairedSeries, limit: float) -> float:
@@ -116,7 +129,7 @@ def final(result: MetricResult, pair_seconds: float) -> MetricResult:
         return result
     why, needed = list(result.reasons), FEWEST_PAIRS
     low = None if result.ratio is None else result.ratio.low
-    if low is not None and low > 1 + result.limit:
+    if low is not None and low > 1 + result.limit >= 1:
         why = [reasons.BeyondLimit()]
     if result.pairs < needed:
         why.append(reasons.TooFewPairs(needed=needed, made=result.pairs, pair_seconds=pair_seconds))
@@ -136,7 +149,7 @@ def _why_invalid(series: PairedSeries, max_speedup: float | None) -> Reason | No
     lost = pairs - min(usable, len(series.control)) if series.metric == "first step" else series.lost
     if too_many_lost(lost, pairs) or (lost and pairs - lost < _FEWEST_LEFT):
         return reasons.PairsLost(lost=lost, pairs=pairs)
-    if metrics()[series.metric].is_time and control_moved(series.control, series.limit):
+    if metrics()[series.metric].is_time and control_moved(series.control, abs(series.limit)):
         return reasons.MachineChanged()
     saved = 1 - math.exp(series.ratios.mean)
     if series.metric == "step" and max_speedup is not None and saved > max_speedup:

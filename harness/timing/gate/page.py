@@ -113,7 +113,7 @@ def _measured(result: MetricResult) -> dict[str, str]:
     return {
         "metric": result.metric,
         "base": significant(result.base * scale),
-        "head": significant(_head(result) * scale),
+        "head": significant(result.shown_head * scale),
         "unit": unit,
         "change": change(result.metric, result.ratio),
         "limit": limit(result),
@@ -122,16 +122,6 @@ def _measured(result: MetricResult) -> dict[str, str]:
         "p": NOTHING if result.p_value is None else f"{result.p_value:.2g}",
         "verdict": result.verdict,
     }
-
-
-def _head(result: MetricResult) -> float:
-    """Return the median of head; for steps, that of base times the change, which is taken turn by turn.
-
-    Medians over processes include the drift of the machine and may contradict the change.
-    """
-    if result.metric != "step" or result.ratio is None:
-        return result.head
-    return result.base * result.ratio.value
 
 
 def _compared(quality: QualityResult) -> dict[str, str]:
@@ -197,7 +187,8 @@ def gate_document(record: GateRecord) -> Document:
     ]
     for benchmark in record.benchmarks:
         name = Span(one_line(benchmark.name))
-        nodes += profile_sections(benchmark.profiles, ["base", "head"], (name, " in a process of each"))
+        of = (name, ", in processes of base and head in alternation")
+        nodes += profile_sections(benchmark.profiles, ["base", "head"], of, [_step_increase(benchmark)])
     summary = circumstances(record)
     show = show_command(record)
     conditions_of_all = [conditions(benchmark) for benchmark in record.benchmarks]
@@ -214,6 +205,14 @@ def gate_document(record: GateRecord) -> Document:
         title = "Upgrade from {} to {}".format(*sides_of(record))
         lines.insert(0, upgrade_headline(record))
     return Document("gate", title, nodes, [(verdict, f": {lines[0]}"), *lines[1:]], [summary])
+
+
+def _step_increase(benchmark: BenchmarkRecord) -> float | None:
+    """Return the seconds by which the step of head is longer than that of base; None if it has no ratio."""
+    for result in benchmark.metrics:
+        if result.metric == "step" and result.ratio is not None:
+            return result.base * (result.ratio.value - 1)
+    return None
 
 
 def _explanation(record: GateRecord, benchmark: BenchmarkRecord) -> Item:

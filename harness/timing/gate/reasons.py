@@ -9,6 +9,7 @@ trainings of base and head over seeds.
 """
 
 import enum
+import math
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Union
@@ -384,6 +385,44 @@ class BeyondLimit(BaseReason, frozen=True, kw_only=True):
     remedy = Step.MORE_EVIDENCE
 
 
+class SavingNotShown(BaseReason, frozen=True, kw_only=True):
+    """A claimed saving of the step time: FAIL where it is ``refuted``, else INCONCLUSIVE and never a PASS.
+
+    ``least`` and ``most`` are the ends of the 95 % interval of the saving; None where there is none.
+    """
+
+    claimed: float
+    least: float | None = None
+    most: float | None = None
+    refuted: bool = False
+
+    def text(self) -> str:
+        """Return the answer to the claim, and the saving that the interval shows."""
+        claimed, answer = f"{100 * self.claimed:g} %", "is refuted" if self.refuted else "is not shown"
+        if self.least is None or self.most is None:
+            return f"a saving of {claimed} {answer}"
+        if self.least >= self.claimed:  # the test asks for more than the interval
+            return f"a saving of {claimed} is likely, and not proven"
+        shown = _rounded_down(self.least)
+        instead = f"at least {shown} % is" if shown > 0 else "no saving is"
+        if self.refuted:
+            return f"a saving of {claimed} is refuted; {instead} shown"
+        return f"a saving of {claimed} is not shown; {instead}"
+
+    def remedy_for(self, verdict: str) -> Remedy:
+        """Return the advice to claim what is shown where the claim is refuted, else to make more pairs."""
+        if verdict != "FAIL":
+            return Step.MORE_EVIDENCE
+        shown = _rounded_down(self.least or 0.0)
+        instead = f"claim {shown} %" if shown > 0 else "make no claim"
+        return f"Find out why head saves less, or {instead} (--expect-faster, min_speedup)."
+
+
+def _rounded_down(share: float) -> float:
+    """Return a share in per cent, with one digit, so that no more is stated than was shown."""
+    return math.floor(1000 * share + 1e-9) / 10
+
+
 class PairsLost(BaseReason, frozen=True, kw_only=True):
     """INVALID: other work on the machine disturbed ``lost`` of ``pairs`` pairs, too many to use the rest."""
 
@@ -564,10 +603,10 @@ def reasons_text(several: Iterable[Reason]) -> str:
 def speaks_against_head(reason: Reason) -> bool:
     """Check for a reason that makes INCONCLUSIVE no PASS.
 
-    Head is probably beyond a limit, or could not have failed at all.
+    Head is probably beyond a limit, a saving that it claims is not shown, or it could not have failed at all.
     """
     match reason:
-        case BeyondLimit() | TargetMissed() | TooFewPairs():
+        case BeyondLimit() | SavingNotShown() | TargetMissed() | TooFewPairs():
             return True
         case _:
             return False

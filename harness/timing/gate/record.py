@@ -62,6 +62,14 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"unknown metric {self.metric}")
 
     @property
+    def shown_head(self) -> float:
+        """The median of head; for steps, that of base times the change, which is taken turn by turn.
+
+        Medians over processes include the drift of the machine and may contradict the change.
+        """
+        return self.head if self.metric != "step" or self.ratio is None else self.base * self.ratio.value
+
+    @property
     def is_usable(self) -> bool:
         """True if its ratio was measured and can be believed."""
         return self.ratio is not None and self.verdict != "INVALID"

@@ -47,7 +47,7 @@ _USUAL_TASKS = ("mlp", "cnn", "rnn")
     "at most 5 minutes for each that the quick check does not decide."
 )
 @shared.turns()
-@shared.profile("Profile both versions: the operations that changed most. Without it, if a step is slower.")
+@shared.profile("Profile both versions: the operations that changed. Without it, if a step is slower.")
 @shared.targets("Also write the result to FILE, such as upgrade.html; repeatable.")
 @shared.output
 @click.pass_context

@@ -61,7 +61,7 @@ def headline(record: GateRecord) -> str:
         everything = (
             "the benchmark is within its" if total == 1 else f"all {total} benchmarks are within their"
         )
-        return f"{everything} limits"
+        return f"{everything} limits{_proven_claim(record)}"
     return ", ".join(counts)
 
 
@@ -90,6 +90,13 @@ def _setting(key: str, value: float | str | None) -> str:
     if unit is None or isinstance(value, str):
         return one_line(str(value))
     return f"{100 * value:g} %" if unit == "percent" else f"{100 * value:g} points"
+
+
+def _proven_claim(record: GateRecord) -> str:
+    """Return the clause about the saving that all benchmarks claimed and proved; empty where none did."""
+    every = [result for benchmark in record.benchmarks for result in benchmark.metrics]
+    claims = {-result.limit for result in every if result.metric == "step" and result.limit < 0}
+    return f"; a saving of {100 * min(claims):g} % is proven" if claims else ""
 
 
 #: The verdict of an upgrade.
@@ -140,7 +147,9 @@ def metric_text(result: MetricResult) -> str:
     evidence = pairs_text(result)
     if result.p_value is not None:
         evidence += f", p = {result.p_value:.2g}"
-    figures = f"{result.metric} {change(result.metric, result.ratio)}, limit {100 * result.limit:g} %"
+    name = "limit" if result.limit >= 0 else "claimed saving"
+    bound = f"{name} {100 * abs(result.limit):g} %"
+    figures = f"{result.metric} {change(result.metric, result.ratio)}, {bound}"
     uneven = f"; {UNEVEN}" if result.uneven else ""
     return ": ".join(filter(None, [f"{figures} ({evidence}{uneven})", reasons_text(result.reasons)]))
 

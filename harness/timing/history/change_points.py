@@ -50,14 +50,17 @@ class Step(NamedTuple):
 class Trend(NamedTuple):
     """The steps of a series, the log level at each of its places, and the level reached at its end.
 
-    ``total`` is the ratio of the last level to the first base; ``noise`` the standard deviation of each log
-    ratio.
+    ``total`` is the ratio of the last level to the base; ``noise`` the standard deviation of each log ratio,
+    and ``errors`` the standard error of the level at its place. ``first`` is the step from the base to the
+    first level; None if it may be noise.
     """
 
     steps: list[Step]
     levels: Array
     total: Estimate
     noise: Array
+    errors: Array
+    first: Step | None
 
 
 class _Noise(NamedTuple):
@@ -101,7 +104,10 @@ def level_trend(ratios: Sequence[Ratio], smallest: float) -> Trend | None:
     for at, start, end in zip(places, bounds, bounds[2:], strict=False):
         error = math.hypot(errors[at], errors[at - 1])
         steps.append(Step(at, _ratio(levels[at] - levels[at - 1], error, end - start)))
-    return Trend(steps, levels, _ratio(levels[-1], errors[-1], bounds[-1] - bounds[-2]), noise.each)
+    total = _ratio(levels[-1], errors[-1], bounds[-1] - bounds[-2])
+    is_off = (levels[0] / errors[0]) ** 2 > penalty(len(logs), noise.degrees)
+    first = Step(0, _ratio(levels[0], errors[0], bounds[1])) if is_off else None
+    return Trend(steps, levels, total, noise.each, errors, first)
 
 
 def _noise(ratios: Sequence[Ratio], scatter: Array, smallest: float) -> _Noise | None:
@@ -145,6 +151,11 @@ def _means(logs: Array, noise: _Noise, places: list[int]) -> tuple[Array, Array]
 
 def _root_pairs(ratios: Sequence[Ratio]) -> Array:
     return np.sqrt([ratio.pairs for ratio in ratios])
+
+
+def chained(logs: Sequence[float], errors: Sequence[float], n: int) -> Estimate:
+    """Return the product of independent ratios, given as logarithms with their standard errors."""
+    return _ratio(math.fsum(logs), math.hypot(*errors), n)
 
 
 def _ratio(log: float, error: float, n: int) -> Estimate:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import msgspec
-import numpy as np
 
 from harness.core.documents.charts import (
     GREY,
@@ -22,7 +21,7 @@ from harness.core.documents.document import Figure
 from harness.core.documents.escaping import one_line
 from harness.timing.gate.words import change
 from harness.timing.history.series import MetricHistory
-from harness.timing.history.words import has_chart, name_of, steps_of
+from harness.timing.history.words import has_chart, name_of, steps_of, values_text
 
 
 def _percent_of_log(log: float) -> float:
@@ -37,7 +36,7 @@ def history_figures(series: Sequence[MetricHistory]) -> list[Figure]:
     return [
         Figure(
             f"series-{number}",
-            f"Change since {one_line(each.start)}: each gate with its 95 % interval, and the level (line).",
+            _caption(each),
             _chart(each),
             name_of(each),
         )
@@ -45,43 +44,78 @@ def history_figures(series: Sequence[MetricHistory]) -> list[Figure]:
     ]
 
 
+def _caption(series: MetricHistory) -> str:
+    is_whole = len(series.connected) == len(series.stretches)
+    since = one_line(series.start) if is_whole else "the first base of each connected part"
+    text = f"Change since {since}: each gate with its 95 % interval, and the level (line)."
+    return text + " A dashed line is a change of the base or of the work." * (len(series.stretches) > 1)
+
+
 def _chart(series: MetricHistory) -> Spec:
-    trend = series.trend
-    assert trend is not None  # noqa: S101  only such series are shown
-    logs = np.array([point.ratio.log for point in series.points])
-    half, levels = _DEVIATES * trend.noise, list(map(_percent_of_log, trend.levels))
-    values = {"change": logs, "low": logs - half, "high": logs + half}
-    columns = {"level": levels, **{name: list(map(_percent_of_log, each)) for name, each in values.items()}}
-    rows: list[Row] = [
-        {"name": point.name, "date": point.date, **{name: each[place] for name, each in columns.items()}}
-        for place, point in enumerate(series.points)
-    ]
+    rows = _rows(series)
     steps: list[Row] = [
         {
-            "name": point.name,
+            "name": rows[step.at]["name"],
             "date": point.date,
-            "level": levels[step.at],
+            "level": rows[step.at]["level"],
             "size": size,
             "short": change(series.metric, msgspec.structs.replace(step.change, low=None, high=None)),
             "direction": "worse" if step.change.value > 1 else "better",
         }
-        for step, (point, size) in zip(trend.steps, steps_of(series), strict=True)
+        for step, (point, size) in zip(series.steps, steps_of(series), strict=True)
     ]
-    names = [point.name for point in series.points]
+    names = [row["name"] for row in rows]
     axis = {"labelAngle": -40, "labelLimit": 80, "labelOverlap": True, "grid": False}
     x = field("name:N", title=None, sort=names, axis=axis)
     y = field("change:Q", title="change since the base (%)", scale={"zero": False})
     low, level = field("low:Q", title=""), field("level:Q", title="")
-    tip = tips("name:N", "date:N", "change:Q", "low:Q", "high:Q", "level:Q")
+    tip = tips("name:N", "date:N", "change:Q", "low:Q", "high:Q", "level:Q", "values:N", "verdict:N")
+    breaks = [row for row in rows if row["mark"]]
+    mark = layer(
+        "rule",
+        {"color": GREY, "strokeDash": [4, 3]},
+        rows=breaks,
+        x=x,
+        tooltip=tips("name:N", "date:N", "mark:N"),
+    )
     steps_of_level = {"interpolate": "step", "strokeWidth": 2.5, "color": "#0072b2"}
     return layered(
         rows,
         zero_line("y"),
         layer("rule", {"color": GREY, "opacity": 0.6}, x=x, y=low, y2="high"),
         layer("circle", {"color": GREY, "opacity": 0.9, "size": 32}, x=x, y=y, tooltip=tip),
-        layer("line", steps_of_level, x=x, y=level),
+        *([mark] if breaks else []),
+        layer("line", steps_of_level, x=x, y=level, detail=field("run:N")),
         *(_step_layers(steps, x) if steps else []),
     )
+
+
+def _rows(series: MetricHistory) -> list[Row]:
+    """Return a row for each gate, whose level is relative to the first base that it is connected to."""
+    rows: list[Row] = []
+    run, names = 0, dict[str, int]()
+    for number, stretch in enumerate(series.stretches):
+        run += stretch.origin is None
+        origin = stretch.origin[0] if stretch.origin else 0.0
+        for place, point in enumerate(stretch.points):
+            names[point.name] = names.get(point.name, 0) + 1
+            log, trend = origin + point.ratio.log, stretch.trend
+            half = None if trend is None else _DEVIATES * float(trend.noise[place])
+            rows.append(
+                {
+                    "name": point.name + f" ({names[point.name]})" * (names[point.name] > 1),
+                    "date": point.date,
+                    "change": _percent_of_log(log),
+                    "low": None if half is None else _percent_of_log(log - half),
+                    "high": None if half is None else _percent_of_log(log + half),
+                    "level": None if trend is None else _percent_of_log(origin + float(trend.levels[place])),
+                    "values": values_text(series.metric, point.values),
+                    "verdict": point.verdict,
+                    "run": run,
+                    "mark": stretch.mark if number and not place else "",
+                }
+            )
+    return rows
 
 
 def _step_layers(steps: list[Row], x: Spec) -> list[Spec]:

@@ -10,9 +10,10 @@ from harness.core.shell import options
 from harness.core.shell.ending import write_document, writing
 from harness.core.shell.features import records
 from harness.core.shell.options import report_unreadable
-from harness.core.shell.paths import InputFile, OutputFile
+from harness.core.shell.paths import InputFile
 from harness.core.shell.printing import echo, echo_json
 from harness.errors import UsageError, unknown_name
+from harness.timing.environments.git import commit_texts
 from harness.timing.gate.metric_table import MetricName, metrics
 from harness.timing.gate.record import GATES, GateRecord
 from harness.timing.history.series import gaps, selected
@@ -34,30 +35,26 @@ _ENDINGS = (".html", ".md", ".json")
     help="Gates that record no commits, such as those made with --base-python, have the same base. "
     "Default: they are left out.",
 )
-@click.option(
-    "--to",
-    "target",
-    metavar="FILE",
-    type=OutputFile(),
-    help="Also write the result to FILE: .html (with charts), .md or .json.",
-)
+@options.targets("Also write the result to FILE; repeatable: .html (with charts), .md or .json.")
 @options.form
 @click.pass_context
 def command(
-    ctx: click.Context, /, files: tuple[Path, ...], target: Path | None, form: str, **given: Any
+    ctx: click.Context, /, files: tuple[Path, ...], targets: tuple[Path, ...], form: str, **given: Any
 ) -> None:
     """Find changes of speed and memory over the gates of a branch.
 
-    For each benchmark and metric, gates with the same base commit form a series. Changes of its level are
-    found, including those that are too small to fail a gate. Compare with one base, such as the last
-    release (`harness gate --base v1.0`), to get long series.
+    The gates of a benchmark and metric form a series. Changes of its level are found among gates with one
+    base commit, including those that are too small to fail a gate. Where the base or the work changes, the
+    series goes on, and the change is marked; levels are connected if the new base was measured before.
+    Compare with one base, such as the last release (`harness gate --base v1.0`), to find small changes.
 
     FILES are records of gates or folders of them. Default: results/gates.
 
     Exit code: 0, 1 if a file was skipped because it could not be read, 2 if there is no usable gate.
     """
-    if target is not None and target.suffix not in _ENDINGS:
-        raise UsageError(f"--to {target}: the ending must be one of {', '.join(_ENDINGS)}")
+    for target in targets:
+        if target.suffix not in _ENDINGS:
+            raise UsageError(f"--to {target}: the ending must be one of {', '.join(_ENDINGS)}")
     gates, unreadable = records().read_all(GATES, _paths(files) if files else GATES.paths(given["results"]))
     code = report_unreadable(unreadable)
     if not gates:
@@ -70,7 +67,7 @@ def command(
         echo_json(history_json(findings))
     else:
         echo(terminal_text(history_document(findings)))
-    if target is not None:
+    for target in targets:
         if target.suffix == ".json":
             with writing(target):
                 write_bytes(target, history_json(findings))
@@ -113,10 +110,13 @@ def _findings(
         reasons = "; ".join(map(left_out_sentence, history.left_out)) or "they measured nothing"
         raise UsageError(f"none of the {len(gates)} gates is usable: {reasons}")
     used = {point.gate for series in history.series for point in series.points}
-    ordered = sorted((gate for gate in gates if gate.id in used), key=lambda gate: gate.started_at)
+    chosen = selected(gates, benchmark, metric)
+    ordered = sorted((gate for gate in chosen if gate.id in used), key=lambda gate: gate.started_at)
+    sides = [side.commit for gate in gates for side in (gate.base, gate.head) if side.commit]
     not_measured = [
         gap
         for gap in gaps(gates)
         if benchmark in (None, gap.benchmark) and (metric is None or gap.metric in (None, metric))
     ]
-    return HistoryFindings(history, not_measured, ordered)
+    every = sorted(chosen, key=lambda gate: gate.started_at)
+    return HistoryFindings(history, not_measured, ordered, commit_texts(Path.cwd(), sides), every)

@@ -1,11 +1,13 @@
 """A history in words: the number of series that changed, a sentence per series, and gaps."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from harness.core.documents.escaping import one_line
-from harness.core.documents.numbers import counted
+from harness.core.documents.numbers import counted, significant
+from harness.timing.environments.git import CommitText
+from harness.timing.gate.metric_table import MetricName, metrics
 from harness.timing.gate.reasons import reasons_text
 from harness.timing.gate.record import GateRecord
 from harness.timing.gate.words import change
@@ -23,11 +25,17 @@ from harness.timing.history.series import (
 
 
 class HistoryFindings(NamedTuple):
-    """The findings of a history; ``gates`` oldest first."""
+    """The findings of a history; ``gates`` oldest first.
+
+    ``commits`` are the titles and addresses of those of their commits that the repository knows.
+    """
 
     history: History
     gaps: list[Gap]
     gates: Sequence[GateRecord]
+    commits: Mapping[str, CommitText] = {}
+    every: Sequence[GateRecord] = ()
+    """All gates that were read, those that measured nothing included."""
 
 
 def headline(findings: HistoryFindings) -> str:
@@ -58,14 +66,13 @@ def in_order(series: Sequence[MetricHistory]) -> list[MetricHistory]:
 
 def total(series: MetricHistory) -> float:
     """Return the logarithm of the last level over the first; 0 where it is not known."""
-    return math.log(series.trend.total.value) if series.trend else 0.0
+    return math.log(series.total.value) if series.total else 0.0
 
 
 def steps_of(series: MetricHistory) -> list[tuple[Point, str]]:
     """Return each change of level: the first gate with the new level, and the size of the change."""
-    if series.trend is None:
-        return []
-    return [(series.points[step.at], change(series.metric, step.change)) for step in series.trend.steps]
+    points = series.points
+    return [(points[step.at], change(series.metric, step.change)) for step in series.steps]
 
 
 def name_of(series: MetricHistory) -> str:
@@ -76,20 +83,45 @@ def name_of(series: MetricHistory) -> str:
 
 def total_text(series: MetricHistory) -> str:
     """Return ``+9.3 % [8.9, 9.8]``: the last level relative to the base."""
-    return change(series.metric, series.trend.total if series.trend else None)
+    return change(series.metric, series.total)
+
+
+def time_text(series: MetricHistory) -> str:
+    """Return ``10.2 → 10.8 ms``: base and head of the last gate."""
+    return values_text(series.metric, series.points[-1].values)
+
+
+def values_text(metric: MetricName, values: tuple[float, float]) -> str:
+    """Return the values of base and head in one gate. Those of several gates are not compared."""
+    base, head = map(significant, values)
+    return f"{base} \N{RIGHTWARDS ARROW} {head} {metrics()[metric].unit}".rstrip()
+
+
+def marks_of(series: MetricHistory) -> list[tuple[Point, str]]:
+    """Return the first gate of each further stretch, and what changed before it."""
+    return [
+        (each.points[0], one_line(each.mark + (", not connected" if each.origin is None else "")))
+        for each in series.stretches[1:]
+    ]
 
 
 def changes(series: MetricHistory) -> list[str]:
-    """Return ``+3.1 % [2.4, 3.8] at commit abc (2026-01-05)`` for each change, else why there is none."""
-    if series.trend is None:
+    """Return ``+3.1 % [2.4, 3.8] at commit abc (2026-01-05)`` for each change, else why there is none.
+
+    Changes of the base or of the work stand among them.
+    """
+    if all(each.trend is None for each in series.stretches):
         return ["too few gates to estimate their noise"]
     if len(series.points) == 1:
         return ["only one gate so far"]
-    steps = []
-    for point, size in steps_of(series):
+    points = series.points
+    found = [(points[step.at], change(series.metric, step.change)) for step in series.steps]
+    steps = [] if found else ["no change"]
+    order = {id(point): number for number, point in enumerate(points)}
+    for point, text in sorted([*marks_of(series), *found], key=lambda each: order[id(each[0])]):
         place = one_line(f"commit {point.name}" if point.head else f"gate {point.gate}")
-        steps.append(f"{size} at {place} ({point.date})")
-    return steps or ["no change"]
+        steps.append(f"{text} at {place} ({point.date})")
+    return steps
 
 
 def sentence(series: MetricHistory) -> str:
@@ -127,12 +159,12 @@ def left_out_sentence(exclusion: Exclusion) -> str:
             )
         case AloneWithBase(gates, ended):
             text = (
-                f"{gates} of {ended} gates share their base with no other gate, so they show no change over "
-                "time; gates with one base, such as a release, do"
+                f"{gates} of {ended} gates are in no series: gates with another base or other work were made "
+                "both before and after them"
             )
     return one_line(text)
 
 
 def has_chart(series: MetricHistory) -> bool:
     """Check that the series has more than one gate and known noise."""
-    return series.trend is not None and len(series.points) > 1
+    return len(series.points) > 1 and any(each.trend is not None for each in series.stretches)

@@ -58,7 +58,7 @@ def _workload(name: str, options: dict[str, Any]) -> OwnStep:
 @shared.number("--processes", most=100, default=PROCESSES, text="Fresh processes, one after the other.")
 @shared.budget("Start no process after this time, such as 90s or 5m. Default: no limit.")
 @shared.turns()
-@shared.profile("Profile one more process: where the time of a call goes.")
+@shared.profile("Profile more processes: where the time of a call goes.")
 @shared.output
 @click.pass_context
 def command(ctx: click.Context, /, name: str, **options: Any) -> None:

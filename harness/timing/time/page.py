@@ -13,14 +13,15 @@ from harness.core.machine.quantities import QUANTITIES
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import quantile_interval
 from harness.timing.engine.charts import turn_figures
-from harness.timing.engine.findings import configuration_findings
+from harness.timing.engine.findings import FEWEST_FOR_MEDIAN, configuration_findings
 from harness.timing.engine.page import load_remarks, profile_sections, versions_text
 from harness.timing.engine.steps.findings import FirstValues
 from harness.timing.time.record import TimeRecord
 
 _METHOD = (
     "The factory is called once in each fresh process. Blocks of calls are timed once their times have "
-    "settled; the step time is the mean over processes. Single calls are timed one by one afterwards."
+    "settled. The step time is the median over processes, each of which counts by its median block, so that "
+    "neither a slow process nor a burst of load moves it. Single calls are timed one by one afterwards."
 )
 _PERCENTILES = (50, 95, 99)
 _MOST_VALUES = 5
@@ -103,6 +104,8 @@ def _remarks(record: TimeRecord) -> Iterator[str]:
     if dropped := sum(block.disturbed for block in blocks):
         yield f"{dropped} of {len(blocks)} blocks were disturbed by other programs."
     yield from load_remarks(blocks)
+    if len(record.pairs) < FEWEST_FOR_MEDIAN:
+        yield f"The step has no interval: that of a median takes {FEWEST_FOR_MEDIAN} processes (--processes)."
     calls = sum(map(len, record.single_calls))
     yield f"Brackets: 95 % confidence interval. Percentiles are of {calls} calls that were timed one by one."
 

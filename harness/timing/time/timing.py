@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.core.documents.kinds import carry_out, stamp
 from harness.core.machine.description import describe_machine
 from harness.core.machine.worker_variables import inherited_variables, missing_controls
+from harness.timing.engine.findings import FEWEST_FOR_MEDIAN
 from harness.timing.engine.pairs import Alternation
 from harness.timing.engine.preparation import prepare
 from harness.timing.engine.steps.equal_work import WorkRequest, observe_work
@@ -16,7 +17,8 @@ from harness.timing.engine.steps.own import OwnStep, TimedStep, step_record
 from harness.timing.engine.steps.profiling import profile_sides
 from harness.timing.time.record import TIMES, TimeRecord
 
-PROCESSES = 5
+#: As many as the interval of the step time needs.
+PROCESSES = FEWEST_FOR_MEDIAN
 #: Single calls of each process, and the seconds in which no more begin. 368 calls give p99 an interval.
 _CALLS, _CALL_SECONDS = 200, 3.0
 

@@ -18,6 +18,7 @@ from harness.timing.gate.judgement import LOOK_PAIRS, confirmed, final, looked_a
 from harness.timing.gate.metrics import PairedSeries, benchmark_ratios, ratios_behind, series
 from harness.timing.gate.outlook import outlook
 from harness.timing.gate.record import forgiven
+from harness.timing.gate.words import metric_text
 
 LIMITS = Limits(max_slowdown=0.05)
 
@@ -346,3 +347,37 @@ def test_pairs_that_were_all_lost_are_no_forecast():
 def test_what_there_is_no_time_for_is_hopeless(pair_seconds):
     noisy = series_of(0.06, spread=0.15, pairs=20)
     assert seen(noisy, pair_seconds=pair_seconds).is_hopeless == (pair_seconds > 100)
+
+
+CLAIM = Limits(min_speedup=0.1)
+
+
+@pytest.mark.parametrize(
+    ("truth", "verdict", "text"),
+    [
+        (0.95, "FAIL", "a saving of 10 % is refuted; at least 4.5 % is shown"),
+        (1.05, "FAIL", "a saving of 10 % is refuted; no saving is shown"),
+        (0.898, "INCONCLUSIVE", "a saving of 10 % is not shown; at least 9.7 % is"),
+    ],
+)
+def test_a_claim_is_answered_by_the_saving_that_is_shown(truth, verdict, text):
+    pairs = noisy(np.random.default_rng(5), 10, truth, 0.006)
+    result = final(confirmed(of("step", pairs, CLAIM), 0.5, 0.01, last=True), 3.0)
+    assert (result.verdict, list(map(reasons.reason_text, result.reasons))) == (verdict, [text])
+    assert not forgiven(result, "pass")  # no proof of a claim, whatever is allowed
+
+
+def test_a_claim_that_is_likely_is_not_called_shown():
+    likely = reasons.SavingNotShown(claimed=0.1, least=0.1004, most=0.12)
+    assert reasons.reason_text(likely) == "a saving of 10 % is likely, and not proven"
+    alone = reasons.SavingNotShown(claimed=0.1)
+    assert reasons.reason_text(alone) == "a saving of 10 % is not shown"
+    refuted = reasons.SavingNotShown(claimed=0.1, least=0.0999, most=0.1, refuted=True)
+    assert "claim 9.9 % (--expect-faster" in refuted.remedy_for("FAIL")
+
+
+def test_a_claim_stands_where_a_limit_stands():
+    pairs = noisy(np.random.default_rng(5), 10, 0.898, 0.006)
+    text = metric_text(final(confirmed(of("step", pairs, CLAIM), 0.5, 0.01, last=True), 3.0))
+    assert text.startswith("step −10.")
+    assert "], claimed saving 10 % (10 pairs" in text

@@ -9,12 +9,14 @@ from support.made_gates import BASE, HEAD, fixed_gates, made_benchmark, made_gat
 from support.records import as_stored
 
 from harness.core.documents.kinds import UnreadableRecord, encode_document
+from harness.timing.engine.steps.findings import WorkComparison
 from harness.timing.environments.suite import Benchmark
 from harness.timing.gate import reasons
 from harness.timing.gate.metrics import ratios_behind
-from harness.timing.gate.record import GATES
+from harness.timing.gate.record import GATES, QualityResult
 from harness.timing.history.change_points import Ratio, level_trend
 from harness.timing.history.series import AloneWithBase, DamagedPairs, NoCommits, NotEnded, gaps, read_history
+from harness.timing.history.words import marks_of
 
 REGRESSIONS = (8, 16, 24)
 LEVELS = [1.03 ** sum(place >= at for at in REGRESSIONS) for place in range(30)]
@@ -24,24 +26,20 @@ def step_series(gates, **options):
     return [series for series in read_history(gates, **options).series if series.metric == "step"]
 
 
-def lengths(gates, **options):
-    return [len(series.points) for series in step_series(gates, **options)]
-
-
 def test_three_regressions_of_3_percent_are_found():
     (series,) = step_series(fixed_gates(LEVELS, noise=0.005))
     assert len(series.points) == 30
-    steps = series.trend.steps
+    steps = series.steps
     assert [step.at for step in steps] == pytest.approx(REGRESSIONS, abs=1)
     assert [step.change.value for step in steps] == pytest.approx([1.03] * 3, abs=0.01)
     assert all(step.change.low > 1 for step in steps)
-    assert series.trend.total.around(1.03**3)
+    assert series.total.around(1.03**3)
 
 
 def test_nothing_is_found_where_nothing_changed():
     history = read_history(fixed_gates([1.0] * 30, noise=0.005))
     assert len(history.series) == 3
-    assert [series.trend.steps for series in history.series if series.metric == "step"] == [[]]
+    assert [series.steps for series in history.series if series.metric == "step"] == [[]]
 
 
 def test_noise_alone_shows_a_step_in_few_series():
@@ -71,7 +69,7 @@ def with_batch_size(benchmark, size):
 
 
 @pytest.mark.parametrize("work", ["batch size", "option"])
-def test_other_work_is_another_series(work):
+def test_other_work_is_marked_and_not_mixed(work):
     gates = fixed_gates([1.0] * 6)
     for gate in gates[3:]:
         (benchmark,) = gate.benchmarks
@@ -79,7 +77,12 @@ def test_other_work_is_another_series(work):
             benchmark.asked = msgspec.structs.replace(benchmark.asked, options={"width": 2.0})
         else:
             with_batch_size(benchmark, 128)
-    assert lengths(gates) == [3, 3]
+    (series,) = step_series(gates)
+    assert [len(stretch.points) for stretch in series.stretches] == [3, 3]
+    mark = "width 0.5 → 2.0" if work == "option" else "batch size 64 → 128"
+    assert [(point.gate, text) for point, text in marks_of(series)] == [
+        (gates[3].id, f"{mark}, not connected")
+    ]
 
 
 def test_a_new_option_of_the_task_is_still_the_same_work():
@@ -90,7 +93,7 @@ def test_a_new_option_of_the_task_is_still_the_same_work():
         gate.benchmarks[0].asked = asked
         gate.benchmarks[0].options = {"width": 0.5, **({"smoothing": 0.0} if number >= 8 else {})}
     (series,) = step_series(gates)
-    assert [step.at for step in series.trend.steps] == [8]
+    assert [step.at for step in series.steps] == [8]
 
 
 def with_step(gate, **changes):
@@ -110,13 +113,36 @@ def test_a_metric_that_is_invalid_or_has_no_ratio_is_left_out(changes):
     assert others == {"step": 3, "first step": 4, "memory": 4}
 
 
-def test_gates_with_different_bases_are_different_series():
-    """The old base is 10 % faster: joined, the two series would show a gain that never was."""
+def test_a_series_goes_on_over_a_change_of_base_that_is_not_connected():
+    """The old base is 10 % faster: mixed, the levels would show a gain that never was."""
     before = fixed_gates([1.1] * 8, noise=0.005, base="a" * 40)
     after = fixed_gates([1.0] * 8, noise=0.005, base="b" * 40, start=8)
-    series = step_series([*before, *after])
-    assert [(len(one.points), one.latest) for one in series] == [(8, False), (8, True)]
-    assert not any(one.trend.steps for one in series)
+    (series,) = step_series([*before, *after])
+    assert ([len(each.points) for each in series.stretches], series.latest) == ([8, 8], True)
+    assert (series.steps, series.start, len(series.connected)) == ([], "b" * 10, 1)
+    assert [text for _, text in marks_of(series)] == [f"base {'b' * 10}, not connected"]
+    assert series.total.value == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_base_that_was_a_head_connects_the_levels():
+    """Each change alone is against its own base; the total is against the first."""
+    before = fixed_gates([1.0] * 4 + [1.1] * 4, noise=0.005, base="a" * 40)
+    after = fixed_gates([1.0] * 4 + [1.05] * 4, noise=0.005, base=before[-1].head.commit, start=8)
+    (series,) = step_series([*before, *after])
+    assert [step.at for step in series.steps] == [4, 12]
+    assert (series.start, len(series.connected)) == ("a" * 10, 2)
+    assert series.total.around(1.1 * 1.05)
+    assert series.total.low > 1.13
+
+
+def test_a_base_that_moves_with_every_gate_shows_each_change_where_it_came():
+    gates, base = [], "a" * 40
+    for number, ratio in enumerate([1.0, 1.1, 1.0, 1.0]):
+        gates += fixed_gates([ratio], noise=0.005, base=base, start=number)
+        base = gates[-1].head.commit
+    (series,) = step_series(gates)
+    assert ([step.at for step in series.steps], len(series.connected)) == ([1], 4)
+    assert series.total.around(1.1)
 
 
 def test_gates_of_two_bases_may_alternate():
@@ -129,7 +155,7 @@ def test_gates_of_two_bases_may_alternate():
             began = f"2026-{1 + number // 28:02d}-{1 + number % 28:02d}T{hour}:00:00+00:00"
             gates.append(msgspec.structs.replace(gate, id=f"{began[:13]}-gate", started_at=began))
     series = step_series(gates)
-    assert [(len(one.points), len(one.trend.steps), one.latest) for one in series] == [(30, 3, True)] * 2
+    assert [(len(one.points), len(one.steps), one.latest) for one in series] == [(30, 3, True)] * 2
     later = "2026-06-01T00:00:00+00:00"
     again = msgspec.structs.replace(gates[4], id=f"{later[:13]}-gate", started_at=later)
     assert [one.latest for one in step_series([*gates, again])] == [True, True]
@@ -142,11 +168,28 @@ def test_a_gate_that_is_run_again_ends_no_series():
     assert (len(series.points), series.latest) == (5, True)
 
 
-def test_of_gates_alone_with_their_base_the_newest_is_kept_and_the_others_are_counted():
+def test_gates_alone_with_their_base_are_one_series():
     gates = [gate for number in range(3) for gate in fixed_gates([1.0], base=f"{number}" * 40, start=number)]
     history = read_history(gates)
-    assert {(series.points[0].gate, series.latest) for series in history.series} == {(gates[2].id, True)}
-    assert history.left_out == [AloneWithBase(gates=2, ended=3)]
+    assert {(len(series.points), series.latest) for series in history.series} == {(3, True)}
+    assert history.left_out == []
+
+
+def test_a_gate_with_another_base_between_those_of_a_series_is_left_out_and_counted():
+    gates = fixed_gates([1.0] * 4)
+    gates[1] = fixed_gates([1.0], base="e" * 40, start=1)[0]
+    history = read_history(gates)
+    assert {len(series.points) for series in history.series} == {3}
+    assert history.left_out == [AloneWithBase(gates=1, ended=4)]
+
+
+def test_values_that_are_not_compared_are_other_work():
+    gates = fixed_gates([1.0] * 6)
+    for gate in gates[3:]:
+        values = QualityResult(verdict="PASS", values=WorkComparison(outcome="not asked"))
+        gate.benchmarks[0].quality = values
+    (series,) = step_series(gates)
+    assert [text for _, text in marks_of(series)] == ["mathematics as in base → not compared, not connected"]
 
 
 def test_gates_without_commits_are_left_out_unless_their_base_is_the_same():
@@ -155,13 +198,14 @@ def test_gates_without_commits_are_left_out_unless_their_base_is_the_same():
     history = read_history(gates)
     assert (history.series, history.left_out) == ([], [NoCommits(gates=30, ended=30)])
     (series,) = step_series(gates, same_base=True)
-    assert len(series.trend.steps) == 3
+    assert len(series.steps) == 3
     assert series.start == f"the base of {gates[0].id}"
 
 
 def test_same_base_joins_no_gates_whose_bases_are_known_to_differ():
     before, after = fixed_gates([1.1] * 8, base="a" * 40), fixed_gates([1.0] * 8, base="b" * 40, start=8)
-    assert lengths([*before, *after], same_base=True) == [8, 8]
+    (series,) = step_series([*before, *after], same_base=True)
+    assert [len(stretch.points) for stretch in series.stretches] == [8, 8]
 
 
 @pytest.mark.parametrize("kind", [DamagedPairs, NotEnded])

@@ -7,8 +7,10 @@ from support.damage import called
 from support.made_duels import made_time
 
 from harness.core.documents.kinds import encode_document
+from harness.core.documents.render.terminal import terminal_text
 from harness.timing.time.page import outcome, time_document
 from harness.timing.time.record import TIMES
+from harness.timing.time.timing import PROCESSES
 
 #: One that ended well, one of a step that returns nothing, and what the other ends leave.
 RECORDS = {
@@ -17,6 +19,14 @@ RECORDS = {
     "failed": made_time(status="failed", failure="bench.py: no step", pairs=[], configurations=[]),
     "running": made_time(status="running", pairs=[], configurations=[], single_calls=[], first_values=[]),
 }
+
+
+@pytest.mark.parametrize(("processes", "has_interval"), [(PROCESSES, True), (PROCESSES - 1, False)])
+def test_the_usual_number_of_processes_gives_the_step_an_interval(processes, has_interval):
+    record = made_time(pairs=made_time().pairs[:processes])
+    assert len(record.pairs) == processes
+    assert ("[" in outcome(record)) == has_interval
+    assert ("The step has no interval" in terminal_text(time_document(record))) != has_interval
 
 
 @pytest.mark.parametrize("name", RECORDS)

@@ -343,9 +343,12 @@ def _table(table: Table) -> Markup:
 
 def _cell(cell: Cell | str, first: bool) -> Markup:
     cell = Cell(cell) if isinstance(cell, str) else cell
+    text = _unbroken(cell.text)
+    if cell.address.startswith("https://"):
+        text = _element("a", text, href=cell.address, rel="noopener noreferrer")
     if first:
-        return _element("th", _unbroken(cell.text), scope="row")
-    return _element("td", _unbroken(cell.text), data_tone=cell.tone, data_value=cell.value)
+        return _element("th", text, scope="row")
+    return _element("td", text, data_tone=cell.tone, data_value=cell.value)
 
 
 def _range_chart(chart: RangeChart) -> Markup:

@@ -8,7 +8,6 @@ user's code.
 
 import collections
 import contextlib
-import cProfile
 import hashlib
 import importlib
 import importlib.util
@@ -17,7 +16,6 @@ import itertools
 import json
 import operator
 import os
-import pstats
 import random
 import resource
 import signal
@@ -30,8 +28,6 @@ import traceback
 _MOST_VALUE_BYTES = 1 << 28
 _TRACEBACK_CHARACTERS = 20000
 _FEWEST_CALLS = 3
-#: Operations of a profile that are reported: those of the most time.
-_REPORTED = 300
 #: Values of the calls of a block that are kept until they were compared: so many bytes, of one call at least.
 _KEPT_BYTES, _LEAST_VALUE_BYTES = 1 << 20, 32
 #: Of a larger array every n-th number is compared, from a random one on; about so many are sent.
@@ -163,7 +159,7 @@ class Step:
     _now = staticmethod(time.perf_counter)
 
     def __init__(self, request):
-        self._frameworks = _Frameworks(request["frameworks"])
+        self._frameworks, self._folders = _Frameworks(request["frameworks"]), request["folders"]
         self._frameworks.compute_in_float64(request["float64"])
         start = self._now()
         factory = _callable(_module(request), request["name"])
@@ -342,28 +338,23 @@ class Step:
         return {"type": "Called", "values": [], "seconds": taken}
 
     def profile(self, calls):
-        """Profile a call by the profiler of each framework and then by Python's own.
-
-        Only one profiler is active at a time, and calls under a profiler take longer than others.
-        """
-        seconds = [0.0]
+        """Profile a call: see ``program_profile.py`` beside this file, which other processes do not need."""
+        file = os.path.join(_HERE, "program_profile.py")
+        spec = importlib.util.spec_from_file_location("program_profile", file)
+        profiler = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(profiler)
 
         def run():
             value, start = None, self._now()
             for _ in range(calls):
                 value = self._step()
             self._synchronize(value)
-            seconds[0] = self._now() - start
+            return self._now() - start
 
-        profiles = []
-        for module, hook in self._frameworks.profilers().items():
-            totals = _self_times(hook(run) or [])
-            if totals:
-                profiles.append(_profile(module, calls, seconds[0], totals))
-        watched = cProfile.Profile()
-        watched.runcall(run)
-        profiles.append(_profile("Python", calls, seconds[0], _functions(watched)))
-        return {"type": "Profiled", "profiles": profiles}
+        return {
+            "type": "Profiled",
+            "profiles": profiler.profiles(run, calls, self._frameworks.profilers(), self._folders),
+        }
 
     def _write(self, value, file):
         """Write the arrays of a value; return ``{name: place}``, empty where it returns nothing."""
@@ -424,59 +415,6 @@ def _buffers(value):
         elif type(part).__module__ not in {"builtins", "numpy"}:
             found.add(id(part))
     return found
-
-
-def _profile(profiler, calls, seconds, totals):
-    """Return a profile from ``totals``.
-
-    For each operation these are the number of its calls and the seconds spent in it alone.
-    """
-    largest = sorted(totals.items(), key=lambda item: -item[1][1])[:_REPORTED]
-    return {
-        "profiler": profiler,
-        "step_seconds": seconds / calls,
-        "operations": [
-            {"name": name, "calls": count / calls, "seconds": spent / calls}
-            for name, (count, spent) in largest
-        ],
-    }
-
-
-def _self_times(events):
-    """Return the totals of events ``(lane, name, start, seconds)``; events of a lane are nested.
-
-    An event without a name is no operation: it only takes its time from the event that encloses it.
-    """
-    totals = {}
-    lanes = {}
-    for lane, name, start, seconds in events:
-        lanes.setdefault(lane, []).append((start, -seconds, name))
-    for lane in lanes.values():
-        open_events = []
-        for start, negative, name in sorted(lane, key=lambda event: event[:2]):
-            while open_events and open_events[-1][0] <= start:
-                open_events.pop()
-            if open_events:
-                open_events[-1][1][1] += negative
-            total = totals.setdefault(name, [0, 0.0]) if name else [0, 0.0]
-            total[0] += 1
-            total[1] -= negative
-            open_events.append((start - negative, total))
-    return totals
-
-
-def _functions(watched):
-    """Return the totals of the functions that Python's profiler saw, by name and file."""
-    totals = {}
-    for (file, _, name), (_, count, spent, _, _) in pstats.Stats(watched).stats.items():
-        if os.path.abspath(file) == os.path.abspath(__file__) and name == "run":
-            continue
-        folder, base = os.path.split(file)
-        place = "" if file == "~" else " ({})".format(os.path.join(os.path.basename(folder), base))
-        total = totals.setdefault(name + place, [0, 0.0])
-        total[0] += count
-        total[1] += spent
-    return totals
 
 
 def _plain(value):
