@@ -3,6 +3,7 @@
 The process of the step executes this file once jax is imported; it may import nothing of the harness.
 """
 
+import functools
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -10,12 +11,32 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy
 
 
 def compute_in_float64() -> None:
-    """Make 64 bits the default, also of libraries that name ``jax.numpy.float32`` as theirs."""
+    """Make 64 bits the default, also for who names ``jax.numpy.float32`` or brings an array of NumPy."""
     jax.config.update("jax_enable_x64", True)
+    setattr(numpy, "float32", numpy.float64)  # noqa: B010  the library itself names it, as in its attention
     jax.numpy.float32 = jax.numpy.float64
+    jax.numpy.int32 = jax.numpy.int64  # a quotient of 32-bit integers, such as a schedule's, is single
+    for module, name in ((jax.numpy, "asarray"), (jax.numpy, "array"), (jax, "device_put")):
+        setattr(module, name, _doubling(getattr(module, name)))
+
+
+def _doubling(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function with double results in place of single ones: a convolution takes no mix."""
+
+    @functools.wraps(function)
+    def doubled(*args: Any, **kwargs: Any) -> Any:
+        return jax.tree.map(_doubled, function(*args, **kwargs))
+
+    return doubled
+
+
+def _doubled(made: Any) -> Any:
+    wider = {"float32": "float64", "int32": "int64"}.get(str(made.dtype))
+    return made if wider is None else made.astype(wider)
 
 
 def synchronize(value: Any) -> None:

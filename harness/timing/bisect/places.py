@@ -15,11 +15,19 @@ from harness.timing.bisect.record import Candidate
 from harness.timing.engine.pairs import Program
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.own import OwnStep
-from harness.timing.engine.steps.process import foreign_modules, own_modules
+from harness.timing.engine.steps.process import (
+    Foreign,
+    Imported,
+    ListImports,
+    own_files,
+    refuse_foreign_code,
+)
+from harness.timing.engine.steps.search_path import top_of
 from harness.timing.environments import git, programs
 from harness.timing.environments.cache import Progress
-from harness.timing.environments.commits import Source, package_of
+from harness.timing.environments.commits import Source, link_data, package_of
 from harness.timing.environments.environment import Environment, program_of
+from harness.timing.environments.imports import refuse_installed_copy
 from harness.timing.environments.installation import environment_of
 from harness.timing.environments.requirements import environment_with
 from harness.timing.environments.suite import Benchmark
@@ -76,34 +84,42 @@ class Commits:
         self.progress.show(f"checking {label} out")
         tree = self.stack.enter_context(git.checkout(self._top, commit))
         python, folder = sys.executable, tree / self._place
+        directory = str(folder)
         files = (str(self._here),) if self.own_file else (str(folder), str(self._here))
         if self.source:
             package = package_of(self._top, commit, Source(self.source, self._place))
             made = environment_of([], package, label=label, progress=self.progress)
             installed = self.stack.enter_context(made).python
             python, folder = str(installed), installed.parent.parent
-        environment = Environment(label=label, python=python, folder=str(folder), files=files)
+        link_data(self._top, tree)
+        foreign = Foreign(top_of(str(self._top)), _ELSEWHERE)
+        environment = Environment(
+            label=label, python=python, folder=str(folder), foreign=foreign, directory=directory, files=files
+        )
         program = program_of(environment, self.benchmark, environment)
         if isinstance(program, OwnStep) and not self.source:
-            self._refuse_code_from_elsewhere(program)
+            self._refuse_the_same_code(program)
         return program
 
-    def _refuse_code_from_elsewhere(self, step: OwnStep) -> None:
+    def _refuse_the_same_code(self, step: OwnStep) -> None:
         """Raise UsageError if the step runs the same code in all commits."""
         target = step.target
-        with step.made() as (_, made):
-            pass
-        others = foreign_modules(made, target, str(self._top))
-        reason, remedy = "", "Run"
-        if others and (tracked := git.tracked_files(self._top, others)):
-            reason = f"{target.target} imports {tracked[0]} of the working tree, which its commit lacks"
-        elif (target.file is None or target.code_folder) and not own_modules(made, target):
-            reason = f"{target.target} imports nothing of its commit before its first call"
+        with step.made() as (session, _):
+            imported = session.call(ListImports(), Imported)
+        refuse_foreign_code(step.label, imported, target)
+        refuse_installed_copy(f"{step.label} and other commits", imported.installed, [top_of(target.folder)])
+        if (target.file is None or target.code_folder) and not own_files(imported, target):
+            remedy = "Run"
             if self.own_file and not target.lacks_file:
                 remedy = "Leave out --own-file, with which all commits run the same file, or run"
-        if reason:
-            reason += f". {remedy} this in the folder of the package, or install each commit: --source ."
+            reason = (
+                f"{target.target} imports nothing of its commit before its first call. {remedy}{_INSTALL}"
+            )
             raise UsageError(f"{step.label}: {reason}") from ConfigurationFailed(step.label, reason)
+
+
+_INSTALL = " this in the folder of the package, or install each commit: --source ."
+_ELSEWHERE = f" of the working tree, which its commit lacks. Run{_INSTALL}"
 
 
 @dataclass(eq=False)

@@ -4,13 +4,16 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from harness.core.plugins.files import plugin_files
-from harness.errors import HarnessError, UsageError
+from harness.errors import UsageError
+from harness.timing.engine.steps.process import Foreign
+from harness.timing.engine.steps.search_path import top_of
 from harness.timing.environments import git
 from harness.timing.environments.cache import Progress
 from harness.timing.environments.earlier_suite import suite_in_force, suite_of_commit, suite_of_file
@@ -29,8 +32,10 @@ class Source(NamedTuple):
     folder: Path = Path()
 
 
-def base_environment(tree: Path, top: Path, commit: str, source: Source, progress: Progress) -> Environment:
-    """Make the environment of a commit, from its worktree or the cache; HarnessError if pip fails."""
+def base_environment(
+    tree: Path | None, top: Path, commit: str, source: Source, progress: Progress
+) -> Environment:
+    """Make the environment of a commit, from ``tree`` or a new worktree; HarnessError if pip fails."""
     package = package_of(top, commit, source, tree)
     with _installed("base", commit[:_COMMIT_DIGITS], package, progress, commit) as environment:
         return environment
@@ -89,6 +94,87 @@ def _untracked(top: Path, commit: str) -> str:
     return f"head is {commit[:_COMMIT_DIGITS]}; {files[0]}{more} {verb} untracked and not part of it"
 
 
+def link_data(top: Path, tree: Path) -> None:
+    """Link what git does not track, such as data, but no code, into the worktree ``tree`` of a commit.
+
+    Steps of the commit run there, where they read its own files by relative paths.
+    """
+    for name in git.entries_beside(top):
+        place, target = top / name, tree / name
+        is_code = place.suffix in all_suffixes() or place.name in _NO_DATA
+        is_package = any((place / file).exists() for file in _OF_CODE)
+        if target.parent.is_dir() and not os.path.lexists(target) and not is_code and not is_package:
+            target.symlink_to(place)
+
+
+#: Entries of a working tree that are no data, and files in folders of code.
+_NO_DATA, _OF_CODE = ("__pycache__", ".git"), ("__init__.py", "pyvenv.cfg", ".git")
+
+
+class CommitPair:
+    """A commit in a worktree as base, beside the working tree as head, both of a folder of a repository.
+
+    The worktree lasts as long as ``stack``.
+    """
+
+    def __init__(
+        self,
+        here: Path,
+        reference: str,
+        progress: Progress,
+        stack: contextlib.ExitStack,
+        option: str = "--base",
+    ) -> None:
+        """Check out the commit ``reference``, the value of ``option``.
+
+        Raises:
+            UsageError: there is no repository or commit, or a plugin would bring the code of head to both.
+        """
+        self.top = git.repository(here, option)
+        self.commit = git.commit_of(self.top, reference, option)
+        self.place = git.place_in_repository(here)
+        self._progress, self._stack = progress, stack
+        self._variables = _separate_code(self.top, progress)
+        self.tree = stack.enter_context(git.checkout(self.top, self.commit))
+        self._is_linked = False
+
+    def in_this_interpreter(self) -> tuple[Environment, Environment]:
+        """Return base and head, which run this interpreter, each with the files of its own tree first."""
+        head_commit = None if git.has_changes(self.top) else git.commit_of(self.top, "HEAD")
+        base = Environment(label="base", python=sys.executable, commit=self.commit)
+        return self._placed(base, Environment(label="head", python=sys.executable, commit=head_commit))
+
+    def installed(self, requirement: str = "") -> tuple[Environment, Environment]:
+        """Return base and head with environments in which pip has installed the requirement of each tree.
+
+        Raises:
+            HarnessError: pip fails.
+        """
+        source = Source(requirement or _USUAL_SOURCE, self.place)
+        head = self._stack.enter_context(head_environment(self.top, source, self._progress))
+        tree = None if self._is_linked else self.tree  # pip must not find what the commit lacks
+        base = base_environment(tree, self.top, self.commit, source, self._progress)
+        return self._placed(*(msgspec.structs.replace(each, installed_first=True) for each in (base, head)))
+
+    def _placed(self, base: Environment, head: Environment) -> tuple[Environment, Environment]:
+        variables, foreign = self._variables, Foreign(top_of(str(self.top)), _INSTALL_EACH)
+        if not self._is_linked:
+            link_data(self.top, self.tree)
+            self._is_linked = True
+        here, folder = Path.cwd().resolve(), str(self.tree / self.place)
+        directory = self.tree / here.relative_to(self.top) if here.is_relative_to(self.top) else folder
+        return (
+            msgspec.structs.replace(
+                base,
+                variables=variables,
+                folder=folder,
+                foreign=foreign,
+                directory=str(directory if Path(directory).is_dir() else folder),
+            ),
+            msgspec.structs.replace(head, variables=variables, folder=str(self.top / self.place)),
+        )
+
+
 @contextlib.contextmanager
 def pair_of_commits(
     suite: Suite,
@@ -108,45 +194,22 @@ def pair_of_commits(
         UsageError: there is no repository or commit, or the two would share code.
         HarnessError: git fails, or pip for base.
     """
-    here = Path.cwd()
-    top = git.repository(here)
-    commit = git.commit_of(top, reference)
-    place = git.place_in_repository(here)
     earlier = None if base_suite is None else suite_of_file(base_suite)
-    variables = _separate_code(top, progress)
     with contextlib.ExitStack() as stack:
-        tree = stack.enter_context(git.checkout(top, commit))
-        earlier = earlier or suite_of_commit(suite, top, tree, None if suite_was_named else place)
+        pair = CommitPair(Path.cwd(), reference, progress, stack)
+        if earlier is None:  # before anything is linked into the worktree
+            earlier = suite_of_commit(suite, pair.top, pair.tree, None if suite_was_named else pair.place)
         in_force = suite_in_force(suite, earlier, suite_from)
-        suite = in_force.suite
-        if suite.source or suite.has_tasks:
-            source = Source(suite.source or _USUAL_SOURCE, place)
-            head = _head_if_possible(top, source, progress, stack)
-            base = base_environment(tree, top, commit, source, progress)
-        else:  # this interpreter, with the code of either tree
-            base = Environment(label="base", python=sys.executable, commit=commit)
-            head_commit = None if git.has_changes(top) else git.commit_of(top, "HEAD")
-            head = Environment(label="head", python=sys.executable, commit=head_commit)
-        yield EnvironmentPair(
-            msgspec.structs.replace(base, variables=variables, folder=str(tree / place)),
-            msgspec.structs.replace(head, variables=variables, folder=str(top / place)),
-            in_force,
-        )
+        made = in_force.suite.source or in_force.suite.has_tasks
+        base, head = pair.installed(in_force.suite.source) if made else pair.in_this_interpreter()
+        yield EnvironmentPair(base, head, in_force)
 
 
-def _head_if_possible(
-    top: Path, source: Source, progress: Progress, stack: contextlib.ExitStack
-) -> Environment:
-    """Make the environment of head until ``stack`` is closed; one with the failure where pip fails."""
-    try:
-        return stack.enter_context(head_environment(top, source, progress))
-    except UsageError:
-        raise
-    except HarnessError as error:
-        commit = None if git.has_changes(top) else git.commit_of(top, "HEAD")
-        return Environment(label="head", python="", commit=commit, failure=str(error))
-
-
+#: What to do about code of head that base would import: it is installed in place, as by pip install -e.
+_INSTALL_EACH = (
+    ', the code of head: install each commit in an environment of its own (source = "." in the suite, or two '
+    "interpreters)"
+)
 #: The requirement of a suite that has tasks and names no source.
 _USUAL_SOURCE = ".[torch]"
 

@@ -17,7 +17,8 @@ from harness.errors import UsageError
 from harness.timing.engine.pairs import Program
 from harness.timing.engine.sessions import defined_by
 from harness.timing.engine.steps.own import OwnStep
-from harness.timing.engine.steps.process import StepTarget
+from harness.timing.engine.steps.process import Foreign, StepTarget, is_this_interpreter
+from harness.timing.engine.steps.search_path import top_of
 from harness.timing.engine.workloads import Workload
 from harness.timing.environments.earlier_suite import SuiteInForce
 from harness.timing.environments.record import EnvironmentRecord
@@ -35,6 +36,12 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     cautions: list[str] = []
     folder: str = "."
     """The checkout from which steps of the user's own are imported."""
+    installed_first: bool = False
+    """What is installed comes before the modules of ``folder``, as of an interpreter that was given."""
+    foreign: Foreign | None = None
+    """The checkout of another side, whose code steps must not run here."""
+    directory: str = ""
+    """The working directory of steps. Default: that of the harness."""
     files: tuple[str, ...] = ()
     """Where the file of a step is looked for. Default: in ``folder``, then in that of head."""
     failure: str = ""
@@ -122,6 +129,9 @@ def step_of(environment: Environment, benchmark: Benchmark, head: Environment) -
         arguments=benchmark.arguments,
         folder=environment.folder,
         working_tree=head.folder if environment.commit else None,
+        installed_first=environment.installed_first,
+        foreign=environment.foreign,
+        directory=environment.directory,
         seed=None if benchmark.seed == "own" else benchmark.seed,
         is_step=benchmark.call,
     )
@@ -145,3 +155,25 @@ class EnvironmentPair(NamedTuple):
     base: Environment
     head: Environment
     suite: SuiteInForce
+
+
+def of_interpreters(base: Environment, head: Environment) -> tuple[Environment, Environment]:
+    """Return two interpreters as base and head, each with its own code.
+
+    Both import what is installed for them first; only for head, and where it is the interpreter that runs
+    this command, the files of the checkout come before that.
+    """
+    remedy = (
+        f", the code of head: install base's version for {base.python}, or name its commit in place of the "
+        "interpreter (gate --base, pytest --harness-base)"
+    )
+    base, head = with_shared_path(base, head)
+    return (
+        msgspec.structs.replace(base, installed_first=True, foreign=Foreign(top_of(head.folder), remedy)),
+        alone(head),
+    )
+
+
+def alone(environment: Environment) -> Environment:
+    """Return an interpreter that imports what is installed for it first, unless it runs this command."""
+    return msgspec.structs.replace(environment, installed_first=not is_this_interpreter(environment.python))

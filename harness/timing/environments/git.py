@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,9 +126,14 @@ def untracked_files(top: Path) -> list[str]:
     return _git(top, "ls-files", "--others", "--exclude-standard").splitlines()
 
 
-def tracked_files(top: Path, files: Sequence[str]) -> list[str]:
-    """Return those of ``files`` that git tracks, relative to the top of the repository."""
-    return [name for name in _git(top, "ls-files", "-z", "--", *files).split("\0") if name]
+def entries_beside(top: Path) -> list[str]:
+    """Return files and whole folders that git does not track, ignored ones included, relative to the top."""
+    return [name for name in _git(top, "ls-files", "-z", "--others", "--directory").split("\0") if name]
+
+
+def tracked_files(top: Path) -> list[str]:
+    """Return the files that git tracks in a checkout and its submodules, relative to its top."""
+    return [name for name in _git_in_tree(top, "ls-files", "-z", "--recurse-submodules").split("\0") if name]
 
 
 @contextlib.contextmanager

@@ -82,7 +82,7 @@ def environment_with(
         own_wheel() if has_tasks else contextlib.nullcontext() as package,
         environment_of([*requirements, *beside], package, label=named, progress=progress) as installed,
     ):
-        yield Environment(label=label, python=str(installed.python))
+        yield Environment(label=label, python=str(installed.python), installed_first=True)
 
 
 def project_of(requirement: str) -> str:

@@ -1,9 +1,10 @@
 """One benchmark of a gate: its first steps are compared, then a few pairs are judged, then more pairs."""
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -17,6 +18,7 @@ from harness.timing.engine.steps.findings import WorkComparison
 from harness.timing.engine.steps.late import LateCalls
 from harness.timing.engine.steps.own import StepRefused
 from harness.timing.engine.steps.profiling import profile_sides
+from harness.timing.environments.imports import ImportedFiles
 from harness.timing.environments.suite import Benchmark
 from harness.timing.gate import judgement, reasons
 from harness.timing.gate.conclusion import Ended, conclude
@@ -50,13 +52,15 @@ class BenchmarkComparison:
     most_seconds: float = math.inf
     is_new: bool = False
     """Base's suite lacks it, so base need not be able to run it."""
+    files: ImportedFiles = field(default_factory=ImportedFiles)
+    """The files that the processes of its steps imported."""
 
     def __post_init__(self) -> None:
         self.record.turns = self.turns or 0
         self._confirming_seconds = 0.0
         self._late = LateCalls(steps_of(self.workloads))
         self._is_over = False
-        self._pairs = PairMaker(self.workloads, self.record.dataset.name, self.say)
+        self._pairs = PairMaker(self.workloads, self.record.dataset.name, self.say, self.files)
 
     def check(self, deadline: float) -> bool:
         """Compare the first steps, which is cheap; return False if there is nothing more to measure."""
@@ -65,8 +69,9 @@ class BenchmarkComparison:
     def _check(self, deadline: float) -> None:
         _check_time(deadline)
         self.say("comparing the first steps")
+        dataset = self.record.dataset.name
         self.record.quality = compare_sides(
-            self.workloads, self.benchmark, self.record.dataset.name, is_new=self.is_new
+            self.workloads, self.benchmark, dataset, self.files, is_new=self.is_new
         )
 
     @property
@@ -206,11 +211,17 @@ class BenchmarkComparison:
 
 
 def compare_sides(
-    workloads: Sequence[Program], benchmark: Benchmark, dataset: str, *, is_new: bool = False
+    workloads: Sequence[Program],
+    benchmark: Benchmark,
+    dataset: str,
+    files: ImportedFiles,
+    *,
+    is_new: bool = False,
 ) -> QualityResult:
     """Check that head computes what base computes, by first training steps or first calls of a step.
 
-    Base need not be able to run a step that ``is_new``, or whose file it lacks.
+    ``files`` gets the files that the processes of steps import. Base need not be able to run a step that
+    ``is_new``, or whose file it lacks.
 
     Raises:
         ConfigurationFailed: a process failed.
@@ -224,7 +235,7 @@ def compare_sides(
         calls=benchmark.compare_calls, tolerance=benchmark.tolerance, values=benchmark.values
     )
     try:
-        (work,) = compare_work([base, head], request)
+        (work,) = compare_work([base, head], request, files.add)
     except (ConfigurationFailed, StepRefused) as error:
         if error.label != base.label or not (is_new or base.target.lacks_file):
             raise
@@ -233,10 +244,10 @@ def compare_sides(
         except StepRefused as refused:  # by both sides
             raise UsageError(str(refused)) from refused
         raise Ended(reasons.NewBenchmark(message=error.reason)) from error
-    one_file = base.target.file is not None and base.target.file == head.target.file
-    if work.shared_code and one_file and not base.target.lacks_file:
+    files.refuse_wrong_code(base, head)
+    if files.lack_own_code(base, head) and not base.target.lacks_file:
         raise Ended(reasons.SameCode())
-    return judged_work(work)
+    return judged_work(work, files.untracked(head))
 
 
 def judged_late_calls(quality: QualityResult, late: LateCalls, returned: PairValues | None) -> QualityResult:
@@ -244,18 +255,19 @@ def judged_late_calls(quality: QualityResult, late: LateCalls, returned: PairVal
     if quality.values is None or returned is None:
         return quality
     (work,) = late.compare([quality.values], returned)
-    return judged_work(work)
+    untracked = [each.files for each in quality.reasons if isinstance(each, reasons.NotInCommit)]
+    return judged_work(work, [*itertools.chain(*untracked)])
 
 
-def judged_work(work: WorkComparison) -> QualityResult:
-    """Return the verdict on the values of a step."""
+def judged_work(work: WorkComparison, untracked: Sequence[str] = ()) -> QualityResult:
+    """Return the verdict on the values of a step, of which head imports ``untracked`` files."""
     if work.difference is not None:
         differs = reasons.ValuesDiffer(comparison=work)
         return QualityResult(verdict="FAIL", reasons=[differs], worst=work.largest, values=work)
     compared = reasons.WorkCompared(comparison=work)
     if work.outcome == "not finite":
         return QualityResult(verdict="INVALID", reasons=[compared], values=work)
-    beside: list[reasons.Reason] = [reasons.SharedCode()] if work.shared_code else []
+    beside: list[reasons.Reason] = [reasons.NotInCommit(files=[*untracked])] if untracked else []
     if work.outcome != "same" or work.other_versions:
         beside.append(compared)
     return QualityResult(verdict="PASS", reasons=beside, worst=work.largest, values=work)

@@ -1,21 +1,41 @@
 """Pairs of a benchmark: fresh processes of base and head, and the side to blame if one fails."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from harness.core.audit.findings import DishonestClock, WorkDiffers
 from harness.core.plugins import registry
 from harness.errors import WorkerTimeout
-from harness.timing.engine.pairs import PROCESS_LIMIT_SECONDS, Alternation, PairTime, Program
+from harness.timing.engine.pairs import (
+    PROCESS_LIMIT_SECONDS,
+    Alternation,
+    PairTime,
+    Program,
+    TimedProgram,
+)
 from harness.timing.engine.preparation import Prepared, is_certified, prepare
 from harness.timing.engine.record import PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.draws import PairValues
+from harness.timing.engine.steps.own import TimedStep
 from harness.timing.engine.workloads import Workload
+from harness.timing.environments.imports import ImportedFiles
 from harness.timing.gate import reasons
 from harness.timing.gate.conclusion import Ended
 
 _T = TypeVar("_T")
+
+
+class _Alternation(Alternation):
+    """Pairs, of which each process of a step says what it has imported."""
+
+    files: ImportedFiles
+
+    def before_finish(self, workers: Mapping[int, TimedProgram]) -> None:
+        """Ask for the imported files."""
+        for index, worker in workers.items():
+            if isinstance(worker, TimedStep):
+                self.files.add(self.workloads[index].label, worker.imported())
 
 
 class PairMaker:
@@ -23,16 +43,20 @@ class PairMaker:
 
     Base is paused in memory next to head, and both may need more memory than there is. So if head fails, it
     is tried alone, and is to blame only if it fails then too; otherwise :class:`Ended` is raised. A hang, and
-    work that was recomputed and differs, do not depend on memory: head is to blame at once.
+    work that was recomputed and differs, do not depend on memory: head is to blame at once. ``files`` gets
+    what the processes of steps have imported at their end.
     """
 
-    def __init__(self, workloads: Sequence[Program], dataset: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, workloads: Sequence[Program], dataset: str, say: Callable[[str], None], files: ImportedFiles
+    ) -> None:
         self._time = PairTime()
         self._workloads = list(workloads)
         self._dataset = dataset
         self._say = say
         self._steps: list[int] = []
-        self._alternation = Alternation(workloads, dataset)
+        self._alternation = _Alternation(workloads, dataset)
+        self._alternation.files = files
 
     def prepare(self, turns: int | None, *, same_work: bool = False) -> Prepared:
         """Set the steps of a block, and the turns unless they are given.

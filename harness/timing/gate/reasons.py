@@ -173,6 +173,20 @@ class NoWorkers(BaseReason, frozen=True, kw_only=True):
     message: str
 
 
+class FileWritten(BaseReason, frozen=True, kw_only=True):
+    """INVALID: a file that base or head (``side``) imports, or the suite, was written while the gate ran."""
+
+    remedy = "Run the gate again while nothing writes there, and look at what head does to files."
+
+    side: str
+    file: str
+
+    def text(self) -> str:
+        """Return the clause with the file and its side."""
+        of_side = f" of {self.side}" if self.side else ""
+        return f"{self.file}{of_side} was written while the gate ran"
+
+
 class NotComparable(BaseReason, frozen=True, kw_only=True):
     """FAIL: base and head cannot be compared, as with different splits of the data."""
 
@@ -316,14 +330,19 @@ class ValuesDiffer(BaseReason, frozen=True, kw_only=True):
         return comparison_text(self.comparison)
 
 
-class SharedCode(BaseReason, frozen=True, kw_only=True):
-    """Beside PASS: only the file of the step is of each checkout; its imports are the same for both."""
+class NotInCommit(BaseReason, frozen=True, kw_only=True):
+    """Beside PASS: head imports ``files`` of its working tree that git does not track."""
 
-    clause = (
-        "only the file of the step is taken from each checkout; what it imports is installed, and the same "
-        "for base and head"
-    )
-    remedy = "Name what is installed of each checkout: source in the suite."
+    remedy = "Add what belongs to the commit (git add)."
+
+    files: list[str]
+
+    def text(self) -> str:
+        """Return the clause with the first file."""
+        first, more = self.files[0], len(self.files) - 1
+        if not more:
+            return f"head imports {first}, which git does not track: it is not in the commit"
+        return f"head imports {first} and {more} more, which git does not track: they are not in the commit"
 
 
 class WorkCompared(BaseReason, frozen=True, kw_only=True):

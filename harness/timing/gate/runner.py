@@ -16,16 +16,21 @@ from harness.core.runs.record import DatasetRecord
 from harness.errors import HarnessError, UsageError
 from harness.timing.engine.pairs import Program
 from harness.timing.engine.sessions import ConfigurationFailed
+from harness.timing.engine.steps import search_path
 from harness.timing.engine.steps.own import OwnStep
+from harness.timing.engine.steps.process import StepSession
 from harness.timing.engine.workloads import Workload
+from harness.timing.environments.cache import forget
 from harness.timing.environments.environment import Environment, probe, program_of, workload_of
+from harness.timing.environments.imports import ImportedFiles
 from harness.timing.environments.record import SuiteComparison
 from harness.timing.environments.suite import Benchmark, Suite, work_of
+from harness.timing.environments.written import WrittenFiles
 from harness.timing.gate.benchmark import BenchmarkComparison
 from harness.timing.gate.conclusion import failed, worst_of
 from harness.timing.gate.metrics import limits_of
 from harness.timing.gate.outlook import Outlook
-from harness.timing.gate.reasons import NotInstalled, Removed, Replaced
+from harness.timing.gate.reasons import FileWritten, NotInstalled, Removed, Replaced
 from harness.timing.gate.record import GATES, BenchmarkRecord, GateRecord, Stage, Upgrade
 
 
@@ -125,6 +130,10 @@ class Gate:
             UsageError: one has no harness that speaks this protocol.
         """
         self._request, self._observer, self._start = request, observer, time.monotonic()
+        suite = [str(Path(request.suite.file).resolve())] if Path(request.suite.file).is_file() else []
+        self._written = WrittenFiles([*suite, *StepSession.program, search_path.__file__])
+        if request.base.commit is not None and request.base.folder != request.head.folder:
+            self._written.add_checkout("base", request.base.folder)
         identifier, started_at = stamp("gate")
         needs_harness = request.suite.has_tasks
         base, head = probe(request.base, needs_harness=needs_harness), request.head
@@ -179,6 +188,29 @@ class Gate:
         self._observer.judged(benchmark, stage)
 
     def _run(self) -> None:
+        try:
+            self._measure()
+        except UsageError:
+            if not self._refuse_written():  # a missing module, for example, may be one that was removed
+                raise
+        else:
+            self._refuse_written()
+
+    def _refuse_written(self) -> bool:
+        """Make the benchmarks of steps INVALID if a file under them was written; return False if none was."""
+        written = self._written.first()
+        if written is None or not self._request.suite.has_steps:
+            return False
+        for environment in (self._request.base, self._request.head):
+            forget(environment.python)
+        for benchmark in self.record.benchmarks:
+            if benchmark.is_step and not benchmark.vanished:
+                benchmark.verdict = "INVALID"
+                benchmark.reasons = [FileWritten(side=written.side, file=written.file), *benchmark.reasons]
+        self._save()
+        return True
+
+    def _measure(self) -> None:
         record, request = self.record, self._request
         if request.head.failure:
             record.benchmarks = [
@@ -246,13 +278,14 @@ class Gate:
         most_seconds = _MOST_SECONDS if request.budget_seconds is None else math.inf
         return BenchmarkComparison(
             benchmark,
-            [base, head],
+            [self._watched(base), self._watched(head)],
             record,
             say,
             request.turns,
             worse_level,
             most_seconds,
             is_new=benchmark.name in request.suites.new,
+            files=ImportedFiles(self._written),
         )
 
     def _state_files(self, base: OwnStep, head: OwnStep) -> None:
@@ -269,6 +302,13 @@ class Gate:
         else:
             return
         self.record.base.cautions.append(caution)
+
+    def _watched(self, program: Program) -> Program:
+        """Return a program whose steps use no bytecode that was written since the gate began."""
+        if isinstance(program, Workload):
+            return program
+        target = msgspec.structs.replace(program.target, started_ns=self._written.started_ns)
+        return msgspec.structs.replace(program, target=target)
 
     def _head(self, benchmark: Benchmark) -> Program:
         """Return the benchmark in head's environment.

@@ -6,12 +6,23 @@ used, and without pytest-benchmark only tests that use the fixture fail.
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.core.machine.arguments import seconds_of
 from harness.errors import UsageError
-from harness.timing.pytest_plugin.options import INTERPRETERS, given_interpreter, interpreter
+from harness.timing.pytest_plugin.options import (
+    BASE_COMMIT,
+    INTERPRETERS,
+    given_interpreter,
+    has_base,
+    interpreter,
+    project_folder,
+)
+
+if TYPE_CHECKING:
+    from harness.timing.pytest_plugin.base_commit import BaseCommit
 
 _PYTEST_BENCHMARK = ("benchmark", "pytest_benchmark.plugin")
 
@@ -20,21 +31,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options, which define base and head and when a test fails."""
     group = parser.getgroup("harness", "training steps of deep-learning frameworks (dl-harness)")
     group.addoption(
+        "--harness-base",
+        metavar="REF",
+        help="Compare training steps with those of this commit, branch or tag; head is the working tree. "
+        "Steps of your own run this interpreter with the files of either. Default: no comparison.",
+    )
+    group.addoption(
         "--harness-base-python",
         metavar="PATH",
-        help="Compare training steps with those of this interpreter, the bin/python of another environment. "
-        "Default: no comparison.",
+        help="In place of --harness-base, the bin/python of another environment, whose installed code is "
+        "base.",
     )
     group.addoption(
         "--harness-head-python",
         metavar="PATH",
-        default=sys.executable,
-        help="Time training steps of this interpreter. Default: the one that runs pytest.",
+        help="Time training steps of this interpreter. Default: the one that runs pytest. Not with "
+        "--harness-base.",
     )
     group.addoption(
         "--harness-gate",
         action="store_true",
-        help="Fail a test if head is worse than base beyond its limits. Requires --harness-base-python.",
+        help="Fail a test if head is worse than base beyond its limits. Requires --harness-base or "
+        "--harness-base-python.",
     )
     group.addoption(
         "--harness-inconclusive",
@@ -63,6 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the options before anything is collected, and register the fixture."""
     for label, key in INTERPRETERS.items():
         config.stash[key] = given_interpreter(config, label)
+    config.stash[BASE_COMMIT] = _base_commit(config)
     if config.getoption("--harness-gate"):
         _refuse_gate_without_results(config)
     if any(map(config.pluginmanager.hasplugin, _PYTEST_BENCHMARK)):
@@ -74,6 +93,24 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_WithoutPytestBenchmark())
 
 
+def _base_commit(config: pytest.Config) -> "BaseCommit | None":
+    """Return the base of ``--harness-base``, which is closed at the end; None without the option."""
+    reference = config.getoption("--harness-base")
+    if reference is None:
+        return None
+    for option in ("--harness-base-python", "--harness-head-python"):
+        if config.getoption(option) is not None:
+            raise pytest.UsageError(
+                f"--harness-base REF and {option} exclude each other: a commit is compared with the working "
+                "tree, in this interpreter"
+            )
+    from harness.timing.pytest_plugin.base_commit import BaseCommit
+
+    base = BaseCommit(reference, project_folder(config))
+    config.add_cleanup(base.close)
+    return base
+
+
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Return a caution where base and head are the same interpreter."""
     base, head = interpreter(config, "base"), interpreter(config, "head") or sys.executable
@@ -83,10 +120,10 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def _refuse_gate_without_results(config: pytest.Config) -> None:
-    if config.getoption("--harness-base-python") is None:
+    if not has_base(config):
         raise pytest.UsageError(
-            "--harness-gate needs a base: add --harness-base-python PATH, the bin/python of a virtual "
-            "environment with the earlier code"
+            "--harness-gate needs a base: add --harness-base REF, a commit, or --harness-base-python PATH, "
+            "the bin/python of a virtual environment with the earlier code"
         )
     if not any(map(config.pluginmanager.hasplugin, _PYTEST_BENCHMARK)):
         raise pytest.UsageError(f"--harness-gate {_WithoutPytestBenchmark.needs}")

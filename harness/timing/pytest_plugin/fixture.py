@@ -10,12 +10,19 @@ import pytest
 
 from harness.errors import HarnessError, UsageError
 from harness.timing.pytest_plugin import replay
-from harness.timing.pytest_plugin.options import interpreter, take_count
+from harness.timing.pytest_plugin.options import (
+    BASE_COMMIT,
+    has_base,
+    interpreter,
+    project_folder,
+    take_count,
+)
 from harness.timing.pytest_plugin.summary import CALLED, NOT_TIMED, count_benchmarks, count_judged, set_result
 
 if TYPE_CHECKING:
     from harness.core.runs.record import DatasetRecord
     from harness.timing.environments.environment import Environment
+    from harness.timing.environments.suite import Benchmark
     from harness.timing.pytest_plugin.training import StepRequest, TimedPairs
 
 #: The chance that unchanged code fails, over all selected benchmarks together.
@@ -92,8 +99,8 @@ class HarnessBenchmark:
     def _is_gated_call(self) -> bool:
         """True if a callable is judged in two interpreters, and not by a stored run."""
         option = self._config.getoption
-        gated = option("--harness-gate") and interpreter(self._config, "base")
-        return bool(gated) and not option("--benchmark-compare-fail")
+        gated = option("--harness-gate") and has_base(self._config)
+        return gated and not option("--benchmark-compare-fail")
 
     def step(self, factory: Callable[..., Any], **options: Any) -> None:
         """Time a training step of your own in fresh processes; of two interpreters, compared first.
@@ -109,7 +116,7 @@ class HarnessBenchmark:
 
         if "arguments" in options:
             options["with"] = options.pop("arguments")
-        target = training.target_of(function, self._config.rootpath)
+        target = training.target_of(function, project_folder(self._config))
         self._run(training.step_request(self._node.nodeid, {**options, "step": target, "call": call}))
 
     def _gated_call(
@@ -119,7 +126,7 @@ class HarnessBenchmark:
         from harness.timing.pytest_plugin import training
 
         try:
-            training.target_of(function, self._config.rootpath)
+            training.target_of(function, project_folder(self._config))
         except UsageError as error:
             raise UsageError(f"--harness-gate cannot judge a callable: {error}") from error
         named = training.arguments_of(function, arguments)
@@ -165,8 +172,9 @@ class HarnessBenchmark:
         if not self._config.getoption("--benchmark-compare-fail"):
             raise UsageError(
                 "--harness-gate cannot judge a callable in this process alone: its times do not predict "
-                "those of the next. Add --harness-base-python, which imports it in the other environment "
-                "too, or --benchmark-compare and --benchmark-compare-fail, which compare it with a stored run"
+                "those of the next. Add --harness-base or --harness-base-python, with which base's processes "
+                "import it too, or --benchmark-compare and --benchmark-compare-fail, which compare it with a "
+                "stored run"
             )
         if not replay.is_stored(self._config, self._benchmark):
             raise UsageError(
@@ -187,7 +195,7 @@ class HarnessBenchmark:
         from harness.timing.pytest_plugin import training
 
         dataset = training.choose_data(request.benchmark)
-        environments = self._environments(request.benchmark.backend or request.benchmark.step)
+        environments = self._environments(request.benchmark)
         if not self._benchmark.enabled:
             set_result(self._node, NOT_TIMED)
             workloads = training.workloads_of(request.benchmark, environments)
@@ -197,20 +205,24 @@ class HarnessBenchmark:
         else:
             self._measure(request, environments, dataset)
 
-    def _environments(self, label: str) -> "list[Environment]":
-        """Return base and head, or head alone with the label of the backend."""
-        from harness.timing.environments.environment import Environment, with_shared_path
+    def _environments(self, benchmark: "Benchmark") -> "list[Environment]":
+        """Return base and head, or head alone with the label of the backend or step."""
+        from harness.timing.environments.environment import Environment, alone, of_interpreters
 
+        commit = self._config.stash[BASE_COMMIT]
+        if commit is not None:
+            return commit.environments(is_step=bool(benchmark.step))
         base, head = (interpreter(self._config, label) for label in ("base", "head"))
         head = head or sys.executable
-        folder = str(self._config.rootpath)
+        folder = str(project_folder(self._config))
         if base is None:
-            return [Environment(label=label, python=head, folder=folder)]
+            label = benchmark.backend or benchmark.step
+            return [alone(Environment(label=label, python=head, folder=folder))]
         pair = (
             Environment(label="base", python=base, folder=folder),
             Environment(label="head", python=head, folder=folder),
         )
-        return [*with_shared_path(*pair)]
+        return [*of_interpreters(*pair)]
 
     def _measure(
         self, request: "StepRequest", environments: "list[Environment]", dataset: "DatasetRecord"

@@ -18,6 +18,7 @@ from harness.timing.engine.preparation import certificates, prepare
 from harness.timing.engine.record import ConfigurationRecord, PairRecord
 from harness.timing.engine.steps.late import LateCalls
 from harness.timing.environments.environment import Environment, probe, program_of
+from harness.timing.environments.imports import ImportedFiles
 from harness.timing.environments.suite import Benchmark
 from harness.timing.environments.suite_file import benchmark_of
 from harness.timing.gate.benchmark import compare_sides, judged_late_calls
@@ -149,7 +150,7 @@ def measure(workloads: list[Program], dataset: DatasetRecord, request: StepReque
     with own_threads_kept():
         proofs = quality = None
         if request.certify and len(workloads) > 1:
-            quality = compare_sides(workloads, request.benchmark, dataset.name)
+            quality = compare_sides(workloads, request.benchmark, dataset.name, ImportedFiles())
         elif request.certify and (training := trainings_of(workloads)):
             _log.info("%s: certifying", request.benchmark.name)
             proofs = certificates(training)

@@ -102,15 +102,6 @@ def test_a_step_that_base_lacks_is_new(harness, repository):
     assert ("other.py" in text, "no such step" in text) == (True, True)
 
 
-def test_what_both_sides_import_alike_is_said(harness, repository):
-    limits = ("max_slowdown", "max_first_step_slowdown", "max_memory_growth")
-    untimed = "".join(f'{limit} = "off"\n' for limit in limits)
-    suite = f'{untimed}[benchmarks.train]\nstep = "bench.py:make_step"\n'
-    add_commit(repository, {"bench.py": "def make_step():\n    return lambda: 1.0\n", "gate.toml": suite})
-    benchmark, _ = gated(harness, 0)
-    assert [reason["kind"] for reason in benchmark["quality"]["reasons"]] == ["shared code"]
-
-
 def test_a_head_that_hangs_fails_within_the_timeout(harness, repository):
     (repository / "bench.py").write_text("import time\ndef make_step(size):\n    time.sleep(12346)\n")
     (repository / "gate.toml").write_text(SUITE + 'timeout = "1s"\n')

@@ -9,7 +9,10 @@ pytest_plugins = ["pytester"]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--harness-gate",), "*--harness-gate needs a base: add --harness-base-python PATH*"),
+        (
+            ("--harness-gate",),
+            "*--harness-gate needs a base: add --harness-base REF, a commit, or --harness-base-python PATH*",
+        ),
         (("--harness-base-python=/no/such",), "*--harness-base-python /no/such: no such program*"),
         (
             (SELF, "--harness-gate", "--harness-budget=nan"),

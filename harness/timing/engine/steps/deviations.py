@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.timing.engine.steps.findings import ValueDiffers
-from harness.timing.engine.steps.process import Made
+from harness.timing.engine.steps.process import Imported, Made
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -21,6 +21,7 @@ class Observed(NamedTuple):
     made: Made
     calls: Sequence[Arrays]
     state: Arrays
+    imported: Imported = Imported([], [])
 
 
 class Deviations:
@@ -65,6 +66,12 @@ class Deviations:
     def largest(self) -> float | None:
         """The largest deviation; None where one has no size."""
         return None if self.incomparable else max(each or 0.0 for each in self.stated())
+
+    @property
+    def finest(self) -> float:
+        """The smallest deviation of a call that is not 0, which is one of the last digits; 0 without any."""
+        found = [each for one in self._found[: self.calls] for each in (one or {}).values()]
+        return min((each.deviation for each in found if each.deviation is not None), default=0.0)
 
     def stated(self, limits: Limits | None = None) -> list[float | None]:
         """Return the deviation to state at each place: see :meth:`_farthest`."""

@@ -1,19 +1,19 @@
 """Proof that the steps of a duel or a gate do the same work."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from harness.core.machine.guarded_folder import GuardedFolder
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError
 from harness.timing.engine.steps import work
 from harness.timing.engine.steps.deviations import Arrays, Observed, farthest, first_number
 from harness.timing.engine.steps.findings import FirstValues, WorkComparison, difference_text
 from harness.timing.engine.steps.observation import Process, observe, observe_if_possible
 from harness.timing.engine.steps.own import OwnStep, StepRefused
-from harness.timing.engine.steps.process import Made, foreign_modules, own_modules
+from harness.timing.engine.steps.process import Imported, Made, refuse_foreign_code
 
 
 class WorkRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,27 +25,30 @@ class WorkRequest(msgspec.Struct, frozen=True, kw_only=True):
     """``equal``: they must be. ``differ``: they may differ, and are not compared."""
 
 
-def compare_work(workloads: Sequence[OwnStep], request: WorkRequest) -> list[WorkComparison]:
+def compare_work(
+    workloads: Sequence[OwnStep],
+    request: WorkRequest,
+    imported: Callable[[str, Imported], None] = lambda _label, _imported: None,
+) -> list[WorkComparison]:
     """Compare the work of each workload but the first with that of the first, the reference.
+
+    ``imported`` is called with the label of a workload and the files that a process of it imported.
 
     Raises:
         ConfigurationFailed: a process failed.
-        UsageError: a step cannot be made as it was asked for, has other samples than the reference, or the
-            reference imported the code of another checkout.
+        UsageError: a step cannot be made as it was asked for, has other samples than the reference, or
+            imported the code of a checkout that is foreign to it.
     """
     reference = workloads[0]
     with GuardedFolder("values") as folder:
         first, second, *others = observe(
             [Process(each) for each in (reference, *workloads)], request.calls, folder.path
         )
+        for step, each in zip([reference, *workloads], [first, second, *others], strict=True):
+            refuse_foreign_code(step.label, each.imported, step.target)
+            imported(step.label, each.imported)
         for other, observed in zip(workloads[1:], others, strict=True):
             _refuse_other_samples(reference, other, first.made, observed.made)
-            theirs = foreign_modules(first.made, reference.target, other.target.folder)
-            if theirs:
-                raise UsageError(
-                    f"{reference.label} imported {theirs[0]}, the code of {other.label}: install each "
-                    "version in an environment of its own (--base-python, or source in the suite)"
-                )
         if request.values != "equal":
             return [WorkComparison(outcome="not asked") for _ in others]
         further = _Further(reference, first.made, len(first.calls), folder.path)
@@ -57,10 +60,7 @@ def compare_work(workloads: Sequence[OwnStep], request: WorkRequest) -> list[Wor
                 functools.partial(further.rounded, other, observed.made),
                 tolerance=request.tolerance,
             )
-            other_checkout = other.target.folder != reference.target.folder
-            shared = other_checkout and not own_modules(observed.made, other.target)
-            one_python = other.configuration.python == reference.configuration.python
-            compared.append(msgspec.structs.replace(comparison, shared_code=shared and one_python))
+            compared.append(comparison)
         return compared
 
 
@@ -79,11 +79,13 @@ class _Further:
             Process(reference, float64=own),
             Process(reference, other_rounding=True, float64=own),
         ]
-        asked = [*([] if self._base else base), Process(other, float64=frameworks_of(made))]
-        *first, head = observe_if_possible(asked, self._calls, self._folder)
+        theirs = frameworks_of(made)
+        heads = [Process(other, other_rounding=rounding, float64=theirs) for rounding in (False, True)]
+        asked = [*([] if self._base else base), *heads]
+        *first, head, head_rounded = observe_if_possible(asked, self._calls, self._folder)
         self._base = self._base or first
         rounded, exact, both = self._base
-        return work.Rounded(rounded, exact, both, head)
+        return work.Rounded(rounded, exact, both, head, head_rounded)
 
 
 def frameworks_of(made: Made) -> list[str]:

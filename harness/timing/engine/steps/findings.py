@@ -82,8 +82,6 @@ class WorkComparison(msgspec.Struct, frozen=True, kw_only=True):
     """The last of them. After it base does not agree with itself, or rounding has separated the sides."""
     late_made: int = 0
     """The calls that a pair made."""
-    shared_code: bool = False
-    """Only the file of the factory was taken from each checkout; its imports are the same."""
 
     @property
     def largest(self) -> float | None:

@@ -21,6 +21,8 @@ from harness.timing.engine.steps.process import (
     Block,
     Called,
     FirstCalls,
+    Imported,
+    ListImports,
     Made,
     Place,
     ReadCalls,
@@ -167,7 +169,11 @@ def _observing(
         session.send(ReadState(str(state)))
         yield
         ended = session.receive(State).values
-        return Observed(made, _read(values, called), *_read(state, [ended]))
+        session.send(ListImports())
+        yield
+        imported = session.receive(Imported)
+        (after,) = _read(state, [ended])
+        return Observed(made, _read(values, called), after, imported)
 
 
 def _read(file: Path, places: Sequence[Mapping[str, Place]]) -> list[Arrays]:

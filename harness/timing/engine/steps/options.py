@@ -18,7 +18,7 @@ from harness.core.shell import options as shared
 from harness.core.shell.parameters import DURATION, WholeNumber, each_once
 from harness.errors import UsageError
 from harness.timing.engine.steps.own import OwnStep, labelled_steps
-from harness.timing.engine.steps.process import StepTarget, parsed_arguments
+from harness.timing.engine.steps.process import StepTarget, is_this_interpreter, parsed_arguments
 from harness.timing.engine.steps.task_step import PREDICTION
 
 _LETTERS = "abcd"
@@ -89,7 +89,13 @@ def step_workload(
     )
     place, _, factory = name.rpartition(":")
     seed = None if options["seed"] == OWN_SEED else options["seed"]
-    target = StepTarget(target=name, arguments=dict(arguments), folder=str(Path.cwd()), seed=seed)
+    target = StepTarget(
+        target=name,
+        arguments=dict(arguments),
+        folder=str(Path.cwd()),
+        installed_first=not is_this_interpreter(configuration.python),
+        seed=seed,
+    )
     label = f"{Path(place).name}:{factory}" if place.endswith(".py") else name
     return OwnStep(
         label=label,

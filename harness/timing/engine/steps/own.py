@@ -21,6 +21,8 @@ from harness.timing.engine.steps.draws import Draws
 from harness.timing.engine.steps.process import (
     Block,
     Called,
+    Imported,
+    ListImports,
     Made,
     MeasureMemory,
     ReadCalls,
@@ -199,6 +201,13 @@ class TimedStep(TimedProcess):
         """Return the seconds of each of ``count`` calls; no call begins after ``seconds``."""
         with self.blamed():
             return self.session.call(SingleCalls(count, seconds), Called).seconds
+
+    def imported(self) -> Imported:
+        """Return the files that the process has imported; it is stopped before and after."""
+        with self.blamed():
+            imported = self.session.call(ListImports(), Imported)
+        self.session.pause()
+        return imported
 
     def even_steps(self, fewest: int) -> int:
         """Return ``fewest``: calls of any number are alike."""

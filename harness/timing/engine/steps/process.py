@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,19 +18,30 @@ from harness.core.worker import protocol
 from harness.core.worker.session import SILENCE_LIMIT_SECONDS, Session
 from harness.errors import PluginError, UsageError, WorkerTimeout
 from harness.timing.engine.steps.profiles import StepProfile
+from harness.timing.engine.steps.search_path import is_part_of
 from harness.tracing.user_code import is_file, split_target
 
 _R = TypeVar("_R", bound=msgspec.Struct)
 _PROGRAM = Path(__file__).with_name("program.py")
 
 
+class Foreign(msgspec.Struct, frozen=True):
+    """A checkout, by its ``top``, whose code a process must not run, beside the file of the factory.
+
+    ``remedy`` continues the sentence that names a file which it would import.
+    """
+
+    top: str
+    remedy: str
+
+
 class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
     """The factory of a step, ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``, and its arguments.
 
-    A file is relative to ``folder``, the checkout of a side, from which modules are imported too, before
-    those that are installed. ``code_folder`` has the file if it is another checkout's. ``working_tree`` is
-    the user's, where ``folder`` has the files of a commit. ``seed`` None: the user's code sets its own.
-    ``is_step``: the callable is the step itself, not its factory.
+    A file is relative to ``folder``, the checkout of a side, from which modules are imported too: before
+    those that are installed, or after them (``installed_first``). ``code_folder`` has the file if it is
+    another checkout's. ``working_tree`` is the user's, where ``folder`` has the files of a commit. ``seed``
+    None: the user's code sets its own. ``is_step``: the callable is the step itself, not its factory.
     """
 
     target: str
@@ -37,6 +49,12 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
     folder: str = "."
     code_folder: str | None = None
     working_tree: str | None = None
+    installed_first: bool = False
+    foreign: Foreign | None = None
+    directory: str = ""
+    """The working directory of the process. Default: that of the harness."""
+    started_ns: int = 0
+    """Bytecode that was written later, by the clock of files, is not used."""
     seed: int | None = 0
     is_step: bool = False
 
@@ -95,6 +113,10 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
             folders=list(dict.fromkeys(str(path) for path in paths if path.is_dir())),
             checkout=str(folder),
             originals=originals,
+            installed_first=self.installed_first,
+            foreign=self.foreign,
+            directory=self.directory,
+            started_ns=self.started_ns,
             arguments=self.arguments,
             seed=self.seed,
             frameworks=framework_hooks(),
@@ -114,6 +136,10 @@ class Make(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     checkout: str
     originals: dict[str, str]
     """For the folders of a commit's checkout, their places in the user's working tree; else empty."""
+    installed_first: bool
+    foreign: Foreign | None
+    directory: str
+    started_ns: int
     arguments: dict[str, Any]
     seed: int | None
     frameworks: dict[str, str]
@@ -124,13 +150,12 @@ class Make(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 class Made(msgspec.Struct, frozen=True, tag=True):
-    """The step is made. ``modules`` are the files that it imported and that are not installed."""
+    """The step is made."""
 
     import_seconds: float
     build_seconds: float
     versions: dict[str, str]
     samples: int | None
-    modules: list[str]
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -239,6 +264,20 @@ class Profiled(msgspec.Struct, frozen=True, tag=True):
     profiles: list[StepProfile]
 
 
+class ListImports(msgspec.Struct, frozen=True, tag=True):
+    """List the files of the modules that the process has imported."""
+
+
+class Imported(msgspec.Struct, frozen=True, tag=True):
+    """The files that a process imported, without symbolic links.
+
+    ``installed`` ones lie in folders of packages or of Python's library, or are read when Python starts.
+    """
+
+    own: list[str]
+    installed: list[str]
+
+
 class MeasureMemory(msgspec.Struct, frozen=True, tag=True):
     """Report the peak memory of the process."""
 
@@ -253,7 +292,7 @@ class StepSession(Session):
     """The session of a step's process."""
 
     program = (str(_PROGRAM),)
-    replies = Made | Called | State | Timed | Returned | Profiled | Used | protocol.Fault
+    replies = Made | Called | State | Timed | Returned | Profiled | Imported | Used | protocol.Fault
 
     def __init__(
         self,
@@ -367,16 +406,22 @@ def _value(text: str) -> Any:
         return {"True": True, "False": False, "None": None}.get(text, text)
 
 
-def own_modules(made: Made, target: StepTarget) -> list[str]:
+def is_this_interpreter(python: str) -> bool:
+    """Check that a path is that of the running interpreter, in the same virtual environment."""
+    places = [(Path(path).parent.resolve(), Path(path).resolve()) for path in (python, sys.executable)]
+    return places[0] == places[1]
+
+
+def own_files(imported: Imported, target: StepTarget) -> list[str]:
     """Return the files that a side imported from its own checkout, beside that of the factory."""
     folder = Path(target.folder).resolve()
-    return [file for file in made.modules if Path(file).is_relative_to(folder) and Path(file) != target.file]
+    return [file for file in imported.own if Path(file).is_relative_to(folder) and Path(file) != target.file]
 
 
-def foreign_modules(made: Made, target: StepTarget, other: str) -> list[str]:
-    """Return the files that a side imported from the checkout ``other``, beside that of the factory."""
-    theirs, ours = Path(other).resolve(), Path(target.folder).resolve()
-    if theirs == ours:
-        return []
-    files = (Path(file) for file in made.modules if Path(file) != target.file)
-    return [str(file) for file in files if file.is_relative_to(theirs) and not file.is_relative_to(ours)]
+def refuse_foreign_code(label: str, imported: Imported, target: StepTarget) -> None:
+    """Raise UsageError if a process imported code of the checkout that is foreign to it."""
+    foreign = target.foreign
+    for file in imported.own:
+        if foreign is not None and Path(file) != target.file and is_part_of(file, foreign.top):
+            place = Path(file).relative_to(foreign.top)
+            raise UsageError(f"{label}: {target.target}: it imports {place}{foreign.remedy}")

@@ -78,5 +78,6 @@ def _profiled(
 def _task_step(workload: Workload, dataset: str) -> OwnStep:
     plan = msgspec.to_builtins(workload.plan)
     arguments = {"backend": workload.configuration.backend, "plan": plan, "dataset": dataset}
-    target = StepTarget(target=f"{task_step.__file__}:make_step", arguments=arguments, seed=None)
+    file = f"{task_step.__file__}:make_step"
+    target = StepTarget(target=file, arguments=arguments, installed_first=True, seed=None)
     return OwnStep(label=workload.label, configuration=workload.configuration, target=target)

@@ -1,9 +1,9 @@
 """The process of a step of the user's own: makes the step, calls it, times it.
 
 It is run as a file by the interpreter of a side, which needs no harness: ``python program.py REQUEST_FD
-REPLY_FD``. It imports the standard library alone and runs on Python 3.8. Requests and replies are lines of
-JSON, whose types are in :mod:`harness.timing.engine.steps.process`. Standard output and error belong to the
-user's code.
+REPLY_FD``. It imports the standard library and ``search_path.py`` alone, and runs on Python 3.8. Requests
+and replies are lines of JSON, whose types are in :mod:`harness.timing.engine.steps.process`. Standard output
+and error belong to the user's code.
 """
 
 import collections
@@ -39,12 +39,28 @@ _CALLING = ("FirstCalls", "Block", "SingleCalls")
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
+def _search_path():
+    """Return the module ``search_path.py``, under a name that is no module of the user's."""
+    spec = importlib.util.spec_from_file_location(
+        "_harness_search_path", os.path.join(_HERE, "search_path.py")
+    )
+    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+search_path = _search_path()
+
+
 class WrongInputError(Exception):
     """The request cannot be carried out as given. The target and a colon stand before the message."""
 
 
 class OtherTypeError(TypeError):
     """A later call returned a value of another type than the first."""
+
+
+_WRONG = (WrongInputError, search_path.ForeignCodeError)
 
 
 class _Frameworks:
@@ -161,8 +177,13 @@ class Step:
     def __init__(self, request):
         self._frameworks, self._folders = _Frameworks(request["frameworks"]), request["folders"]
         self._frameworks.compute_in_float64(request["float64"])
+        if request["directory"]:
+            os.chdir(request["directory"])
+        self._search_path = search_path.SearchPath(
+            request["folders"], request["installed_first"], request["foreign"], request["started_ns"]
+        )
         start = self._now()
-        factory = _callable(_module(request), request["name"])
+        factory = _callable(_module(request, self._search_path), request["name"])
         self.import_seconds = self._now() - start
         seed = request["seed"]
         if seed is not None:
@@ -196,8 +217,10 @@ class Step:
             "build_seconds": self.build_seconds,
             "versions": _versions(self._frameworks._sources),
             "samples": self._samples(),
-            "modules": sorted(_files()),
         }
+
+    def imported(self):
+        return {"type": "Imported", **self._search_path.imported()}
 
     def _samples(self):
         """Return the samples of a call that the step states; None where it states no whole number."""
@@ -437,10 +460,8 @@ def _plain(value):
     return list(np.shape(value)), array.dtype.str, array.tobytes()
 
 
-def _module(request):
-    """Import the module of the factory: a file of the side's own, or an installed module."""
-    for folder in reversed(request["folders"]):
-        sys.path.insert(0, folder)
+def _module(request, search_path):
+    """Import the module of the factory: a file of the side's own, or a module that is found by name."""
     place = request["file"] or request["module"]
     if request["file"] and not os.path.isfile(place):  # Python would wait for the writer of a pipe
         why = "not a file:" if os.path.exists(place) else "there is no file"
@@ -450,6 +471,7 @@ def _module(request):
             return importlib.import_module(request["module"])
         name = os.path.splitext(os.path.basename(place))[0]
         spec = importlib.util.spec_from_file_location(name, place)
+        search_path.forget_new_bytecode(spec)
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
@@ -518,20 +540,6 @@ def _versions(modules):
     return found
 
 
-def _files():
-    """Yield the files of the modules that the user's code imported and that are not installed."""
-    installed = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
-    library = os.path.dirname(os.__file__)
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or not os.path.isabs(file):  # torch.classes names no file of its own
-            continue
-        if not any(part in file for part in installed):
-            file = os.path.realpath(file)
-            if not file.startswith((library, _HERE)):
-                yield file
-
-
 def _peak_bytes():
     """Measure as :func:`harness.core.machine.memory.peak_memory_bytes`: without the parent process."""
     try:
@@ -547,7 +555,7 @@ def _peak_bytes():
 
 def _explained(error, target, step):
     """Say in one line whose fault the error is; ``step`` is the step that was called, if it was."""
-    if isinstance(error, WrongInputError):
+    if isinstance(error, _WRONG):
         return f"{target}: {error}"
     what = type(error).__name__ + (f": {error}" if str(error) else "")
     if isinstance(error, SystemExit):
@@ -566,7 +574,7 @@ def _fault(error, target, step):
         "type": "Fault",
         "message": _explained(error, target, step)[:2000],
         "traceback": trace[-_TRACEBACK_CHARACTERS:],
-        "unsupported": isinstance(error, WrongInputError),
+        "unsupported": isinstance(error, _WRONG),
         "memory_ran_out": isinstance(error, MemoryError),
     }
 
@@ -590,6 +598,7 @@ _ANSWERS = {
     "Block": lambda step, request: step.block(request["steps"], request["keep"]),
     "ReadCalls": lambda step, request: step.returned(request["calls"], request["start"]),
     "SingleCalls": lambda step, request: step.single_calls(request["count"], request["seconds"]),
+    "ListImports": lambda step, _request: step.imported(),
     "Profile": lambda step, request: step.profile(request["calls"]),
     "MeasureMemory": lambda _step, _request: {"type": "Used", "peak_bytes": _peak_bytes()},
 }

@@ -39,13 +39,14 @@ _DETERMINISTIC = 1e-3
 class Rounded(NamedTuple):
     """Further processes; None where a step cannot be made so.
 
-    ``base`` is base with other rounding. The others are in float64: base, base with other rounding, and head.
+    ``base`` is base with other rounding. The others are in float64: base, head, and each with other rounding.
     """
 
     base: Observed | None
     exact_base: Observed | None
     exact_rounded: Observed | None
     exact_head: Observed | None
+    exact_head_rounded: Observed | None
 
 
 def compare(
@@ -111,12 +112,17 @@ def _judged(
         limits = own.limits(observed, _EXACT_FLOOR, _EXACT_FACTOR)
         return "differs" if found.leaves(limits) else "rounding", limits, found
     limits = own.limits(observed, _FLOOR, _FACTOR)
-    base, again, head = rounded.exact_base, rounded.exact_rounded, rounded.exact_head
-    if base is None or again is None or head is None or not _is_exact(base):
-        return "differs" if found.leaves(limits) else "not distinguished", limits, found
-    exact, noise = found.like(base, head), found.like(base, again)
-    decided = noise.quiet(_EXACT_ENOUGH, base, exact)
-    exact_limits = _unlimited(noise.limits([], _EXACT_FLOOR, _EXACT_FACTOR), decided, inside=False)
+    _, base, again, head, head_again = rounded
+    outcome: Outcome = "differs" if found.leaves(limits) else "not distinguished"
+    if base is None or again is None or head is None or head_again is None or not _is_exact(base):
+        return outcome, limits, found
+    # Head may compute a part in less precision than base, as a function of a library does.
+    exact, noise, of_head = found.like(base, head), found.like(base, again), found.like(head, head_again)
+    if max(noise.finest, of_head.finest) > _EXACT_FLOOR:
+        return outcome, limits, found
+    sides = noise.quiet(_EXACT_ENOUGH, base, exact), of_head.quiet(_EXACT_ENOUGH, head, exact)
+    decided = [ours & theirs for ours, theirs in zip(*sides, strict=True)]
+    exact_limits = _unlimited(noise.limits([of_head], _EXACT_FLOOR, _EXACT_FACTOR), decided, inside=False)
     if exact.leaves(exact_limits):
         return "differs", exact_limits, exact
     # Weights on which nothing depends, such as a bias before a normalisation, are rounding alone in any type.

@@ -5,6 +5,7 @@ import json
 import os
 import re
 
+import msgspec
 import psutil
 import pytest
 
@@ -15,7 +16,7 @@ from harness.timing.engine.steps import observation
 from harness.timing.engine.steps.equal_work import WorkRequest, compare_work
 from harness.timing.engine.steps.findings import comparison_text, difference_text
 from harness.timing.engine.steps.own import OwnStep, TimedStep
-from harness.timing.engine.steps.process import StepTarget, parsed_arguments
+from harness.timing.engine.steps.process import Foreign, StepTarget, parsed_arguments
 
 PLAIN = """
 import random
@@ -309,8 +310,10 @@ def test_a_side_that_imports_the_code_of_the_other_checkout_is_refused(workload,
             f"import sys; sys.path.insert(0, {str(head)!r})\nimport model\ndef make_step():\n return int"
         )
     (head / "model.py").write_text("")
-    with pytest.raises(UsageError, match=r"base imported .*model\.py, the code of head"):
-        work(workload(label="base", folder=base), workload(label="head", folder=head))
+    reference = workload(label="base", folder=base)
+    foreign = msgspec.structs.replace(reference.target, foreign=Foreign(str(head.resolve()), ", of head"))
+    with pytest.raises(UsageError, match=r"base: bench\.py:make_step: it imports model\.py, of head"):
+        work(msgspec.structs.replace(reference, target=foreign), workload(label="head", folder=head))
 
 
 def test_the_memory_of_a_step_is_without_that_of_the_process_that_started_it(workload):

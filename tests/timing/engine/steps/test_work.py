@@ -20,7 +20,8 @@ def single(*values, **more):
 
 
 def judged(base, head, **more):
-    names = ("rounded", "exact_base", "exact_rounded", "exact_head")
+    more.setdefault("exact_head_rounded", more.get("exact_head"))
+    names = ("rounded", "exact_base", "exact_rounded", "exact_head", "exact_head_rounded")
     rounded = Rounded(*(more.get(name) for name in names))
     return compare([base, more.get("again", base)], head, lambda: rounded, tolerance=more.get("tolerance"))
 
@@ -188,3 +189,12 @@ def test_a_state_that_float64_mostly_does_not_decide_is_no_rounding():
     assert judged(base, head, **also).outcome == "not distinguished"
     also["exact_rounded"] = double(exact, state=noise | {"b": 0.1})
     assert judged(base, head, **also).outcome == "rounding"
+
+
+def test_a_head_that_computes_a_part_in_less_than_float64_is_not_accused_by_float64():
+    base, head = single(1.0, 1.0), single(1.0, 1.0 + 1e-7)
+    exact, part = observed(0.1, 0.2), observed(0.1 + 1e-9, 0.2 + 1e-8)
+    also = {"exact_base": exact, "exact_rounded": exact, "exact_head": part}
+    assert judged(base, head, **also).outcome == "differs"
+    found = judged(base, head, **also, exact_head_rounded=observed(0.1 + 1e-9, 0.2 + 3e-9))
+    assert found.outcome == "not distinguished"

@@ -67,12 +67,14 @@ def compared(framework, folder, **variables):
         Process(base, float64=double),
         Process(base, other_rounding=True, float64=double),
         Process(head, float64=double),
+        Process(head, other_rounding=True, float64=double),
     ]
-    *further, exact = observation.observe_if_possible(asked, CALLS, folder)
+    *further, exact, both = observation.observe_if_possible(asked, CALLS, folder)
     for name, (net, kind, _) in pairs.items():
-        rounded = Rounded(*(of_step(each, net) for each in further), of_step(exact, name))
-        both = [of_step(each, net) for each in (first, again)]
-        yield name, kind, compare(both, of_step(changed, name), lambda rounded=rounded: rounded)
+        heads = [of_step(each, name) for each in (exact, both)]
+        rounded = Rounded(*(of_step(each, net) for each in further), *heads)
+        bases = [of_step(each, net) for each in (first, again)]
+        yield name, kind, compare(bases, of_step(changed, name), lambda rounded=rounded: rounded)
 
 
 @pytest.fixture
