@@ -113,7 +113,7 @@ def _state_fault(programs: TrialPrograms, task: Task) -> str:
         if saved is not None:
             second = functools.partial(programs.build, variant)
             observed = observe_continuation(saved, program, second, variant, order, (calls, calls))
-            return state_fault(observed, variant)
+            return state_fault(observed)
     return ""
 
 

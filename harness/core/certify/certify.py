@@ -23,7 +23,6 @@ from harness.core.certify.observation import Observation, TrialPrograms, observe
 from harness.core.certify.parity import Finding, compare, compare_losses, losses_name
 from harness.core.certify.recognition import Recognizer
 from harness.core.certify.references import Reference, reference_of
-from harness.core.certify.rounding import Rounding, is_like_float32, locate_rounding
 from harness.core.certify.waiting import Waiting, observe_waiting
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.definition import define_task
@@ -45,7 +44,6 @@ class Examination(NamedTuple, Generic[_T]):
 ALL_STEPS = Examination("steps", observe, Observation)
 FIRST_LOSSES = Examination("losses", observe_losses, Losses)
 CALLS = Examination("calls", observe_calls, CallsObservation)
-ROUNDING = Examination("rounding", locate_rounding, Rounding | None)
 DROPOUT_TESTS = Examination("dropout", dropout_tests, DropoutTests)
 NOISE_TESTS = Examination("noise", noise_tests, NoiseTests)
 CLIENT_TESTS = Examination("clients", client_tests, list[str])
@@ -53,7 +51,7 @@ WAITING = Examination("waiting", observe_waiting, Waiting)
 
 EXAMINATIONS: dict[str, Examination[Any]] = {
     each.name: each
-    for each in (ALL_STEPS, FIRST_LOSSES, CALLS, ROUNDING, DROPOUT_TESTS, NOISE_TESTS, CLIENT_TESTS, WAITING)
+    for each in (ALL_STEPS, FIRST_LOSSES, CALLS, DROPOUT_TESTS, NOISE_TESTS, CLIENT_TESTS, WAITING)
 }
 
 
@@ -160,25 +158,11 @@ def _outcome(case: Case, examiner: Examiner, reference: Reference, recognizer: R
     except HarnessError as error:
         return error
     finding = compare(case.name, observed, expected, case.task.optimizer)
-    if is_like_float32(finding, observed, expected):
-        finding = _rounding_named(finding, case, examiner)
     return recognizer.named(finding, case, observed, expected)
 
 
 def _long_calls(case: Case, examiner: Examiner) -> Finding:
-    return compare_calls(examiner.examine(CALLS, case), case.task)
-
-
-def _rounding_named(finding: Finding, case: Case, examiner: Examiner) -> Finding:
-    """Add to the finding the part that computes in float32, if there is one."""
-    try:
-        rounding = examiner.examine(ROUNDING, case)
-    except HarnessError:  # a beginning of the network is not supported
-        return finding
-    if rounding is None:
-        return finding
-    text = f"{finding.deviation}: {rounding.text}"
-    return msgspec.structs.replace(finding, explanation=text, deviation="")
+    return compare_calls(examiner.examine(CALLS, case))
 
 
 def examine_losses(

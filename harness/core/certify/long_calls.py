@@ -157,14 +157,8 @@ class _Trial:
             raise data_changed(self._backend, "training in long calls or in single steps", part)
 
 
-#: A repetition is claimed from this many losses on, of at most so many.
-_FEWEST, _MOST = 4, 8
-#: Losses of a repeated batch differ from its first ones by at most this share of the spread of all losses.
-_REPEATED_SHARE = 0.25
-
-
-def compare_calls(observed: CallsObservation, task: Task) -> Finding:
-    """Compare the long calls of this task with the same steps made one by one.
+def compare_calls(observed: CallsObservation) -> Finding:
+    """Compare long calls with the same steps made one by one.
 
     Where the program offers a training state, also whether a second program continues from it.
     """
@@ -173,7 +167,7 @@ def compare_calls(observed: CallsObservation, task: Task) -> Finding:
     if worst <= TOLERANCE:
         if observed.continuation is None:
             return Finding(LONG_CALLS, worst, "")
-        fault = state_fault(observed.continuation, task)
+        fault = state_fault(observed.continuation)
         again = Differences.of(observed.continuation.observed, observed.continuation.expected)
         return Finding(LONG_CALLS, math.inf if fault else largest((worst, again.worst)), fault)
     if wrong is None:
@@ -187,56 +181,14 @@ def compare_calls(observed: CallsObservation, task: Task) -> Finding:
 
 
 def _explain(observed: CallsObservation, wrong: int) -> str:
-    """Explain the first wrong loss, that of step ``wrong`` counted from 0."""
-    calls = long_calls()
-    number = next(i for i, (start, count) in enumerate(calls) if start <= wrong < start + count)
-    start, count = calls[number]
+    """Name the first wrong loss, that of step ``wrong`` counted from 0, and the call that made it."""
+    start, count = next(call for call in long_calls() if call[0] <= wrong < sum(call))
     long, single = observed.long.losses[wrong], observed.single.losses[wrong]
-    values = f"the loss is {_shown(long)} instead of {_shown(single)}"
-    if count == 1:
-        return (
-            f"the short last batch after a call of {calls[number - 1][1]} steps differs from the same step "
-            f"after single steps: {values}; look for a batch that is skipped at the end of an epoch, or for "
-            "a call that left its last steps out"
-        )
-    place = wrong - start
-    text = (
-        f"steps in one call of {count} differ from the same steps made one by one, from step {place + 1} "
-        f"on: {values}"
+    return (
+        f"step {wrong - start + 1} of a call of {count}, step {wrong + 1} of the training, differs from the "
+        f"same step made alone: the loss is {_shown(long)} instead of {_shown(single)}; look at how a call "
+        "is divided, at what is carried from step to step, and at the short last batch of an epoch"
     )
-    earlier = _repeated(observed, start, wrong, start + count)
-    if earlier is not None:
-        return (
-            f"{text}: it repeats that of step {earlier - start + 1}: the call trains on batches that it has "
-            "trained on before"
-        )
-    if place == 0 and observed.continuation is not None and number == len(calls) - 1:
-        return f"{text}: look at training_state(), which was called before and must not change the training"
-    if place == 0 and number:
-        return f"{text}: look at what the call of {calls[number - 1][1]} steps before it left undone"
-    return f"{text}: look at how a call is divided into parts, and at what is carried from step to step"
-
-
-def _repeated(observed: CallsObservation, start: int, wrong: int, end: int) -> int | None:
-    """Find the step whose losses the long call repeats from step ``wrong`` on; None if it repeats none."""
-    length = min(_MOST, end - wrong)
-    long, single = _array(observed.long.losses), _array(observed.single.losses)
-    if length < _FEWEST or not (np.isfinite(long).all() and np.isfinite(single).all()):
-        return None
-    spread = np.abs(single - single.mean(axis=0)).mean()
-    repeated = long[wrong : wrong + length]
-    distances = {
-        step: np.abs(repeated - single[step : step + length]).mean()
-        for step in range(start, wrong)
-        if step + length <= len(single)
-    }
-    nearest = min(distances, key=distances.__getitem__, default=None)
-    close = nearest is not None and distances[nearest] <= _REPEATED_SHARE * spread
-    return nearest if close else None
-
-
-def _array(losses: Losses) -> np.ndarray:
-    return np.array([[np.nan if value is None else value for value in row] for row in losses])
 
 
 def _shown(row: list[float | None]) -> str:

@@ -32,6 +32,8 @@ _FACTORS = {
 }
 _SHORT_BATCH = "this step is the short last batch: average its loss over its own size"
 _EVALUATION_MODE = "call it in evaluation mode"
+#: The most that rounding to float32 changes the first loss and what follows from it.
+_FIRST_LOSS_OF_FLOAT32, _MOST_OF_FLOAT32 = 1e-5, 5e-4
 #: Causes that need no other case.
 _CERTAIN = {*_FACTORS.values(), _SHORT_BATCH, _EVALUATION_MODE}
 #: The networks of the losses of an adversarial step, in order.
@@ -76,6 +78,8 @@ def compare(
             return Finding(case, math.inf, _changed_by_predict(observed.changed_by_predict))
         return Finding(case, worst, "")
     deviation, cause = _explain(case, observed, expected, training, arrays, optimizer)
+    if worst <= _MOST_OF_FLOAT32 and training.steps[0] <= _FIRST_LOSS_OF_FLOAT32:
+        cause = f"{cause}; or at what computes in float32, whose rounding is of this size"
     # A cause that is certain, such as an exact factor, is part of the deviation: no other case shows more.
     return Finding(case, worst, f"{deviation}: {cause}", deviation="" if cause in _CERTAIN else deviation)
 

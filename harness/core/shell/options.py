@@ -172,7 +172,7 @@ plugin = plugin_option()
 #: For commands whose arguments name data sets.
 plugin_of_datasets = plugin_option({"name": "dataset", "names": "dataset"}, unnamed_means_all=True)
 #: For duels, whose argument names backends with their modes.
-plugin_of_configurations = plugin_option({"names": "backend", "task": "task", "dataset": "dataset"})
+plugin_of_configurations = plugin_option({"texts": "backend", "task": "task", "dataset": "dataset"})
 #: For studies, whose kind is a plugin, too.
 plugin_of_studies = plugin_option({**PARAMETERS, "kind": "study"})
 #: For commands that take every installed backend and task where none is named.
@@ -262,23 +262,23 @@ def targets(text: str) -> Callable[[_F], _F]:
     return click.option("--to", "targets", multiple=True, metavar="FILE", type=OutputFile(), help=text)
 
 
-def python(name: str, text: str, *, hidden: bool = False) -> Callable[[_F], _F]:
+def python(name: str, text: str) -> Callable[[_F], _F]:
     """Take ``--NAME-python`` as ``NAME_python``: the absolute path of an interpreter, or None."""
 
     def find(_ctx: click.Context, _parameter: click.Parameter, path: str | None) -> str | None:
         return None if path is None else program(f"--{name}-python", path)
 
-    return click.option(f"--{name}-python", callback=find, metavar="PATH", hidden=hidden, help=text)
+    return click.option(f"--{name}-python", callback=find, metavar="PATH", help=text)
 
 
-def variables(name: str, text: str, *, hidden: bool = False) -> Callable[[_F], _F]:
+def variables(name: str, text: str) -> Callable[[_F], _F]:
     """Take ``--NAME-env NAME=VALUE`` as ``NAME_env``: a dictionary of environment variables."""
     option = f"--{name}-env"
 
     def parse(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
         return dict(parse_variable(option, assignment) for assignment in each_once(ctx, parameter, texts))
 
-    return click.option(option, multiple=True, callback=parse, metavar="NAME=VALUE", hidden=hidden, help=text)
+    return click.option(option, multiple=True, callback=parse, metavar="NAME=VALUE", help=text)
 
 
 def parse_variable(option: str, assignment: str) -> tuple[str, str]:

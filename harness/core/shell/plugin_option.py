@@ -1,6 +1,7 @@
 """The option ``--plugin``, and warnings about its files before a command begins."""
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -74,8 +75,8 @@ def _request(parameters: Mapping[str, Kind], given: Mapping[str, Any], *, unname
         names = (value,) if isinstance(value, str) else tuple(value)
         if not names and unnamed_means_all:
             names = tuple(registry.names(kind))
-        # A mode follows the name of a backend.
-        request[kind] = (*request.get(kind, ()), *(name.partition(":")[0] for name in names))
+        # A mode follows the name of a backend, or settings.
+        request[kind] = (*request.get(kind, ()), *(re.split(r"[:\s]", name, maxsplit=1)[0] for name in names))
     return {kind: tuple(dict.fromkeys(names)) for kind, names in request.items()}
 
 

@@ -100,7 +100,7 @@ def _fitting(
     """Yield the results about both configurations, the newest first, and whether ``reference`` was first.
 
     Their duels were made under the conditions of the runs apart from the number of epochs, which does not
-    affect a step. Their processes must have had the same variables as the runs: ``--b-env`` and
+    affect a step. Their processes must have had the same variables as the runs: ``env.NAME`` and
     ``--process-environment plain`` make another duel.
     """
     for duel in reversed(duels):

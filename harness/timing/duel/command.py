@@ -26,13 +26,7 @@ from harness.core.shell.progress import shown_progress
 from harness.core.shell.run_options import several
 from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import UsageError
-from harness.timing.duel.configurations import (
-    LETTERS,
-    check_number_of_configurations,
-    choices_of,
-    configuration_options,
-    refuse_surplus_letters,
-)
+from harness.timing.duel.configurations import MOST, check_number_of_configurations, choices_of
 from harness.timing.duel.display import DuelDisplay, ModeDisplay
 from harness.timing.duel.fastest_mode import FastestModes
 from harness.timing.duel.mode_times import all_kept
@@ -42,6 +36,7 @@ from harness.timing.duel.predictions_page import predictions_document
 from harness.timing.duel.record import DUELS, DuelRecord
 from harness.timing.duel.request import DuelRequest
 from harness.timing.duel.runner import Duel
+from harness.timing.engine.asked import Asked, parsed
 from harness.timing.engine.steps.options import (
     OWN_SEED,
     operation,
@@ -56,7 +51,7 @@ from harness.timing.engine.workloads import Workload, labelled, refuse_different
 
 @click.command()
 @click.argument(
-    "names",
+    "texts",
     metavar="CONFIGURATION CONFIGURATION...",
     nargs=-1,
     required=True,
@@ -78,7 +73,6 @@ from harness.timing.engine.workloads import Workload, labelled, refuse_different
 @shared.precision
 @shared.threads
 @seed_of_steps
-@configuration_options
 @shared.percentage(
     "--within",
     "Configurations are the same if their times are shown to differ by less than this.",
@@ -106,30 +100,30 @@ from harness.timing.engine.workloads import Workload, labelled, refuse_different
 @shared.output
 @shared.plugin_of_configurations
 @click.pass_context
-def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> None:
+def command(ctx: click.Context, /, texts: tuple[str, ...], **options: Any) -> None:
     """Compare the training speed of configurations with the first one, the reference.
 
     A CONFIGURATION is BACKEND or BACKEND:MODE; MODE best is the fastest one, found by a short duel first and
-    kept, and * stands for all modes. With --dataset in place of --task, two CONFIGURATIONs may be models of
-    your own in two frameworks, FILE.py:CALLABLE or package.module:CALLABLE, which are proved to be the same
-    first. Without --task and --dataset such a name is the factory of a training step of your own (see harness
-    time): the values of the first calls are compared, then the steps are timed.
+    kept, and * stands for all modes. In quotes it has settings of its own, python, env.NAME, threads,
+    precision, device, batch_size and dp_NAME: "torch:compile threads=2". Options hold for the others.
+
+    With --dataset in place of --task, two CONFIGURATIONs may be models of your own in two frameworks,
+    FILE.py:CALLABLE or package.module:CALLABLE, which are proved to be the same first. Without --task and
+    --dataset such a name is the factory of a training step of your own (see harness time): the values of the
+    first calls are compared, then the steps are timed.
 
     Fresh processes of all configurations train in alternating
     short blocks, one at a time. The duel ends when a test over pairs of processes has decided, or
     when more time would not help. The verdict is faster, slower, same (within --within) or undecided.
 
-    Options that begin with --b- are for the second configuration alone; --a-, --c- and --d- exist for the
-    first, third and fourth.
-
     \b
       harness duel torch keras --task cnn
       harness duel torch torch:compile --task mlp --budget 2m
       harness duel torch:best keras:best --task cnn
-      harness duel torch torch --task cnn --b-python ../other-venv/bin/python
-      harness duel keras keras --task cnn --b-env TF_ENABLE_ONEDNN_OPTS=0
-      harness duel torch torch --task cnn --b-batch-size 128
-      harness duel bench.py:make_step --b-python ../after/bin/python
+      harness duel torch "torch python=../other-venv/bin/python" --task cnn
+      harness duel keras "keras env.TF_ENABLE_ONEDNN_OPTS=0" --task cnn
+      harness duel torch "torch batch_size=128" --task cnn
+      harness duel bench.py:make_step "bench.py:make_step python=../after/bin/python"
       harness duel bench.py:make_step --with batch_size=32,64
       harness duel before.py:make_step after.py:make_step
       harness duel my_torch.py:make_model my_keras.py:make_model --dataset cifar10
@@ -139,13 +133,17 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
     after Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
     interrupt_on_termination()
+    names = tuple(map(parsed, texts))
     sizes = sorted(options["batch_size"])
     options["batch_size"] = sizes[0] if sizes else None
     if options["operation"] == "predict":
         ctx.exit(_of_predictions(names, sizes or [1], options))
     if len(sizes) > 1:
-        raise UsageError("several batch sizes are for --operation predict; give one, or --b-batch-size")
-    if all(map(is_model, names)) and options["dataset"] is None and options["task"] is None:
+        raise UsageError(
+            'several batch sizes are for --operation predict; give one, or settings: "torch batch_size=128"'
+        )
+    are_models = [is_model(asked.name) for asked in names]
+    if all(are_models) and options["dataset"] is None and options["task"] is None:
         if not is_local(options):
             raise UsageError("--executor is for tasks; a duel of steps of your own runs on this machine")
         record, path = _carried_out(_step_request(step_workloads(names, options), options), options)
@@ -155,8 +153,12 @@ def command(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> No
             raise UsageError(f"{option} is for steps of your own, such as bench.py:make_step")
     if options["seed"] == OWN_SEED:
         raise UsageError("--seed own is for steps of your own; give a number")
-    if any(map(is_model, names)):
-        names, options = features.only("model_proof", "a duel of two models")(names, options)
+    if any(are_models):
+        prove = features.only("model_proof", "a duel of two models")
+        backends, options = prove(tuple(asked.name for asked in names), options)
+        names = tuple(
+            msgspec.structs.replace(asked, name=each) for asked, each in zip(names, backends, strict=True)
+        )
     elif options["task"] is None:
         raise UsageError("--task is missing; `harness list tasks` lists the tasks")
     record, path = _here(names, options) if is_local(options) else _elsewhere(names, options)
@@ -187,26 +189,22 @@ def _step_request(workloads: Sequence[OwnStep], options: Mapping[str, Any]) -> D
     return DuelRequest(workloads=workloads, **_settings(options))
 
 
-def _of_predictions(names: tuple[str, ...], sizes: Sequence[int], options: Mapping[str, Any]) -> int:
+def _of_predictions(names: tuple[Asked, ...], sizes: Sequence[int], options: Mapping[str, Any]) -> int:
     """Make a duel for each batch size, and the curve of several sizes; return the exit code."""
     if options["task"] is None:
         raise UsageError("--operation predict needs --task")
     if not is_local(options):
         raise UsageError("--executor is for training steps; predictions are timed on this machine")
-    if wrong := [f"--{letter}-batch-size" for letter in LETTERS if options[f"{letter}_batch_size"]]:
-        raise UsageError(f"{wrong[0]} is for training steps; predictions of all have the same --batch-size")
-    if len(names) > len(LETTERS):
-        raise UsageError(f"a duel takes at most {len(LETTERS)} configurations")
-    refuse_surplus_letters(len(names), options)
+    for asked in names:
+        asked.refuse(["batch_size"], "is for training steps; predictions of all have the same --batch-size")
+    if len(names) > MOST:
+        raise UsageError(f"a duel takes at most {MOST} configurations")
     definition = registry.task(options["task"])
     with shown_progress(quiet=options["quiet"]) as progress:
         dataset = choose_dataset(definition, options["dataset"], progress)
     records: list[DuelRecord] = []
     for size in sizes:
-        workloads = [
-            prediction_workload(name, size, options, letter, dataset.name)
-            for name, letter in zip(names, LETTERS, strict=False)
-        ]
+        workloads = [prediction_workload(asked, size, options, dataset.name) for asked in names]
         record, path = _carried_out(_step_request(labelled_steps(workloads), options), options)
         records.append(record)
         if len(sizes) == 1:
@@ -232,7 +230,7 @@ def _carried_out(request: DuelRequest, options: Mapping[str, Any]) -> tuple[Duel
         return duel.carry_out(), duel.path
 
 
-def _here(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
+def _here(names: tuple[Asked, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
     request, choices = _request(names, options)
     with ModeDisplay(quiet=options["quiet"]) as display:
         modes = FastestModes(options["results"] / DUELS.folder, display, certify=options["certify"])
@@ -240,7 +238,7 @@ def _here(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecor
     return _carried_out(msgspec.structs.replace(request, workloads=workloads), options)
 
 
-def _elsewhere(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
+def _elsewhere(names: tuple[Asked, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
     """Carry out a duel on one machine of an executor, which finds the fastest workload of each choice.
 
     Raises:
@@ -259,7 +257,9 @@ def _elsewhere(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[Duel
     return record, recorder.path
 
 
-def _request(names: tuple[str, ...], options: Mapping[str, Any]) -> tuple[DuelRequest, list[list[Workload]]]:
+def _request(
+    names: tuple[Asked, ...], options: Mapping[str, Any]
+) -> tuple[DuelRequest, list[list[Workload]]]:
     """Return the duel of the first of each choice of workloads, and the choices.
 
     The fastest of each choice takes part. All that can be refused before a process starts is refused.

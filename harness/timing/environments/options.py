@@ -6,12 +6,16 @@ from typing import Any
 import click
 
 from harness.errors import UsageError
+from harness.timing.engine.asked import parsed
 from harness.timing.engine.steps.process import StepTarget, parsed_arguments
 from harness.timing.environments.suite import Benchmark
 
 #: ``--step`` of commands that take a step in place of a benchmark.
 own_step = click.option(
-    "--step", metavar="FACTORY", help="Step of your own: FILE.py:CALLABLE or package.module:CALLABLE."
+    "--step",
+    metavar="FACTORY",
+    help="Step of your own: FILE.py:CALLABLE or package.module:CALLABLE; in quotes with settings, "
+    '"bench.py:make_step threads=1".',
 )
 
 #: ``--own-file`` of commands that run the steps of commits.
@@ -39,14 +43,17 @@ def step_benchmark(options: Mapping[str, Any], command: str) -> Benchmark:
     (arguments, *others) = parsed_arguments(options["arguments"])
     if others:
         raise UsageError(f"{command} takes one value of each argument")
-    StepTarget(target=options["step"])  # raises for another form
+    asked = parsed(options["step"])
+    asked.refuse(("precision", "batch_size", "private"), "is for tasks; give --with NAME=VALUE")
+    asked.refuse(("python", "variables"), f"is not for {command}, which makes the environments")
+    StepTarget(target=asked.name)  # raises for another form
     return Benchmark(
         name="step",
-        step=options["step"],
+        step=asked.name,
         arguments=arguments,
         samples=options["samples"],
         timeout=options["timeout"] and f"{options['timeout']:f}s",
         seed=options["seed"],
-        device=options["device"],
-        threads=options["threads"],
+        device=asked.device or options["device"],
+        threads=asked.threads or options["threads"],
     )

@@ -21,9 +21,8 @@ Unit = Literal["percent", "points"]
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much worse head may be, as shares: 0.05 is 5 %. None: not judged.
 
-    ``max_accuracy_loss`` (0.01 is one point of accuracy; of other scores 1 % of base's) and
-    ``max_extra_steps`` apply where the first steps of head differ from base's. Without ``max_accuracy_loss``
-    a difference fails.
+    ``max_accuracy_loss`` (0.01 is one point of accuracy; of other scores 1 % of base's) applies where the
+    first steps of head differ from base's; without it a difference fails.
     """
 
     max_slowdown: float | None = 0.05
@@ -31,7 +30,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     growth: dict[str, float | None] = msgspec.field(default_factory=growth_limits)
     """Of measured quantities, by the keys of their limits: ``max_memory_growth``."""
     max_accuracy_loss: float | None = None
-    max_extra_steps: float | None = 0.25
     max_speedup: float | None = 0.5
     """A larger saving of time is not believed: the verdict is INVALID."""
     min_speedup: float | None = None

@@ -13,6 +13,7 @@ from harness.core.machine.files import read_file
 from harness.core.plugins.options import value_text
 from harness.errors import UsageError, unknown_name
 from harness.spec.backend import DEVICE_PATTERN, Precision
+from harness.timing.engine.asked import parsed
 from harness.timing.engine.steps.task_step import PREDICTION
 from harness.timing.environments.suite import Benchmark, Limits, Suite, Unit, limit_units
 from harness.tracing.user_code import split_target
@@ -104,6 +105,7 @@ def benchmark_of(name: str, table: Any, common: Mapping[str, float | None], wher
     """
     if not isinstance(table, dict):
         raise UsageError(f"{where} must be a table with backend and task, or with step")
+    table = _with_settings(table, where)
     own = {field.encode_name for field in msgspec.structs.fields(Benchmark)} - {"name", "limits"}
     _refuse_unknown(table, own | set(limit_units()), where)
     _refuse_other_kind(table, where)
@@ -122,6 +124,21 @@ def benchmark_of(name: str, table: Any, common: Mapping[str, float | None], wher
             raise UsageError(f"{where}: timeout = {error}") from error
     benchmark = msgspec.structs.replace(benchmark, limits=limits)
     return _prediction(benchmark, where) if benchmark.operation == "predict" else benchmark
+
+
+def _with_settings(table: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Return the table with the settings of ``backend = "torch threads=2"`` or of its step as keys."""
+    key = "step" if "step" in table else "backend"
+    if not isinstance(table.get(key), str):
+        return table
+    try:
+        asked = parsed(table[key])
+        asked.refuse(("python", "variables"), "is of base or head: use --base-python, --base-env and so on")
+        asked.refuse(("private",), "is an option of the task: write set = { dp_clip = 1.0 }")
+        asked.refuse([*table], "is a key of the benchmark, too: give it once")
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+    return {**table, key: asked.name, **{setting: getattr(asked, setting) for setting in asked.settings}}
 
 
 def _prediction(benchmark: Benchmark, where: str) -> Benchmark:
@@ -165,7 +182,6 @@ _OF_TASKS = (
     "precision",
     "set",
     "max_accuracy_loss",
-    "max_extra_steps",
 )
 
 

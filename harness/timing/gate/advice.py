@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from harness.core.documents.circumstances import command_line, given_again, option_words, shell_line
 from harness.core.plugins.options import value_text
+from harness.timing.engine.asked import written
 from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.gate.metric_table import metrics
 from harness.timing.gate.reasons import Check, Reason, Remedy, Step
@@ -26,22 +27,14 @@ def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     """Return ``harness duel`` of head against base; for a step, the gate, which has the checkouts."""
     if benchmark.is_step:
         return command_line(record)
-    words = [record.head.python, "-m", "harness", "duel", *[_backend(benchmark)] * 2]
-    sides = {
-        "a-python": record.base.python,
-        "a-env": _assignments(record.base),
-        "b-python": record.head.python,
-        "b-env": _assignments(record.head),
-        "turns": given_again(record, "turns"),
-        "plugin": given_again(record, "plugin"),
-    }
-    words += ["--task", benchmark.task, _NO_CERTIFICATE]
-    return shell_line([*words, *option_words(_options(benchmark) | sides)])
+    sides = [written(_backend(benchmark), side.python, side.variables) for side in (record.base, record.head)]
+    words = [record.head.python, "-m", "harness", "duel", *sides, "--task", benchmark.task, _NO_CERTIFICATE]
+    given = {option: given_again(record, option) for option in ("turns", "plugin")}
+    return shell_line([*words, *option_words(_options(benchmark) | given)])
 
 
 def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: EnvironmentRecord) -> str:
     """Return ``harness run`` in base or in head alone; for a step of the user's own, ``harness time``."""
-    words = ["env", *_assignments(environment)] if environment.variables else []
     if benchmark.is_step:
         asked = benchmark.asked
         options: dict[str, object] = {
@@ -49,9 +42,11 @@ def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: Env
             "seed": asked.seed,
             "timeout": asked.timeout,
             "threads": benchmark.threads,
-            "own-python": environment.python,
         }
-        return shell_line([*words, "harness", "time", benchmark.task, *option_words(options)])
+        step = written(benchmark.task, environment.python, environment.variables)
+        return shell_line(["harness", "time", step, *option_words(options)])
+    assignments = [f"{name}={value}" for name, value in environment.variables.items()]
+    words = ["env", *assignments] if assignments else []
     words += [environment.python, "-m", "harness", "run", "--backend", _backend(benchmark)]
     options = _options(benchmark) | {"plugin": given_again(record, "plugin")}
     return shell_line([*words, "--task", benchmark.task, _NO_CERTIFICATE, *option_words(options)])
@@ -59,10 +54,6 @@ def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: Env
 
 def _backend(benchmark: BenchmarkRecord) -> str:
     return f"{benchmark.backend}:{benchmark.mode}" if benchmark.mode else benchmark.backend
-
-
-def _assignments(environment: EnvironmentRecord) -> list[str]:
-    return [f"{name}={value}" for name, value in environment.variables.items()]
 
 
 def _options(benchmark: BenchmarkRecord) -> dict[str, object]:

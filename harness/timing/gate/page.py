@@ -140,18 +140,12 @@ def seeds_table(record: GateRecord) -> Table:
             "seed": str(scores.seed),
             "base": significant(scores.base, 4),
             "head": significant(scores.head, 4),
-            "steps to target, base": _steps(scores.base_steps_to_target),
-            "steps to target, head": _steps(scores.head_steps_to_target),
         }
         for benchmark in record.benchmarks
         if benchmark.quality is not None
         for scores in benchmark.quality.seeds
     ]
     return table_of(rows, "Trained on the same seeds: validation score at the best epoch")
-
-
-def _steps(steps: int | None) -> str:
-    return "not reached" if steps is None else f"{steps:,}"
 
 
 _METHOD = """\

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Union
 import msgspec
 
 from harness.core.documents.escaping import one_line
-from harness.core.documents.numbers import estimate, percent, percent_change
+from harness.core.documents.numbers import estimate, percent
 from harness.core.plugins.options import Value
 from harness.core.stats.estimate import Estimate
 from harness.spec.backend import Precision
@@ -52,7 +52,6 @@ Remedy = str | Step | Check
 _MORE_TIME = "Give the gate more time ({budget})."
 _MORE_SEEDS = "Run the gate again with more seeds for this benchmark and more time ({budget})."
 _RESTORE = "Restore it in head's suite. If the change is intended, use a base with the same change."
-_MORE_EPOCHS = 'Set more epochs for this benchmark, or max_extra_steps = "off".'
 _ALLOW_OTHER_LOSSES = Check("set max_accuracy_loss")
 
 
@@ -491,16 +490,6 @@ class TooFewPairs(BaseReason, frozen=True, kw_only=True):
         return f"Give the gate more time ({{budget}}): {enough}."
 
 
-class TooFewEpochs(BaseReason, frozen=True, kw_only=True):
-    """INVALID: trainings of ``epochs`` epochs show no steps to a target, which takes ``needed``."""
-
-    clause = "trainings of {epochs} epochs do not show the steps to a target: {needed} are needed"
-    remedy = _MORE_EPOCHS
-
-    epochs: int
-    needed: int
-
-
 class TooFewSeeds(BaseReason, frozen=True, kw_only=True):
     """INVALID: the budget was spent after ``seeds`` seeds, too few to compare."""
 
@@ -549,60 +538,6 @@ class ScoreLost(BaseReason, frozen=True, kw_only=True):
         return Check("raise max_accuracy_loss") if verdict == "FAIL" else _MORE_SEEDS
 
 
-class ExtraSteps(BaseReason, frozen=True, kw_only=True):
-    """FAIL or INCONCLUSIVE: the extra steps to the target are not shown to be below ``limit``.
-
-    ``extra`` is a share of base's steps; its interval is as of :class:`ScoreLost`.
-    """
-
-    extra: Estimate
-    limit: float
-
-    def text(self) -> str:
-        """Return the clause with the extra steps and their limit."""
-        extra = self.extra
-        low, high = (None if end is None else 1 + end for end in (extra.low, extra.high))
-        change = percent_change(Estimate(1 + extra.value, low, high, extra.n))
-        return f"steps to the target {change}, limit {100 * self.limit:g} % ({extra.n} seeds)"
-
-    def remedy_for(self, verdict: str) -> Remedy:
-        """Return the advice to check head where the extra steps are proven, else to train on more seeds."""
-        return Check("raise max_extra_steps") if verdict == "FAIL" else _MORE_SEEDS
-
-
-class TargetMissed(BaseReason, frozen=True, kw_only=True):
-    """INCONCLUSIVE: head did not reach the target on ``missed`` of ``seeds`` seeds. Never becomes PASS."""
-
-    clause = "head did not reach the target on {missed} of {seeds} seeds"
-    remedy = _MORE_SEEDS
-
-    missed: int
-    seeds: int
-
-
-class TargetAtFirstScore(BaseReason, frozen=True, kw_only=True):
-    """INVALID: the target was reached by the first score, so the steps to it are unknown.
-
-    Longer trainings are needed.
-    """
-
-    clause = "{label} had reached the target by its first score on {reached} of {seeds} seeds"
-    remedy = _MORE_EPOCHS
-
-    label: Label
-    reached: int
-    seeds: int
-
-
-class TargetRarelyReached(BaseReason, frozen=True, kw_only=True):
-    """INVALID: base reached a target on ``seeds`` seeds only."""
-
-    clause = "base reached a target on {seeds} seeds only"
-    remedy = _MORE_SEEDS
-
-    seeds: int
-
-
 if TYPE_CHECKING:
     Reason = BaseReason
 else:
@@ -625,7 +560,7 @@ def speaks_against_head(reason: Reason) -> bool:
     Head is probably beyond a limit, a saving that it claims is not shown, or it could not have failed at all.
     """
     match reason:
-        case BeyondLimit() | SavingNotShown() | TargetMissed() | TooFewPairs():
+        case BeyondLimit() | SavingNotShown() | TooFewPairs():
             return True
         case _:
             return False

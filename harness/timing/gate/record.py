@@ -76,20 +76,14 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeedScores(msgspec.Struct, frozen=True, kw_only=True):
-    """The results of one seed in base and head: validation scores at the best epoch, steps to the target.
+    """The validation scores of one seed at the best epochs of base and head.
 
-    None: a loss was not finite, or no score was; the target was not reached. ``head_steps`` are those of the
-    whole training, ``first_steps`` those to the first scores of base and head, before which no target is seen
-    to be reached.
+    None: a loss was not finite, or no score was.
     """
 
     seed: int
     base: float | None
     head: float | None
-    base_steps_to_target: int | None
-    head_steps_to_target: int | None
-    head_steps: int = 0
-    first_steps: tuple[int, int] = (0, 0)
 
 
 class QualityResult(msgspec.Struct, frozen=True, kw_only=True):

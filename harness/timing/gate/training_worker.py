@@ -36,12 +36,11 @@ class FirstSteps(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """The validation scores after each epoch of a training, and the steps made by then.
+    """The validation scores after each epoch of a training.
 
-    A training ``diverged`` if any of its losses was not finite.
+    It ``diverged`` if any of its losses was not finite.
     """
 
-    steps: list[int]
     scores: list[Scores]
     diverged: bool = False
 
@@ -71,7 +70,6 @@ class TrainingWorker:
         """Train all epochs with a seed. The time limit of the process applies to each epoch."""
         plan = msgspec.structs.replace(self._workload.plan, seed=seed)
         order, _ = self._build(plan)
-        steps: list[int] = []
         scores: list[Scores] = []
         finite = True
         for epoch in range(plan.task.epochs):
@@ -82,9 +80,8 @@ class TrainingWorker:
                 trained = self._session.call(protocol.Train(count), protocol.Trained)
                 finite = finite and all(value is not None for row in trained.losses for value in row)
                 step += count
-            steps.append(step)
             scores.append(self._validation())
-        return Curve(steps, scores, diverged=not finite)
+        return Curve(scores, diverged=not finite)
 
     def blamed(self) -> contextlib.AbstractContextManager[None]:
         """Return a context that blames the workload: see :func:`harness.timing.engine.sessions.blaming`."""

@@ -13,6 +13,7 @@ from harness.core.shell.console import LiveLine
 from harness.core.shell.ending import code_of, deliver
 from harness.core.shell.progress import shown_progress
 from harness.errors import UsageError
+from harness.timing.engine.asked import Asked, parsed
 from harness.timing.engine.steps.options import (
     operation,
     prediction_workload,
@@ -26,24 +27,25 @@ from harness.timing.time.record import TIMES
 from harness.timing.time.timing import PROCESSES, StepTiming
 
 
-def _workload(name: str, options: dict[str, Any]) -> OwnStep:
+def _workload(asked: Asked, options: dict[str, Any]) -> OwnStep:
     """Return the step of a factory, or the predictions of a task by a backend."""
     if options["operation"] == "predict":
         if options["task"] is None:
             raise UsageError("--operation predict needs --task")
         with shown_progress(quiet=options["quiet"]) as progress:
             dataset = choose_dataset(registry.task(options["task"]), options["dataset"], progress)
-        return prediction_workload(name, options["batch_size"] or 1, options, "own", dataset.name)
+        asked.refuse(["batch_size"], "is given by --batch-size")
+        return prediction_workload(asked, options["batch_size"] or 1, options, dataset.name)
     if options["task"] is not None:
         raise UsageError("the training steps of a task are timed by harness run and harness duel")
     (arguments, *others) = parsed_arguments(options["arguments"])
     if others:
         raise UsageError("harness time takes one value of each argument; harness duel compares several")
-    return step_workload(name, arguments, options, "own")
+    return step_workload(asked, arguments, options)
 
 
 @click.command()
-@click.argument("name", metavar="FACTORY")
+@click.argument("text", metavar="FACTORY")
 @shared.task(required=False)
 @shared.dataset
 @shared.assignments
@@ -54,19 +56,20 @@ def _workload(name: str, options: dict[str, Any]) -> OwnStep:
 @shared.threads
 @shared.device
 @seed_of_steps
-@shared.python("own", "Interpreter of another virtual environment. Default: the one that runs this command.")
 @shared.number("--processes", most=100, default=PROCESSES, text="Fresh processes, one after the other.")
 @shared.budget("Start no process after this time, such as 90s or 5m. Default: no limit.")
 @shared.turns()
 @shared.profile("Profile more processes: where the time of a call goes.")
 @shared.output
 @click.pass_context
-def command(ctx: click.Context, /, name: str, **options: Any) -> None:
+def command(ctx: click.Context, /, text: str, **options: Any) -> None:
     """Time a training step of your own, as it is.
 
     FACTORY is FILE.py:CALLABLE or package.module:CALLABLE. It is called once in each fresh process, after
     the seeds of Python, NumPy and the frameworks are set, and returns the step: a callable without arguments,
     which may return a number, an array or a dict of them.
+
+    In quotes FACTORY may have settings, python, env.NAME, threads and device: "bench.py:make_step threads=1".
 
     With --operation predict and --task FACTORY is a backend, and predictions of test inputs are timed.
 
@@ -80,7 +83,7 @@ def command(ctx: click.Context, /, name: str, **options: Any) -> None:
 
     Exit code: 0, 1 if the step failed, 2 on wrong input, 130 after Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
-    workload = _workload(name, options)
+    workload = _workload(parsed(text), options)
     folder = prepare_folder(options["results"] / TIMES.folder)
     with LiveLine(quiet=options["quiet"]) as display:
         timing = StepTiming(

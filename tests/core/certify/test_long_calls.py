@@ -14,13 +14,12 @@ from support.altered import Altered, faulty, part
 from harness.core.certify.certify import CALLS, Skipped, examine
 from harness.core.certify.long_calls import (
     LONG_CALLS,
-    CallsObservation,
     compare_calls,
     long_calls,
     long_calls_case,
     observe_calls,
 )
-from harness.core.certify.observation import Observation, TrialPrograms
+from harness.core.certify.observation import TrialPrograms
 from harness.core.certify.parity import TOLERANCE
 from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
@@ -32,8 +31,7 @@ MLP = registry.task("mlp")
 
 
 def finding(backend, task=MLP):
-    case = long_calls_case(task)
-    return compare_calls(observe_calls(TrialPrograms(backend, "eager", 1), case), case.task)
+    return compare_calls(observe_calls(TrialPrograms(backend, "eager", 1), long_calls_case(task)))
 
 
 class RepeatsTheFirstBatches(Altered):
@@ -138,8 +136,7 @@ def test_long_calls_are_part_of_a_certification_and_skipped_where_another_case_f
 @pytest.mark.slow
 def test_a_worker_compares_calls_too():
     with Examiner(Configuration("torch", "eager", "cpu", 1)) as examiner:
-        case = long_calls_case(MLP)
-        assert compare_calls(examiner.examine(CALLS, case), case.task).passed
+        assert compare_calls(examiner.examine(CALLS, long_calls_case(MLP))).passed
 
 
 def test_calls_are_odd_and_long_and_cross_a_short_batch():
@@ -156,14 +153,3 @@ def test_a_task_without_batches_has_no_long_calls():
         return msgspec.structs.replace(MLP.define(options), batch_size=None)
 
     assert long_calls_case(msgspec.structs.replace(MLP, define=whole)) is None
-
-
-def test_chance_is_no_repetition():
-    """Losses that differ at random are not said to repeat earlier ones."""
-    steps = sum(count for _, count in long_calls())
-    for seed in range(50):
-        drawn = np.random.default_rng(seed).normal(2.3, 0.2, (2, steps, 1))
-        drawn[0, :10] = drawn[1, :10]
-        observed = CallsObservation(*map(Observation, drawn.tolist()))
-        found = compare_calls(observed, long_calls_case(MLP).task)
-        assert "repeats" not in found.explanation

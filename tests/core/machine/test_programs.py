@@ -27,8 +27,8 @@ def made(tmp_path, monkeypatch):
     [("mine", "bin/mine"), ("./mine", "mine"), ("bin/../mine", "mine"), ("~/mine", "mine")],
 )
 def test_a_path_is_a_path_and_a_name_is_looked_up(made, named, where):
-    assert Path(program("--b-python", named)).resolve() == made / where
-    assert os.path.isabs(program("--b-python", named))  # noqa: PTH117  as a worker is given it
+    assert Path(program("--base-python", named)).resolve() == made / where
+    assert os.path.isabs(program("--base-python", named))  # noqa: PTH117  as a worker is given it
 
 
 def test_a_path_that_is_not_utf_8_is_refused(made):
@@ -36,10 +36,10 @@ def test_a_path_that_is_not_utf_8_is_refused(made):
     os.mkdir(folder)  # noqa: PTH102
     os.link("mine", f"{folder}/mine")
     with pytest.raises(UsageError, match=r"caf\\xe9/mine is not UTF-8, which records need"):
-        program("--b-python", f"{folder}/mine")
+        program("--base-python", f"{folder}/mine")
 
 
 @pytest.mark.parametrize("named", ["yours", "./bin", ""])
 def test_a_missing_program_is_refused(made, named):
     with pytest.raises(UsageError, match="no such program; give the bin/python of a virtual environment"):
-        program("--b-python", named)
+        program("--base-python", named)

@@ -170,15 +170,15 @@ def test_names_are_those_of_the_configurations_own_interpreter(harness, tmp_path
     (tmp_path / "theirs.py").write_text(theirs)
     line = f'HARNESS_PLUGIN_FILES={tmp_path}/theirs.py exec {sys.executable} "$@"'
     python = script(tmp_path / "python", line)
-    given = (*PACED, "--b-python", python, "--dataset", "nothing")
-    done = harness("duel", "paced", "theirs", *given)
+    given = (*PACED, "--dataset", "nothing")
+    done = harness("duel", "paced", f"theirs python={python}", *given)
     assert "nothing" in done.stderr  # the names were right, the data set is not
-    done = harness("duel", "paced", "theirs:plane", *given)
-    assert f"--b-python {python}: " in done.stderr
+    done = harness("duel", "paced", f"theirs:plane python={python}", *given)
+    assert f"theirs:plane ({python}): " in done.stderr
     assert "Did you mean 'plain'?" in done.stderr
     assert done.returncode == 2
     elsewhere = f"HARNESS_PLUGIN_FILES={tmp_path}/theirs.py"
-    done = harness("duel", "paced", "theirs", *PACED, "--b-env", elsewhere, "--dataset", "nothing")
+    done = harness("duel", "paced", f"theirs env.{elsewhere}", *given)
     assert "nothing" in done.stderr
 
 
@@ -231,16 +231,16 @@ def test_a_duel_continues_without_standard_error(harness):
 )
 def test_an_interpreter_without_this_harness_is_refused(harness, tmp_path, line, words):
     python = script(tmp_path / "python", line)
-    done = harness("duel", "paced", "paced", *PACED, "--b-python", python)
+    done = harness("duel", "paced", f"paced python={python}", *PACED)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    for each in ("--b-python", python, words):
+    for each in ("harness: paced", python, words):
         assert each in done.stderr
 
 
 @pytest.mark.all_cpus
 def test_configurations_may_differ_in_batch_size_variables_and_threads(harness):
-    others = ("--b-batch-size", "50", "--b-env", "SOME=1", "--a-threads", "1")
-    out, record = with_a_pair(harness, "paced", "paced", *PACED, *others)
+    names = ("paced threads=1", "paced batch_size=50 env.SOME=1")
+    out, record = with_a_pair(harness, *names, *PACED)
     assert "batch_size 100 (a:paced:plain), 50 (b:paced:plain)" in out
     assert "ratios are of the time per sample" in out
     # The same step with half the samples: twice the time per sample.

@@ -42,8 +42,8 @@ def test_an_interpreter_that_is_too_old_is_reported(tmp_path):
     """With the answer of CPython 3.10."""
     said = "Unknown option: -P\nusage: python [option] ...\nTry \\`python -h' for more information."
     old = script(tmp_path / "python", f'echo "{said}" >&2\nexit 2')
-    with pytest.raises(UsageError, match=r"--b-python: .*python is older than Python 3\.11, which"):
-        installed_harness("--b-python", old, {})
+    with pytest.raises(UsageError, match=r"--base-python: .*python is older than Python 3\.11, which"):
+        installed_harness("--base-python", old, {})
 
 
 def test_different_work_is_refused_with_what_differs():

@@ -34,6 +34,16 @@ def test_limits_of_the_suite_apply_to_benchmarks_that_do_not_set_them(suite):
     assert rnn.options == {"width": 0.5, "optimizer": "adam"}
 
 
+def test_settings_may_follow_the_name_of_a_backend_or_of_a_step(suite):
+    read = suite(
+        CNN.replace('"torch"', '"torch:compile threads=2 precision=bfloat16"')
+        + '[benchmarks.own]\nstep = "bench.py:make_step threads=1"\n'
+    )
+    cnn, own = read.benchmarks
+    assert (cnn.backend, cnn.threads, cnn.precision) == ("torch:compile", 2, "bfloat16")
+    assert (own.step, own.threads) == ("bench.py:make_step", 1)
+
+
 def test_a_table_of_pyproject_is_a_suite(suite):
     read = suite('[tool.harness.gate.benchmarks.cnn]\nbackend = "torch"\ntask = "cnn"\n', "pyproject.toml")
     assert [benchmark.name for benchmark in read.benchmarks] == ["cnn"]
@@ -56,6 +66,8 @@ LINES = (
 )
 TEXTS = {
     "unknown limit": "max_slow_down = '5%'\n" + CNN,
+    "a setting given twice": "[benchmarks.cnn]\nbackend = 'torch threads=2'\nthreads = 1\ntask = 'cnn'\n",
+    "a setting of base or head": "[benchmarks.cnn]\nbackend = 'torch env.X=1'\ntask = 'cnn'\n",
     "no task": "[benchmarks.cnn]\nbackend = 'torch'\n",
     "false alarms": "false_alarms = '200%'\n" + CNN,
     "no benchmark": "[benchmarks]\n",

@@ -69,7 +69,7 @@ BEYOND = made_benchmark(verdicts={"step": "INCONCLUSIVE"})
 BEYOND.metrics[0].reasons.append(reasons.BeyondLimit())
 MISSED = made_benchmark(
     verdict="INCONCLUSIVE",
-    quality=QualityResult(verdict="INCONCLUSIVE", reasons=[reasons.TargetMissed(missed=1, seeds=5)]),
+    quality=QualityResult(verdict="INCONCLUSIVE", reasons=[reasons.BeyondLimit()]),
 )
 
 

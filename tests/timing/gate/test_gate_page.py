@@ -16,6 +16,7 @@ from harness.core.plugins.options import Value
 from harness.core.shell.main import cli
 from harness.core.stats.estimate import Estimate
 from harness.spec.backend import Precision
+from harness.timing.engine import asked
 from harness.timing.engine.steps.findings import WorkComparison
 from harness.timing.environments.suite import Benchmark
 from harness.timing.gate import reasons
@@ -103,7 +104,7 @@ def test_reasons_stand_with_their_figures(snapshot):
     assert [why(unsure), advice(made_gate(unsure), unsure).text] == snapshot
 
 
-SEEDS = [SeedScores(seed=0, base=0.5, head=0.4, base_steps_to_target=1, head_steps_to_target=1)]
+SEEDS = [SeedScores(seed=0, base=0.5, head=0.4)]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +221,6 @@ def test_the_advised_duel_has_the_conditions_of_the_gate(tmp_path):
     python, name, given = parsed(command)
     assert (python, name) == (str(linked), "duel")
     expected = {
-        "names": ("torch:eager", "torch:eager"),
         "certify": False,
         "task": "cnn",
         "dataset": "digits",
@@ -231,18 +231,18 @@ def test_the_advised_duel_has_the_conditions_of_the_gate(tmp_path):
         "seed": 3,
         "turns": 4,
         "assignments": ("dropout=0.5", "flip=true"),  # not width, which is a default
-        "a_python": sys.executable,
-        "a_env": {"PYTHONPATH": ""},
-        "b_python": str(linked),
-        "b_env": {"NAME": "a b"},
     }
     assert given == {**given, **expected}
+    assert [asked.parsed(text) for text in given["texts"]] == [
+        asked.Asked(name="torch:eager", python=sys.executable, variables={"PYTHONPATH": ""}),
+        asked.Asked(name="torch:eager", python=str(linked), variables={"NAME": "a b"}),
+    ]
 
 
 def test_what_the_gate_was_not_given_is_left_to_the_duel():
     benchmark = replaced(SLOWER, asked=Benchmark(name="cnn", backend="torch", task="cnn"))
     command = advice(made_gate(benchmark), benchmark).command
-    for option in ("--turns", "--plugin", "--seed", "--batch-size", "-env", "--set"):
+    for option in ("--turns", "--plugin", "--seed", "--batch-size", " env.", "--set"):
         assert option not in command
 
 

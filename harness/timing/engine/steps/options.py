@@ -1,28 +1,26 @@
 """Steps of the user's own on the command line: the options that describe steps, and their workloads."""
 
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from harness.core.machine.description import default_threads
 from harness.core.plugins import registry
-from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.options import parse_options
 from harness.core.plugins.selection import ALL, BEST, select_backend
 from harness.core.shell import options as shared
 from harness.core.shell.parameters import DURATION, WholeNumber, each_once
 from harness.errors import UsageError
+from harness.timing.engine.asked import Asked
 from harness.timing.engine.steps.own import OwnStep, labelled_steps
 from harness.timing.engine.steps.process import StepTarget, is_this_interpreter, parsed_arguments
 from harness.timing.engine.steps.task_step import PREDICTION
 
-_LETTERS = "abcd"
-_OF_TASKS = ("batch_size", "precision")
+_OF_TASKS = ("batch_size", "precision", "private")
+_MOST = 4
 
 
 class _Seed(WholeNumber):
@@ -74,32 +72,30 @@ step_options = shared.together(
 )
 
 
-def step_workload(
-    name: str, arguments: Mapping[str, Any], options: Mapping[str, Any], letter: str
-) -> OwnStep:
-    """Return the step of a factory; ``letter`` names the options of one configuration."""
-    variables = options.get(f"{letter}_env") or {}
-    configuration = Configuration(
-        backend="",
-        mode="",
-        device=options["device"],
-        threads=options.get(f"{letter}_threads") or options["threads"] or default_threads(),
-        python=options.get(f"{letter}_python") or sys.executable,
-        variables=tuple(variables.items()),
-    )
-    place, _, factory = name.rpartition(":")
+def step_workload(asked: Asked, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> OwnStep:
+    """Return the step of a factory with these arguments.
+
+    Raises:
+        UsageError: it has a setting of tasks.
+    """
+    asked.refuse(_OF_TASKS, "is for tasks; give arguments of a step with --with NAME=VALUE")
+    return _workload(asked, arguments, options)
+
+
+def _workload(asked: Asked, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> OwnStep:
+    place, _, factory = asked.name.rpartition(":")
     seed = None if options["seed"] == OWN_SEED else options["seed"]
     target = StepTarget(
-        target=name,
+        target=asked.name,
         arguments=dict(arguments),
         folder=str(Path.cwd()),
-        installed_first=not is_this_interpreter(configuration.python),
+        installed_first=not is_this_interpreter(asked.interpreter),
         seed=seed,
     )
-    label = f"{Path(place).name}:{factory}" if place.endswith(".py") else name
+    label = f"{Path(place).name}:{factory}" if place.endswith(".py") else asked.name
     return OwnStep(
         label=label,
-        configuration=configuration,
+        configuration=asked.configuration("", "", options["device"], options["threads"]),
         target=target,
         samples=options["samples"],
         timeout_seconds=options["timeout"],
@@ -115,9 +111,7 @@ operation = shared.choice(
 )
 
 
-def prediction_workload(
-    name: str, batch_size: int, options: Mapping[str, Any], letter: str, dataset: str
-) -> OwnStep:
+def prediction_workload(asked: Asked, batch_size: int, options: Mapping[str, Any], dataset: str) -> OwnStep:
     """Return the predictions of a task by a backend, ``torch`` or ``torch:compile``.
 
     Raises:
@@ -128,65 +122,52 @@ def prediction_workload(
     for option, key in (("--with", "arguments"), ("--samples", "samples")):
         if options.get(key):
             raise UsageError(f"{option} is for steps of your own; options of the task are given by --set")
-    selection = select_backend(name)
+    selection = select_backend(asked.name)
     if selection.written in {ALL, BEST}:
-        raise UsageError(f"{name}: predictions need a mode; harness list backends shows them")
-    definition = registry.task(options["task"])
-    task = define_task(definition, parse_options(definition, options["assignments"]))
+        raise UsageError(f"{asked.name}: predictions need a mode; harness list backends shows them")
+    definition, assignments = registry.task(options["task"]), [*options["assignments"], *asked.private]
+    task = define_task(definition, parse_options(definition, assignments))
     label = f"{selection.backend.name}:{selection.mode(task)}"
+    configuration = asked.configuration("", "", options["device"], options["threads"], options["precision"])
     arguments = {
         "backend": label,
         "task": options["task"],
         "batch_size": batch_size,
-        "options": [*options["assignments"]],
+        "options": assignments,
         "dataset": dataset,
-        "device": options["device"],
-        "precision": options.get(f"{letter}_precision") or options["precision"],
-        "threads": options.get(f"{letter}_threads") or options["threads"] or default_threads(),
+        "device": configuration.device,
+        "precision": configuration.precision,
+        "threads": configuration.threads,
         "seed": options["seed"],
     }
-    made = step_workload(PREDICTION, arguments, {**options, "samples": batch_size}, letter)
+    step = msgspec.structs.replace(asked, name=PREDICTION)
+    made = _workload(step, arguments, {**options, "samples": batch_size})
     return msgspec.structs.replace(made, label=label)
 
 
-def step_workloads(names: tuple[str, ...], options: Mapping[str, Any]) -> list[OwnStep]:
-    """Return the steps of a duel: two or more factories, or one with several arguments or interpreters.
+def step_workloads(every: Sequence[Asked], options: Mapping[str, Any]) -> list[OwnStep]:
+    """Return the steps of a duel: two or more factories, or one with several sets of arguments.
 
     Raises:
         UsageError: an option is wrong or belongs to tasks, or there is only one step.
     """
-    for letter in _LETTERS:
-        for kind in _OF_TASKS:
-            if options.get(f"{letter}_{kind}"):
-                option = f"--{letter}-{kind.replace('_', '-')}"
-                raise UsageError(f"{option} is for tasks; give arguments of a step with --with NAME=VALUE")
-    sets = parsed_arguments(options["arguments"])
-    given = [
-        number
-        for number, letter in enumerate(_LETTERS, 1)
-        if any(options.get(f"{letter}_{kind}") for kind in ("python", "env", "threads"))
-    ]
-    if len(names) == 1 and len(sets) == 1 and max(given, default=0) > 1:
-        names *= max(given)
-    elif len(names) == 1:
-        names *= len(sets)
-    if len(names) == 1:
+    sets, steps = parsed_arguments(options["arguments"]), [*every]
+    if len(steps) == 1:
+        steps *= len(sets)
+    if len(steps) == 1:
+        name = steps[0].name
         raise UsageError(
-            f"a duel compares two or more: give a second factory, --b-python or --b-env, or an argument with "
-            f"several values, such as --with batch_size=32,64. To time it alone: harness time {names[0]}"
+            f'a duel compares two or more: give a second factory, settings of the same one, "{name} '
+            'threads=1", or an argument with several values, such as --with batch_size=32,64. To time it '
+            f"alone: harness time {name}"
         )
     if len(sets) == 1:
-        sets *= len(names)
-    if not len(sets) == len(names) <= len(_LETTERS):
+        sets *= len(steps)
+    if not len(sets) == len(steps) <= _MOST:
         raise UsageError(
-            f"{len(names)} factories and {len(sets)} sets of arguments: give as many values as factories, at "
-            f"most {len(_LETTERS)}"
+            f"{len(steps)} factories and {len(sets)} sets of arguments: give as many values as factories, at "
+            f"most {_MOST}"
         )
-    if max(given, default=0) > len(names):
-        raise UsageError(f"an option of configuration {max(given)} is given, and there are {len(names)}")
     return labelled_steps(
-        [
-            step_workload(name, arguments, options, letter)
-            for name, arguments, letter in zip(names, sets, _LETTERS, strict=False)
-        ]
+        [step_workload(asked, arguments, options) for asked, arguments in zip(steps, sets, strict=True)]
     )

@@ -360,7 +360,7 @@ def test_time_prints_and_records(bench):
 @pytest.mark.slow
 def test_a_duel_of_steps_proves_equal_work_first(bench):
     margin = ("--within", "50%", "--budget", "15")  # so wide that few pairs decide
-    words = ("--b-env", "X=1", "--format", "json", *margin, *QUICK)
+    words = ("bench.py:make_step env.X=1", "--format", "json", *margin, *QUICK)
     (work,) = json.loads(bench.ok("duel", "bench.py:make_step", *words).stdout)["step"]["work"]
     assert (work["outcome"], work["calls"], work["states"]) == ("same", 20, True)
     other = bench("duel", "bench.py:make_step", "--with", "rate=0.5,0.6", *QUICK)
@@ -387,6 +387,6 @@ def test_a_duel_whose_budget_ends_in_the_trial_says_what_it_takes_in_a_line(benc
     (bench.folder / "bench.py").write_text(
         "import time\ndef make_step():\n    return lambda: time.sleep(0.1)\n"
     )
-    done = bench("duel", "bench.py:make_step", "--b-env", "X=1", "--budget", "1s", *QUICK)
+    done = bench("duel", "bench.py:make_step", "bench.py:make_step env.X=1", "--budget", "1s", *QUICK)
     first = done.stdout.splitlines()[0]
     assert (done.returncode, "--budget 5s or more" in first, "%" in first) == (1, True, False)
