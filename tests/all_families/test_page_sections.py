@@ -154,7 +154,7 @@ def _alike():
     link = Paragraph((Span("there", "link", target="a/b"), Span("nowhere", "link", target="?")))
     inner = [section("a b", "inner"), Items(["item"], id="a b"), Folded("folded", [Paragraph("text")], "a b")]
     nodes = [
-        Cards([Card("card", [section("a-b", "on a card")], target="a b")]),
+        Cards([Card("card", [section("a-b", "on a card")])]),
         link,
         section("a b", "first", *inner),
         section("a-b", "second"),

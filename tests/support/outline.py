@@ -11,7 +11,6 @@ from harness.core.documents.document import (
     Items,
     Paragraph,
     Passage,
-    RangeChart,
     Section,
     Table,
     plain,
@@ -59,11 +58,6 @@ def _table(node, _):
     return [node.title, *(" | ".join(row) for row in (node.headers, *rows) if row), *node.legend]
 
 
-def _range_chart(node, _):
-    rows = [" | ".join([row.name, row.text, _toned(*row.quality[:2])]) for row in node.rows]
-    return [node.axis, *rows, " | ".join(tick.label for tick in node.ticks)]
-
-
 def _cards(node, medium):
     return ["", *(line for card in node.cards for line in (plain(card.title), *_parts(card.nodes, medium)))]
 
@@ -84,7 +78,6 @@ _TEXTS = {
     Table: _table,
     Figures: lambda node, _: ["", *(text for each in node.make() for text in _figure(each, _))],
     Passage: _figure,
-    RangeChart: _range_chart,
     Cards: _cards,
     Folded: lambda node, medium: [node.title, *_parts(node.nodes, medium)],
     Section: lambda node, medium: [node.title, *_parts(node.nodes, medium)],

@@ -298,10 +298,10 @@ def configuration_colours(names: Iterable[str]) -> Colours:
     return {name: taken[name] for name in shown}
 
 
-def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None, **more: object) -> Spec:
-    """Return the colour channel of rows with a field ``configuration``; its legend shows ``symbol``, if any.
+def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None) -> Spec:
+    """Return the colour channel of rows with a field ``configuration``.
 
-    ``more`` are further properties of the legend.
+    Its legend shows ``symbol``; without one there is no legend.
     """
     present = {row["configuration"] for row in rows}
     shown = {name: colour for name, colour in colours.items() if name in present}
@@ -312,7 +312,7 @@ def colour_of_rows(rows: Sequence[Row], colours: Colours, symbol: str | None, **
             longest = max(len(line) for name in shown for line in re.split(_NAME_PARTS, name))
         columns = next((columns for columns, most in _LEGEND_COLUMNS if longest <= most), 1)
         stroke = {"symbolType": symbol, "symbolStrokeWidth": 2}
-        legend = {**stroke, "columns": columns, **more}
+        legend = {**stroke, "columns": columns}
     return scaled("configuration:N", shown, legend=legend)
 
 

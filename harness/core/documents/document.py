@@ -200,56 +200,18 @@ class Only(msgspec.Struct, frozen=True):
     nodes: Sequence["Node"] | Callable[[], Sequence["Node"]]
 
 
-class Tick(NamedTuple):
-    """A tick of an axis, at a per cent of its length; ``one`` marks the level of the reference."""
-
-    at: float
-    label: str
-    one: bool = False
-
-
-class Mark(NamedTuple):
-    """A value and its interval, in per cent of the axis."""
-
-    at: float
-    low: float | None
-    high: float | None
-
-
-class RangeRow(NamedTuple):
-    """The row of a configuration: its step time or score as a mark and as text, and its quality."""
-
-    name: str
-    colour: str
-    mark: Mark | None
-    text: str
-    quality: Cell
-
-
-class RangeChart(msgspec.Struct, frozen=True):
-    """Rows on an axis titled ``axis``; ``column`` and ``measure`` head the texts and the qualities."""
-
-    axis: str
-    column: str
-    measure: str
-    ticks: Sequence[Tick]
-    rows: Sequence[RangeRow]
-
-
 class Card(msgspec.Struct, frozen=True):
-    """A card on a page; its title may be a link to the part with the id ``target``."""
+    """A card on a page."""
 
     title: Text
     nodes: Sequence["Node"]
-    target: str = ""
     tone: Tone = ""
 
 
 class Cards(msgspec.Struct, frozen=True):
-    """Cards side by side; they are ``wide`` if they contain charts."""
+    """Cards side by side."""
 
     cards: Sequence[Card]
-    wide: bool = False
 
 
 Node = (
@@ -265,7 +227,6 @@ Node = (
     | Folded
     | Section
     | Only
-    | RangeChart
     | Cards
 )
 

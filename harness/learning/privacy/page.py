@@ -11,8 +11,9 @@ from harness.core.stats.intervals import mean_interval
 from harness.learning.privacy.membership import audit, membership, of_runs
 from harness.learning.privacy.record import member_scores, privacy_claim
 from harness.learning.runs.findings import Findings
-from harness.learning.runs.grouping import ConfigurationRuns, RunGroup
+from harness.learning.runs.grouping import RunGroup
 from harness.learning.runs.overfit import gap_curves
+from harness.learning.runs.rows import ConfigurationRuns
 from harness.learning.runs.sentences import SHOWN_GROUPS
 
 #: How the columns are read; see :mod:`harness.learning.privacy.membership`.

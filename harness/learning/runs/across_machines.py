@@ -4,28 +4,22 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
-import msgspec
-
+from harness.core.documents.numbers import counted
 from harness.core.stats.estimate import Estimate
-from harness.learning.runs.comparison import Comparison, duel_time, step_ratio
-from harness.learning.runs.configuration_summary import ConfigurationSummary, timing_warnings
-from harness.learning.runs.grouping import RunGroup
+from harness.learning.runs.comparison import Comparison, pairs_with
 from harness.timing.duel.record import DuelRecord
 
 
-class MachineRatio(NamedTuple):
-    """A configuration's step time over the reference's on one machine; ``doubted`` if it is unreliable."""
-
-    ratio: Estimate | None
-    doubted: bool = False
-
-
 class MachineRatios(NamedTuple):
-    """A machine, and its ratios by configuration. ``host`` is empty where it is not recorded."""
+    """A machine, and step times over the reference's by configuration.
+
+    ``host`` is empty where it is not recorded; ``unreliable`` names the configurations whose ratio is.
+    """
 
     host: str
     model: str
-    ratios: dict[str, MachineRatio]
+    ratios: dict[str, Estimate | None]
+    unreliable: frozenset[str] = frozenset()
 
 
 class AcrossMachines(NamedTuple):
@@ -33,8 +27,12 @@ class AcrossMachines(NamedTuple):
 
     title: str
     reference: str
-    configurations: list[str]
     machines: list[MachineRatios]
+
+    @property
+    def configurations(self) -> list[str]:
+        """The names of all configurations but the reference."""
+        return list(dict.fromkeys(name for machine in self.machines for name in machine.ratios))
 
 
 def runs_across_machines(
@@ -42,46 +40,28 @@ def runs_across_machines(
 ) -> list[AcrossMachines]:
     """Return the comparisons of runs that differ in the machine alone.
 
-    The reference is the fastest configuration of the first machine; another may be fastest elsewhere. A
-    ratio comes from a duel where there is one, as in :func:`harness.learning.runs.comparison.compare`.
+    The reference is the fastest configuration of the first machine; another may be fastest elsewhere.
     """
     alike: dict[Hashable, list[Comparison]] = defaultdict(list)
     for comparison in comparisons:
         if comparison.pairs and not comparison.group.axes:
-            anywhere = msgspec.structs.replace(comparison.group.conditions, machine="", host="")
-            alike[anywhere].append(comparison)
+            alike[comparison.group.conditions.apart_from("machine", "host")].append(comparison)
     return [_of_runs(several, duels) for several in alike.values() if len(several) > 1]
 
 
 def _of_runs(comparisons: list[Comparison], duels: Sequence[DuelRecord]) -> AcrossMachines:
-    first = comparisons[0]
-    reference = first.summaries[0].name
+    reference = comparisons[0].summaries[0].name
     machines = []
     for comparison in comparisons:
-        named = {summary.name: summary for summary in comparison.summaries}
-        ratios = {
-            name: _ratio(comparison.group, named[reference], summary, duels)
-            for name, summary in named.items()
-            if reference in named and name != reference
-        }
-        group = comparison.group.conditions
-        machines.append(MachineRatios(group.host, group.machine, ratios))
-    conditions = first.group.conditions
-    epochs = f"{conditions.epochs} epoch{'s' * (conditions.epochs != 1)}"
-    return _across(f"{conditions.task} on {conditions.dataset}, {epochs}", reference, machines)
-
-
-def _ratio(
-    group: RunGroup,
-    reference: ConfigurationSummary,
-    other: ConfigurationSummary,
-    duels: Sequence[DuelRecord],
-) -> MachineRatio:
-    duel = duel_time(duels, group, reference.configuration, other.configuration)
-    if duel is not None:
-        return MachineRatio(duel.ratio)
-    ratio = step_ratio(other.configuration, reference.configuration)
-    return MachineRatio(ratio, ratio is not None and timing_warnings([reference, other], ratio.n).any)
+        own = [summary for summary in comparison.summaries if summary.name == reference]
+        others = [summary for summary in comparison.summaries if summary.name != reference]
+        pairs = pairs_with(comparison.group, own[0], others, None, duels) if own else []
+        ratios = {pair.other.name: pair.ratio for pair in pairs}
+        unreliable = frozenset(pair.other.name for pair in pairs if pair.speed_verdict == "unreliable")
+        conditions = comparison.group.conditions
+        machines.append(MachineRatios(conditions.host, conditions.machine, ratios, unreliable))
+    epochs = counted(conditions.epochs, "epoch")
+    return AcrossMachines(f"{conditions.task} on {conditions.dataset}, {epochs}", reference, machines)
 
 
 def duels_across_machines(duels: Iterable[DuelRecord]) -> list[AcrossMachines]:
@@ -111,17 +91,9 @@ def _work(duel: DuelRecord) -> Hashable:
 
 def _of_duels(duels: dict[tuple[str, str], DuelRecord]) -> AcrossMachines:
     machines = [
-        MachineRatios(
-            host, model, {result.configuration: MachineRatio(result.ratio) for result in duel.results}
-        )
+        MachineRatios(host, model, {result.configuration: result.ratio for result in duel.results})
         for (host, model), duel in duels.items()
     ]
     duel = next(iter(duels.values()))
     data = f" on {duel.dataset_name}" if duel.dataset_name else ""
-    title = f"{duel.work_name}{data}, duels"
-    return _across(title, duel.configurations[0].label, machines)
-
-
-def _across(title: str, reference: str, machines: list[MachineRatios]) -> AcrossMachines:
-    names = dict.fromkeys(name for machine in machines for name in machine.ratios)
-    return AcrossMachines(title, reference, list(names), machines)
+    return AcrossMachines(f"{duel.work_name}{data}, duels", duel.configurations[0].label, machines)

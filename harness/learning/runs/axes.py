@@ -1,20 +1,18 @@
 """Axes: the options of a task and the fields of a record by whose values runs are compared."""
 
-import functools
+import re
 from collections import Counter, defaultdict
-from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-import msgspec
-
-from harness.core.plugins import registry
-from harness.core.plugins.definition import define_task
-from harness.core.plugins.options import Value, options_with
+from harness.core.documents.numbers import counted
+from harness.core.plugins.options import Value
 from harness.core.reference.optimizers import titles
 from harness.core.runs.fields import FIELDS, AxisValue, text_on_axis
 from harness.core.runs.record import Record
-from harness.errors import HarnessError, UsageError, unknown_name
-from harness.spec.task import Task, TaskDefinition
+from harness.core.runs.words import evaluation_text
+from harness.errors import UsageError, unknown_name
+from harness.learning.runs.conditions import Conditions
 
 #: Axes that change how a training is executed, so that its speed is compared. All others change the training.
 _SAME_TRAINING = {"mode", "version", "device", "precision", "threads"}
@@ -103,6 +101,28 @@ class Traits(NamedTuple):
     labels: Mapping[str, str]
 
 
+#: The beginning of a host's id, which is enough in a title.
+_HOST_ID = re.compile(r"(\([0-9a-f]{4})[0-9a-f]*\)$")
+
+
+def traits(conditions: Conditions, record: Record) -> Traits:
+    """Return what the names of task and data set do not state; ``record`` has these conditions."""
+    labels = {
+        "version": f"task version {conditions.version}",
+        "fingerprint": f"data {(conditions.fingerprint or 'unknown')[:8]}",
+        "batch": f"batch size {record.batch_text}",
+        "precision": conditions.precision,
+        "device": conditions.device or "unknown device",
+        "threads": counted(conditions.threads, "thread"),
+        "machine": conditions.machine,
+        "host": _HOST_ID.sub(r"\1)", conditions.host) or "unknown host",
+        "evaluation": f"scores: {evaluation_text(conditions.evaluation)}",
+        "certified": "" if conditions.certified else "not certified",
+        "variables": conditions.variables,
+    }
+    return Traits(f"{conditions.task} on {conditions.dataset}", record.task.options, labels)
+
+
 def distinctions(groups: Mapping[_Key, Traits]) -> dict[_Key, tuple[Distinction, ...]]:
     """Find the options of each group that are not the commonest of its family, and labels not all share."""
     options: dict[tuple[str, str], Counter[Value]] = defaultdict(Counter)
@@ -164,65 +184,3 @@ def plain_axes(axes: Sequence[str], values: Sequence[tuple[AxisValue, ...]]) -> 
         for axis, on_axis in zip(axes, zip(*values, strict=True), strict=True)
         if all(isinstance(value, str) and value not in {"", "none"} for value in on_axis)
     )
-
-
-# What was trained: the settings of a run that differ from the defaults of its task, and its data.
-
-
-class Setting(NamedTuple):
-    """An option or a field of the task with its value, and the task's default."""
-
-    name: str
-    value: AxisValue
-    default: AxisValue
-
-
-class Trained(NamedTuple):
-    """What a group of runs trained.
-
-    ``settings`` are those that differ from the defaults, which ``knows_defaults`` says are known; where the
-    task is not installed, or in another version, they are all of its options, without their defaults.
-    """
-
-    settings: tuple[Setting, ...]
-    knows_defaults: bool
-    dataset: str
-    origin: str | None
-    stands_in_for: str | None
-    reason: str | None
-
-
-def trained(record: Record, apart_from: Container[str] = ()) -> Trained:
-    """Describe what a run trained, without the settings named in ``apart_from``."""
-    data = record.dataset
-    defaults = _defaults(record.task.name, record.task.version, msgspec.json.encode(record.task.options))
-    if defaults is None:
-        found: Iterable[Setting] = (Setting(name, value, None) for name, value in record.task.options.items())
-    else:
-        options, task = defaults
-        values = record.task.options
-        found = [Setting(name, value, options.get(name)) for name, value in values.items()]
-        found += [
-            Setting("batch_size", record.task.description.batch_size, task.batch_size),
-            Setting("epochs", record.epochs_asked, task.epochs),
-        ]
-        found = (setting for setting in found if setting.value != setting.default)
-    settings = tuple(setting for setting in found if setting.name not in apart_from)
-    return Trained(settings, defaults is not None, data.name, data.origin, data.stands_in_for, data.reason)
-
-
-@functools.lru_cache(maxsize=1024)  # many records have few settings
-def _defaults(name: str, version: int, options: bytes) -> tuple[dict[str, AxisValue], Task] | None:
-    """Return the defaults of the options, and the task with these options; None where they are not known."""
-    try:
-        definition = registry.task(name)
-        default = define_task(definition, definition.options())
-        task = define_task(definition, options_with(definition, msgspec.json.decode(options)))
-    except (HarnessError, msgspec.ValidationError):
-        return None
-    return (_values(definition), task) if default.version == version else None
-
-
-def _values(definition: TaskDefinition) -> dict[str, AxisValue]:
-    values: dict[str, AxisValue] = msgspec.structs.asdict(definition.options())
-    return values

@@ -1,14 +1,10 @@
 """Charts of a comparison of runs: of summaries over seeds, so that they do not grow with the runs."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from harness.core.documents.charts import (
     GREY,
-    MOST_TOGETHER,
     PHASES,
     Colours,
     Described,
@@ -29,28 +25,24 @@ from harness.core.documents.charts import (
     zero_line,
 )
 from harness.core.documents.document import Figure
-from harness.core.documents.numbers import busy_mark, time_ratio, with_unit
-from harness.core.stats.intervals import Array
+from harness.core.documents.numbers import busy_mark, with_unit
 from harness.learning.runs.comparison import Comparison
-from harness.learning.runs.configuration_summary import ConfigurationSummary
 from harness.learning.runs.curve_charts import (
-    coincidences,
+    MARKED,
     gap_curves,
     learning_curves,
     loss_curves,
-    loss_lines,
     reading,
-    score_lines,
 )
 from harness.learning.runs.findings import Findings, GroupFindings
 from harness.learning.runs.outcome_charts import outcome_figures
 from harness.learning.runs.overfit import Overfitting
-from harness.learning.runs.tables import relative_times
+from harness.learning.runs.sentences import UNRELIABLE
 
 #: Dots of runs per configuration. More of them hide one another.
 MOST_POINTS = 30
-#: Room beyond the outermost values, as a share of their range.
-_ROOM = 0.06
+#: The axis of ratios spans at least these, so that equal configurations look equal.
+_EQUAL_LOOK = (0.95, 1.1)
 
 
 def _time_title(comparison: Comparison, title: str) -> str:
@@ -71,20 +63,13 @@ def time_against_quality(comparison: Comparison, colours: Colours) -> Spec | Non
     for summary in comparison.summaries:
         if summary.quality and summary.training_seconds:
             place = ends(summary.training_seconds, "seconds") | ends(summary.quality, "score")
-            rows.append(
-                {"configuration": summary.name, "front": "yes" if summary.on_front else "no", **place}
-            )
+            rows.append({"configuration": summary.name, **place})
     quality = with_unit(comparison.measure, "test")
     training = _time_title(comparison, "training time (s)")
-    x = field("seconds:Q", title=training, scale=_possible(rows + dots, "seconds", None))
-    y = field("score:Q", title=quality, scale=_possible(rows + dots, "score", comparison.measure.upper))
+    x = field("seconds:Q", title=training, scale={"zero": False})
+    y = field("score:Q", title=quality, scale={"zero": False})
     colour = colour_of_rows(rows, colours, "diamond")
-    tip = tips(
-        "configuration:N",
-        ("seconds:Q", "training time (s)"),
-        ("score:Q", quality),
-        ("front:N", "beaten by none in both"),
-    )
+    tip = tips("configuration:N", ("seconds:Q", "training time (s)"), ("score:Q", quality))
     return layered(
         rows,
         layer("circle", {"opacity": 0.6, "size": 32}, rows=dots, x=x, y=y, color=colour),
@@ -92,16 +77,6 @@ def time_against_quality(comparison: Comparison, colours: Colours) -> Spec | Non
         interval("x", "seconds", 1.5, y=y, color=colour),
         layer("point", {"size": 130, "shape": "diamond"}, x=x, y=y, color=colour, tooltip=tip),
     )
-
-
-def _possible(rows: Sequence[Row], name: str, upper: float | None) -> Spec:
-    """Return a scale with room around the values and intervals of ``name``, within 0 and ``upper``."""
-    fields = (name, f"{name} low", f"{name} high")
-    values = [float(str(row[field])) for row in rows for field in fields if field in row]
-    low, high = min(values), max(values)
-    room = _ROOM * (high - low) or _ROOM * high or 1.0
-    end = high + room if upper is None else min(high + room, upper)
-    return {"domain": [max(0.0, low - room), end], "zero": False, "nice": False}
 
 
 def _run_points(comparison: Comparison) -> list[Row]:
@@ -137,66 +112,26 @@ def phase_bars(comparison: Comparison) -> Spec:
     return named_rows(rows, "configuration", encoded)
 
 
-def step_distribution(comparison: Comparison, colours: Colours) -> Spec | None:
-    """Draw quantiles of the step time over the steady blocks of a run, their geometric means over runs.
-
-    So the median is the step time that tables state, however many blocks each run has.
-    """
-    rows = [row for summary in comparison.summaries if (row := _step_row(summary)) is not None]
-    if not rows:
-        return None
-    y = by_name("configuration")
-    colour = colour_of_rows(rows, colours, None)
-    x = field("p5:Q", title=_time_title(comparison, "step time (ms)"), scale={"zero": False})
-    quantiles = [(f"{name}:Q", f"{name} (ms)") for name in ("p5", "p25", "median", "p75", "p95")]
-    tip = tips("configuration:N", *quantiles, "blocks:Q")
-    return named_rows(
-        rows,
-        "configuration",
-        layer("rule", {"strokeWidth": 1.5}, x=x, x2="p95", y=y, color=colour),
-        layer("bar", {"size": 16, "opacity": 0.6}, x="p25:Q", x2="p75", y=y, color=colour, tooltip=tip),
-        layer("tick", {"thickness": 3, "size": 22}, x="median:Q", y=y, color=colour, tooltip=tip),
-    )
-
-
-def _step_row(summary: ConfigurationSummary) -> Row | None:
-    samples = [run.step_seconds * 1e3 for run in summary.configuration.runs if len(run.step_seconds)]
-    if not samples:
-        return None
-    names = ("p5", "p25", "median", "p75", "p95")
-    by_length: dict[int, list[Array]] = defaultdict(list)  # NumPy takes as long for one run as for many
-    for own in samples:
-        by_length[len(own)].append(own)
-    of_runs = np.vstack([np.percentile(each, [5, 25, 50, 75, 95], axis=1).T for each in by_length.values()])
-    cuts = (round(float(cut), 5) for cut in np.exp(np.log(of_runs).mean(axis=0)))
-    blocks = sum(map(len, samples))
-    return {"configuration": summary.name, "blocks": blocks, **dict(zip(names, cuts, strict=True))}
-
-
 def relative_step_times(comparison: Comparison, colours: Colours) -> Spec | None:
-    """Draw the step time of each configuration relative to the fastest, with intervals, logarithmically."""
-    times = relative_times(comparison)
-    if times is None:
+    """Draw the step time of each configuration over that of the fastest, with intervals.
+
+    None for settings, or where no times can be compared.
+    """
+    pairs = [pair for pair in comparison.pairs if pair.ratio and pair.speed_verdict != UNRELIABLE]
+    if not pairs:
         return None
-    rows: list[Row] = [
-        {
-            "configuration": row.configuration,
-            **ends(row.ratio, "ratio"),
-            "relative": time_ratio(row.ratio) if row.quality else "reference",
-            "quality": row.quality or "reference",
-        }
-        for row in times.rows
-        if row.ratio is not None
-    ]
-    ticks = times.ticks
-    labels = ", ".join(f'"{tick}": "{label}"' for tick, label in ticks.items())
-    axis = {"values": list(ticks), "labelExpr": f"({{{labels}}})[datum.value]"}
-    scale = {"type": "log", "domain": [times.low, times.high], "nice": False}
-    title = f"step time relative to {times.rows[0].configuration} (log scale)"
-    x = field("ratio:Q", title=title, axis=axis, scale=scale)
+    reference = pairs[0].reference.name
+    rows: list[Row] = [{"configuration": reference, "ratio": 1.0, "ratio low": 1.0, "ratio high": 1.0}]
+    rows += [{"configuration": pair.other.name, **ends(pair.ratio, "ratio")} for pair in pairs if pair.ratio]
+    low, high = (
+        end([_EQUAL_LOOK[place], *(float(str(row[f"ratio {name}"])) for row in rows)])
+        for place, (name, end) in enumerate((("low", min), ("high", max)))
+    )
+    title = f"step time relative to {reference} (×)"
+    x = field("ratio:Q", title=title, scale={"domain": [low, high]})
     y = by_name("configuration")
     colour = colour_of_rows(rows, colours, None)
-    tip = tips("configuration:N", ("relative:N", "step time"), ("quality:N", comparison.measure.name))
+    tip = tips("configuration:N", "ratio:Q", ("ratio low:Q", "low"), ("ratio high:Q", "high"))
     return named_rows(
         rows,
         "configuration",
@@ -250,7 +185,6 @@ def score_differences(comparison: Comparison, colours: Colours) -> Spec | None:
     return named_rows(rows, "configuration", *layers)
 
 
-_MARKED = "Diamond: best epoch (lowest validation loss). Dotted line: overfitting begins."
 #: The kinds that are drawn where few are.
 _CHOSEN = ("relative", "time", "differences", "curves")
 
@@ -260,21 +194,20 @@ def group_figures(
     prefix: str,
     colours: Colours,
     results: Path | None = None,
-    *,
-    relative: bool = True,
 ) -> list[Figure]:
-    """Draw every chart that a group of runs has the data for; an overview draws the ``relative`` one itself.
+    """Draw every chart that a group of runs has the data for.
 
     Pictures of sample predictions are in the folder ``results``.
     """
     comparison, curves = group.comparison, group.overfittings
     quality = comparison.measure.name
-    charts = _curve_figures(curves, colours) | {
+    charts: dict[str, Described] = {
         "relative": (
             "Relative step time",
             "Ratio to the fastest configuration with its 95 % interval.",
-            relative_step_times(comparison, colours) if relative else None,
+            relative_step_times(comparison, colours),
         ),
+        **_curve_figures(curves, colours),
         "time": (
             f"Test {quality} and training time",
             f"Diamonds: mean with 95 % intervals. Dots: runs, up to {MOST_POINTS} per configuration.",
@@ -285,11 +218,6 @@ def group_figures(
             f"From {comparison.summaries[0].name} on the same seeds. {_HOW_DIFFERENCES}",
             score_differences(comparison, colours),
         ),
-        "steps": (
-            "Step time",
-            "Blocks of a run: 5th to 95th percentile, quartiles, median; geometric means over runs.",
-            None if comparison.group.is_of_settings else step_distribution(comparison, colours),
-        ),
         "phases": ("Phases of a run", "Arithmetic mean over runs.", phase_bars(comparison)),
     }
     return [*figures(prefix, charts, _CHOSEN), *outcome_figures(group, prefix, colours, results)]
@@ -299,22 +227,20 @@ def _curve_figures(curves: Sequence[Overfitting], colours: Colours) -> dict[str,
     """Draw losses beside scores, and the gap."""
     if not curves:
         return {}
-    seeds = max(len(curve.configuration.runs) for curve in curves)
-    how = reading(seeds)
-    lying: list[list[str]] = [[], []]
-    if len(curves) <= MOST_TOGETHER:
-        lying = [coincidences(lines(curves)) for lines in (loss_lines, score_lines)]
+    how = reading(max(len(curve.configuration.runs) for curve in curves))
+    if len(curves) > 1:
+        how += " Where curves coincide, the lower ones are drawn wider."
     title = "Loss of generator and discriminator" if curves[0].adversarial else "Loss"
-    marked = "" if curves[0].adversarial else f" {_MARKED}"
+    marked = "" if curves[0].adversarial else f" {MARKED}"
     return {
         "loss": (
             title,
-            " ".join([f"After each epoch. {how}{marked}", *lying[0]]),
+            f"After each epoch. {how}{marked}",
             loss_curves(curves, colours),
         ),
         "curves": (
             "Classified as real" if curves[0].adversarial else curves[0].measure.name.capitalize(),
-            " ".join([f"After each epoch. {how}", *lying[1]]),
+            f"After each epoch. {how}",
             learning_curves(curves, colours),
         ),
         "gap": (

@@ -5,34 +5,30 @@ the same seeds; see :func:`step_ratio`.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import msgspec
-import numpy as np
 
-from harness.core.certify.dropout import uses_dropout
 from harness.core.machine.cpus import WORKER_CPUS
 from harness.core.machine.worker_variables import variables_text
 from harness.core.plugins.installation import identifying_versions
-from harness.core.stats.deviations import exceeds, largest
 from harness.core.stats.equivalence import Equivalence
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import geometric_interval
 from harness.core.training.measures import Measure
-from harness.learning.runs.axes import has_equal_losses
 from harness.learning.runs.configuration_summary import (
     ConfigurationSummary,
     TimingWarnings,
     default_target,
-    mark_front,
     summarize,
     timing_warnings,
 )
-from harness.learning.runs.grouping import ConfigurationRuns, DifferentWork, RunGroup, different_work
+from harness.learning.runs.grouping import RunGroup
+from harness.learning.runs.kept_apart import DifferentWork, different_work
 from harness.learning.runs.population import paired_scores
-from harness.learning.runs.seed_values import curves_of, ratios, step_seconds
+from harness.learning.runs.rows import ConfigurationRuns, ratios
 from harness.timing.duel.record import DuelRecord, DuelResult
 from harness.timing.engine.record import ConfigurationRecord
 from harness.timing.engine.workloads import PADDING
@@ -44,37 +40,25 @@ _FEWEST_AT_TARGET = 2
 _IMPLIED = {PADDING, WORKER_CPUS, "CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS"}
 
 
-class DuelTime(NamedTuple):
-    """The ratio of step times of two configurations from a duel, and that duel's result.
-
-    ``margin`` is the difference up to which the duel calls them the same, such as 0.02.
-    """
-
-    ratio: Estimate
-    margin: float
-    result: DuelResult
-    day: str
-
-
-def duel_time(
-    duels: Sequence[DuelRecord], group: RunGroup, reference: ConfigurationRuns, other: ConfigurationRuns
-) -> DuelTime | None:
-    """Return the time of ``other`` over that of ``reference`` from their newest usable duel, if any.
-
-    A duel is usable if it ended and its pairs can be trusted.
-    """
-    for duel, result, in_order in _fitting(duels, group, reference, other):
-        ratio = result.ratio
-        if duel.status == "ok" and result.reason is None and ratio is not None and ratio.low is not None:
-            return DuelTime(ratio if in_order else ratio.inverse(), duel.margin, result, duel.started_at[:10])
-    return None
-
-
-class LastDuel(NamedTuple):
-    """The newest duel of two configurations, usable or not, and its result."""
+class PairDuel(NamedTuple):
+    """A duel of two configurations and its result; ``in_order`` if the reference was the first of them."""
 
     record: DuelRecord
     result: DuelResult
+    in_order: bool
+
+    @property
+    def ratio(self) -> Estimate | None:
+        """The step time of the other configuration divided by that of the reference."""
+        ratio = self.result.ratio
+        return ratio if ratio is None or self.in_order else ratio.inverse()
+
+    @property
+    def is_usable(self) -> bool:
+        """True if the duel ended and its pairs can be trusted."""
+        ratio = self.result.ratio
+        trusted = self.record.status == "ok" and self.result.reason is None
+        return trusted and ratio is not None and ratio.low is not None
 
     @property
     def day(self) -> str:
@@ -94,15 +78,16 @@ class LastDuel(NamedTuple):
         return self.record.seconds / made * (self.pairs_needed or 0) if made else 0.0
 
 
-def _fitting(
+def duels_of(
     duels: Sequence[DuelRecord], group: RunGroup, reference: ConfigurationRuns, other: ConfigurationRuns
-) -> Iterator[tuple[DuelRecord, DuelResult, bool]]:
-    """Yield the results about both configurations, the newest first, and whether ``reference`` was first.
+) -> list[PairDuel]:
+    """Return the duels of both configurations, the newest first.
 
-    Their duels were made under the conditions of the runs apart from the number of epochs, which does not
-    affect a step. Their processes must have had the same variables as the runs: ``env.NAME`` and
+    They were made under the conditions of the runs apart from the number of epochs, which does not affect a
+    step. Their processes must have had the same variables as the runs: ``env.NAME`` and
     ``--process-environment plain`` make another duel.
     """
+    found = []
     for duel in reversed(duels):
         if not duel.results or not _fits(duel, group):
             continue
@@ -110,14 +95,15 @@ def _fitting(
         for second, result in zip(others, duel.results, strict=True):
             in_order = _is(first, reference, group) and _is(second, other, group)
             if in_order or (_is(first, other, group) and _is(second, reference, group)):
-                yield duel, result, in_order
+                found.append(PairDuel(duel, result, in_order))
+    return found
 
 
 def _fits(duel: DuelRecord, group: RunGroup) -> bool:
     conditions = group.conditions
     if duel.task is None or duel.dataset is None:  # of steps of the user's own
         return False
-    description = group.configurations[0].runs[0].record.task.description
+    description = group.record.task.description
     task = msgspec.structs.replace(duel.task.description, epochs=description.epochs)
     return (
         task == description
@@ -167,10 +153,10 @@ class PairComparison:
     measure: Measure
     ratio: Estimate | None
     quality: Equivalence
-    duel: DuelTime | None = None
+    duel: PairDuel | None = None
     warnings: TimingWarnings | None = None
-    last_duel: LastDuel | None = None
-    """Also where it has no time that can be used."""
+    last_duel: PairDuel | None = None
+    """The newest one, also where it has no time that can be used."""
 
     @property
     def speed_verdict(self) -> SpeedVerdict:
@@ -215,63 +201,10 @@ class Comparison:
     pairs: list[PairComparison]
     different: DifferentWork | None = None
     """Two configurations that do different work."""
-    cycle: list[ConfigurationSummary] = field(default_factory=list)
-    """Each of these is slower than another of them, so that none is the fastest."""
 
     def pair_of(self, summary: ConfigurationSummary) -> PairComparison | None:
         """Return the comparison of this configuration with the reference; None for the reference itself."""
         return next((pair for pair in self.pairs if pair.other is summary), None)
-
-
-class Coincidence(NamedTuple):
-    """Configurations that compute the same according to their scores, in the measure's unit.
-
-    ``distance`` is the largest between the mean curves of any of them and of the reference on the same seeds,
-    at any epoch, on training or validation samples; ``scores`` are the mean test scores.
-    """
-
-    distance: float
-    scores: list[float]
-
-
-def coincidence(comparison: Comparison) -> Coincidence | None:
-    """Check that certified configurations coincide: all curves and test scores are within the margin.
-
-    None where they do not, where dropout makes the framework draw, or where the axes change the rounding.
-    """
-    group, pairs = comparison.group, comparison.pairs
-    task = group.configurations[0].runs[0].record.task.description
-    if not pairs or not group.conditions.certified or not has_equal_losses(group.axes) or uses_dropout(task):
-        return None
-    if any(pair.quality.difference is None or pair.quality.verdict == "different" for pair in pairs):
-        return None
-    distances = [_curve_distance(pair) for pair in pairs]
-    known = [distance for distance in distances if distance is not None]
-    apart = [abs(pair.quality.difference.value) for pair in pairs if pair.quality.difference]
-    margin = min(pair.quality.margin for pair in pairs)
-    if len(known) < len(pairs) or exceeds(largest((*known, *apart)), margin):
-        return None
-    return Coincidence(largest(known), [each.quality.value for each in comparison.summaries if each.quality])
-
-
-def _curve_distance(pair: PairComparison) -> float | None:
-    """Return the largest distance of the mean curves at one epoch; None without curves of common seeds."""
-    ours, theirs = pair.other.configuration, pair.reference.configuration
-    common = set(ours.seeds) & set(theirs.seeds)
-    distances = []
-    for split in ("train", "validation"):
-        curves = [curves_of(side, f"{split}_{pair.measure.key}") for side in (ours, theirs)]
-        if not common or any(curve is None for curve in curves):
-            return None
-        first, second = (
-            curve[[seed in common for seed in side.seeds]].mean(axis=0)
-            for curve, side in zip(curves, (ours, theirs), strict=True)
-            if curve is not None
-        )
-        epochs = min(len(first), len(second))
-        distances.append(float(np.max(np.abs(first[:epochs] - second[:epochs]))))
-    distance = pair.measure.factor * largest(distances)
-    return distance if math.isfinite(distance) else None
 
 
 def compare(
@@ -289,14 +222,13 @@ def compare(
     measure = group.measure
     target = default_target(group) if target is None else target
     summaries = [summarize(configuration, measure, target) for configuration in group.configurations]
-    summaries = mark_front(sorted(summaries, key=_mean_step), measure)
+    summaries.sort(key=_mean_step)
     different = different_work(group)
     if not group.comparable or len(summaries) == 1 or different:
         return Comparison(group, measure, target, summaries, [], different)
-    pairs, cycle = _with_fastest(group, summaries, margin, duels)
-    pairs.sort(key=_ratio)
+    pairs = sorted(_with_fastest(group, summaries, margin, duels), key=_ratio)
     ordered = [pairs[0].reference, *(pair.other for pair in pairs)]
-    return Comparison(group, measure, target, ordered, pairs, cycle=cycle)
+    return Comparison(group, measure, target, ordered, pairs)
 
 
 def _with_fastest(
@@ -304,22 +236,20 @@ def _with_fastest(
     summaries: Sequence[ConfigurationSummary],
     margin: float | None,
     duels: Sequence[DuelRecord],
-) -> tuple[list[PairComparison], list[ConfigurationSummary]]:
+) -> list[PairComparison]:
     """Compare with the configuration that no other is faster than; duels may reverse the means.
 
-    If each of several is slower than another of them, the last one tried is the reference, and they follow.
+    Where duels contradict one another there is none, and a configuration stays faster than the reference.
     """
-    references = [summaries[0]]
-    while True:
-        others = [summary for summary in summaries if summary is not references[-1]]
-        pairs = _pairs(group, [references[-1], *others], margin, duels)
+    reference = summaries[0]
+    for _ in summaries:
+        others = [summary for summary in summaries if summary is not reference]
+        pairs = pairs_with(group, reference, others, margin, duels)
         fastest = min(pairs, key=_ratio)
         if _ratio(fastest) >= 1.0 - _ROUNDING:
-            return pairs, []
-        for place, earlier in enumerate(references):
-            if earlier is fastest.other:
-                return pairs, references[place:]
-        references.append(fastest.other)
+            break
+        reference = fastest.other
+    return pairs
 
 
 def _mean_step(summary: ConfigurationSummary) -> float:
@@ -330,22 +260,22 @@ def _ratio(pair: PairComparison) -> float:
     return pair.ratio.value if pair.ratio else math.inf
 
 
-def _pairs(
+def pairs_with(
     group: RunGroup,
-    summaries: Sequence[ConfigurationSummary],
+    reference: ConfigurationSummary,
+    others: Iterable[ConfigurationSummary],
     margin: float | None,
     duels: Sequence[DuelRecord],
 ) -> list[PairComparison]:
-    """Compare each configuration but the first with the first."""
-    reference, *others = summaries
+    """Compare each of these configurations of a group with the reference."""
     pairs = []
     for other in others:
-        duel = duel_time(duels, group, reference.configuration, other.configuration)
+        fought = duels_of(duels, group, reference.configuration, other.configuration)
+        duel = next((each for each in fought if each.is_usable), None)
         ratio = duel.ratio if duel else step_ratio(other.configuration, reference.configuration)
         warnings = None if duel or ratio is None else timing_warnings([reference, other], ratio.n)
         equal = quality(other, reference, margin)
-        fitting = _fitting(duels, group, reference.configuration, other.configuration)
-        last = next((LastDuel(record, result) for record, result, _ in fitting), None)
+        last = next(iter(fought), None)
         pairs.append(PairComparison(reference, other, group.measure, ratio, equal, duel, warnings, last))
     return pairs
 
@@ -356,7 +286,7 @@ def step_ratio(configuration: ConfigurationRuns, reference: ConfigurationRuns) -
     The runs of a pair were not made within the same minute: a drift of the machine is in the interval only
     as far as it shows between seeds. A duel of the two configurations is better evidence.
     """
-    return geometric_interval(ratios(step_seconds(configuration), step_seconds(reference)))
+    return geometric_interval(ratios(configuration.step_seconds(), reference.step_seconds()))
 
 
 def quality(
@@ -391,7 +321,7 @@ def compare_settings(group: RunGroup, margin: float | None = None, target: float
         fewest = max(_FEWEST_AT_TARGET, math.ceil(_SHARE_AT_TARGET * len(group.configurations)))
         target = default_target(group, min(fewest, len(group.configurations)))
     summaries = [summarize(configuration, measure, target) for configuration in group.configurations]
-    summaries = mark_front(sorted(summaries, key=lambda summary: _rank(summary, measure)), measure)
+    summaries.sort(key=lambda summary: _rank(summary, measure))
     if not group.comparable or len(summaries) == 1:
         return Comparison(group, measure, target, summaries, [])
     best, *others = summaries

@@ -59,6 +59,10 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
             host=record.machine.host_text,
         )
 
+    def apart_from(self, *names: str) -> tuple[object, ...]:
+        """Return the values of all fields but these, as a key."""
+        return tuple(getattr(self, name) for name in self.__struct_fields__ if name not in names)
+
     def differences(self, other: "Conditions") -> list[Difference]:
         """Return the fields in which the two differ, without those that follow from another difference."""
         different = [name for name in self.__struct_fields__ if getattr(self, name) != getattr(other, name)]

@@ -1,11 +1,10 @@
 """The runs of one configuration in figures: quality, times, throughput, memory, stability."""
 
-import dataclasses
 import math
 import statistics
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +14,9 @@ from harness.core.runs.record import Phases
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL, Array, bounded_interval, geometric_interval
 from harness.core.training.measures import Measure
-from harness.learning.runs.grouping import ConfigurationRuns, RunGroup
+from harness.learning.runs.grouping import RunGroup
+from harness.learning.runs.rows import ConfigurationRuns
 from harness.learning.runs.run_curves import Run
-from harness.learning.runs.seed_values import curves_of, run_seconds, scores, step_seconds, training_seconds
 from harness.spec.task import training_flops_per_sample
 
 _FEWEST_DRIFT_BLOCKS = 6
@@ -38,8 +37,8 @@ class ConfigurationSummary:
 
     ``quality`` is the test score and ``validation`` the validation score after the last epoch.
     ``training_seconds`` includes the first step; ``run_seconds`` adds import, data, build and scoring.
-    ``drift`` is the largest relative change of the step time from the first to the last third of a run,
-    ``spread`` that between the medians of runs. ``phases`` are mean seconds over runs, in order.
+    ``drift`` is the largest relative change of the step time from the first to the last third of a run.
+    ``phases`` are mean seconds over runs, in order.
     """
 
     configuration: ConfigurationRuns
@@ -54,9 +53,6 @@ class ConfigurationSummary:
     phases: dict[str, float]
     measured: Measured
     drift: float | None
-    spread: float | None
-    on_front: bool = field(default=False)
-    """Whether no configuration of the group is both better and faster to train."""
 
     @property
     def name(self) -> str:
@@ -74,7 +70,7 @@ def summarize(
 ) -> ConfigurationSummary:
     """Summarize a configuration; ``target`` is a validation score in the measure's unit."""
     runs = configuration.runs
-    steps_by_seed = list(step_seconds(configuration).values())
+    steps_by_seed = list(configuration.step_seconds().values())
     steps = geometric_interval(steps_by_seed) if steps_by_seed else None
     record = runs[0].record
     rate = record.batch_size / steps.value if steps else None
@@ -82,24 +78,23 @@ def summarize(
     drifts = [drift for run in runs if (drift := _drift(run.step_seconds)) is not None]
     return ConfigurationSummary(
         configuration=configuration,
-        quality=bounded_interval(list(scores(configuration, measure).values()), measure.upper),
+        quality=bounded_interval(list(configuration.scores(measure).values()), measure.upper),
         validation=_last_validation(configuration, measure),
         step_seconds=steps,
-        training_seconds=geometric_interval(list(training_seconds(configuration).values())),
-        run_seconds=geometric_interval(list(run_seconds(configuration).values())),
+        training_seconds=geometric_interval(list(configuration.training_seconds().values())),
+        run_seconds=geometric_interval(list(configuration.run_seconds().values())),
         to_target=None if target is None else time_to_target(configuration, measure, target),
         samples_per_second=rate,
         flops_per_second=rate * flops if rate else None,
         phases=_phases(runs),
         measured=medians(run.record.measured for run in runs),
         drift=max(drifts, key=abs, default=None),
-        spread=max(steps_by_seed) / min(steps_by_seed) - 1 if len(steps_by_seed) > 1 else None,
     )
 
 
 def _last_validation(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None:
     """Return the validation score after the last epoch; None if that of a run is missing or not finite."""
-    curves = curves_of(configuration, f"validation_{measure.key}")
+    curves = configuration.curves(f"validation_{measure.key}")
     if curves is None or not np.isfinite(curves[:, -1]).all():
         return None
     return bounded_interval(curves[:, -1] * measure.factor, measure.upper)
@@ -176,24 +171,6 @@ def _phases(runs: Sequence[Run]) -> dict[str, float]:
         if len(known) == len(runs):
             means[name] = statistics.fmean(known)
     return means
-
-
-def mark_front(summaries: list[ConfigurationSummary], measure: Measure) -> list[ConfigurationSummary]:
-    """Mark the Pareto front of training time and quality."""
-    points = [
-        (summary.training_seconds.value, measure.sign * summary.quality.value)
-        if summary.training_seconds and summary.quality
-        else (math.inf, -math.inf)
-        for summary in summaries
-    ]
-    return [
-        dataclasses.replace(
-            summary,
-            on_front=math.isfinite(point[0])
-            and not any(other[0] <= point[0] and other[1] >= point[1] and other != point for other in points),
-        )
-        for summary, point in zip(summaries, points, strict=True)
-    ]
 
 
 #: A step time is unsteady if it changes by more than this share within a run.

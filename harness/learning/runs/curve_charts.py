@@ -3,9 +3,7 @@
 Where curves coincide, the lower ones are drawn wider, so that each stays visible.
 """
 
-import itertools
 import math
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
@@ -28,10 +26,8 @@ from harness.core.documents.numbers import with_unit
 from harness.core.stats.intervals import Array
 from harness.learning.runs.overfit import Band, Overfitting
 
-#: Number of epochs, and of lines, up to which each epoch has a dot.
+#: Number of epochs up to which each has a dot.
 _MOST_DOTS = 40
-_MOST_DOTTED = 4
-_MOST_TICKS = 10
 #: Epochs of a mean and of a seed's line, and seeds of a configuration, that are drawn: a page stays small.
 _MOST_EPOCHS = 200
 _MOST_SEED_EPOCHS = 60
@@ -40,7 +36,6 @@ _MOST_SEEDS = 5
 FEWEST_BAND_SEEDS = 3
 #: Curves closer than this share of the chart's height look like one.
 _COINCIDE = 0.004
-_SAME = 1e-6
 _WIDTH, _WIDER = 2, 3
 
 
@@ -61,12 +56,8 @@ class Marked(NamedTuple):
     text: str
 
 
-#: Pixels between a text above the plot and the plot: of diamonds, and above them of vertical lines.
-_DIAMOND_TEXT, _LINE_TEXT = 6, 22
-#: What a legend leaves free for them.
-_ABOVE = 38
-#: From this share of the epochs on a text ends at its mark, so that it stays within the chart.
-_LATE = 0.55
+#: Explains the marks, see :class:`Marked`.
+MARKED = "Diamond: best epoch (lowest validation loss). Dotted line: overfitting begins."
 
 
 def curve_chart(
@@ -86,16 +77,14 @@ def curve_chart(
     if not rows:
         return None
     last = max(line.band.epochs[-1] for line in lines)
-    x = field("epoch:Q", title="epoch", axis=_epoch_axis(last), scale={"zero": False, "nice": False})
+    axis = {"tickMinStep": 1, "format": "d"}
+    x = field("epoch:Q", title="epoch", axis=axis, scale={"zero": False, "nice": False})
     y = field("mean:Q", title=title, scale={"zero": False})
-    offset = {"offset": _ABOVE} if _are_named(marks) else {}
-    colour = colour_of_rows(rows, colours, "stroke", **offset)
-    dash = _dashes(lines, **offset)
+    colour = colour_of_rows(rows, colours, "stroke")
+    dash = _dashes(lines)
     width = field("width:O", scale=None, legend=None)
     tip = tips("configuration:N", "data:N", "epoch:Q", ("mean:Q", title), "low:Q", "high:Q")
-    dotted = last <= _MOST_DOTS and len(lines) <= _MOST_DOTTED
-    points = Counter((row["configuration"], row["data"]) for row in rows)
-    alone = [row for row in rows if points[row["configuration"], row["data"]] == 1]  # no line shows it
+    dotted = last <= _MOST_DOTS
     # Among many epochs the dots would hide the line; they stay, invisible, to carry the tooltips.
     chart = layered(
         rows,
@@ -103,37 +92,26 @@ def curve_chart(
         *_seed_layer(lines, x, y, colour, dash),
         layer("line", x=x, y=y, color=colour, strokeDash=dash, strokeWidth=width),
         layer("circle", {"size": 26, "opacity": 1 if dotted else 0}, x=x, y=y, color=colour, tooltip=tip),
-        *([layer("circle", {"size": 26}, rows=alone, x=x, y=y, color=colour)] if alone else []),
-        *_mark_layers(marks, last, x, title, colour),
+        *_mark_layers(marks, x, title, colour),
     )
     return multiples(chart, panels) if panels else chart
 
 
-def coincidences(lines: Sequence[Line]) -> list[str]:
-    """Write a sentence for each set of labels whose curves coincide in the chart."""
-    sentences = []
-    for labels, same in coinciding(lines):
-        names = f"{', '.join(labels[:-1])} and {labels[-1]}"
-        how = "are identical to 1e-6" if same else "lie on each other"
-        sentences.append(f"The curves of {names} {how}; the lower ones are drawn wider.")
-    return sentences
-
-
-def coinciding(lines: Sequence[Line]) -> list[tuple[list[str], bool]]:
-    """Group the labels all of whose curves coincide, in order, with whether they are equal to 1e-6."""
+def coinciding(lines: Sequence[Line]) -> list[list[str]]:
+    """Group the labels all of whose curves coincide, in order."""
     by_label: dict[str, dict[str, Array]] = {}
     for line in lines:
         by_label.setdefault(line.label, {})[line.data] = line.band.mean
     finite = [line.band.mean[np.isfinite(line.band.mean)] for line in lines]
     height = float(np.ptp(np.concatenate(finite))) if any(map(len, finite)) else 0.0
-    sets: list[tuple[list[str], bool]] = []
+    sets: list[list[str]] = []
     left = list(by_label)
     while left:
         first, *others = left
-        distances = {label: _distance(by_label[first], by_label[label]) for label in others}
-        close = [label for label, distance in distances.items() if distance <= _COINCIDE * height]
-        if close:
-            sets.append(([first, *close], all(distances[label] <= _SAME for label in close)))
+        close = [
+            label for label in others if _distance(by_label[first], by_label[label]) <= _COINCIDE * height
+        ]
+        sets += [[first, *close]] if close else []
         left = [label for label in others if label not in close]
     return sets
 
@@ -149,7 +127,7 @@ def _distance(first: dict[str, Array], second: dict[str, Array]) -> float:
 def _widths(lines: Sequence[Line]) -> dict[str, int]:
     """Return the width of each label's lines. Of those that coincide, the first is lowest and widest."""
     widths = {line.label: _WIDTH for line in lines}
-    for labels, _ in coinciding(lines):
+    for labels in coinciding(lines):
         widths |= {label: _WIDTH + _WIDER * place for place, label in enumerate(reversed(labels))}
     return widths
 
@@ -221,16 +199,8 @@ def _seed_layer(lines: Sequence[Line], x: Spec, y: Spec, colour: Spec, dash: Spe
     return [layer("line", look, rows=rows, x=x, y=y, color=colour, strokeDash=dash, detail="seed:N")]
 
 
-def _are_named(marks: Sequence[Marked]) -> bool:
-    """Check whether marks have texts: those of a single label do."""
-    return len({mark.label for mark in marks}) == 1
-
-
-def _mark_layers(marks: Sequence[Marked], last: int, x: Spec, title: str, colour: Spec) -> list[Spec]:
-    """Draw vertical lines and diamonds; those of a single label have texts, which stand above the plot.
-
-    There no curve crosses them.
-    """
+def _mark_layers(marks: Sequence[Marked], x: Spec, title: str, colour: Spec) -> list[Spec]:
+    """Draw vertical lines and diamonds, whose texts are tooltips."""
     rows: list[Row] = [
         {"configuration": mark.label, "epoch": mark.epoch, "mean": mark.value, "mark": mark.text}
         for mark in marks
@@ -246,39 +216,14 @@ def _mark_layers(marks: Sequence[Marked], last: int, x: Spec, title: str, colour
         y = field("mean:Q", title=title)
         look = {"size": 90, "shape": "diamond"}
         layers.append(layer("point", look, rows=points, x=x, y=y, color=colour, tooltip=tip))
-    if _are_named(marks):
-        for kind, above in ((rules, _LINE_TEXT), (points, _DIAMOND_TEXT)):
-            early = [row for row in kind if float(str(row["epoch"])) < _LATE * last]
-            late = [row for row in kind if row not in early]
-            layers += [
-                layer("text", {"align": align, "y": -above, "fontSize": 12}, rows=side, x=x, text="mark:N")
-                for align, side in (("left", early), ("right", late))
-                if side
-            ]
-        if points:
-            top = {"value": -2}
-            look = {"strokeWidth": 1, "opacity": 0.5}
-            layers.append(layer("rule", look, rows=points, x=x, y=y, y2=top, color=colour))
     return layers
 
 
-def _dashes(lines: Iterable[Line], **more: object) -> Spec:
+def _dashes(lines: Iterable[Line]) -> Spec:
     kinds: Collection[str] = dict.fromkeys(line.data for line in lines)
     ordered = sorted(kinds, reverse=True)  # validation is drawn without dashes
-    grey = {"symbolType": "stroke", "symbolStrokeColor": GREY, "symbolStrokeWidth": 2, **more}
+    grey = {"symbolType": "stroke", "symbolStrokeColor": GREY, "symbolStrokeWidth": 2}
     return field("data:N", sort=ordered, legend=grey if len(kinds) > 1 else None)
-
-
-def _epoch_axis(last: int) -> Spec:
-    every = _round_step(last)
-    epochs = list(range(every, last + 1, every))
-    return {"values": epochs, "tickCount": len(epochs), "format": "d"}
-
-
-def _round_step(last: int) -> int:
-    """Return the smallest step of 1, 2 or 5 times a power of ten with at most ten ticks up to ``last``."""
-    steps = (factor * 10**power for power in itertools.count() for factor in (1, 2, 5))
-    return int(next(step for step in steps if last <= _MOST_TICKS * step))
 
 
 TRAINING, VALIDATION = "training", "validation"

@@ -14,11 +14,12 @@ from harness.core.shell.features import records
 from harness.learning.runs.across_machines import AcrossMachines, runs_across_machines
 from harness.learning.runs.axes import BACKEND, parse_axes
 from harness.learning.runs.comparison import Comparison, compare, compare_settings
-from harness.learning.runs.grouping import KeptApart, LeftOut, RunGroup, group_runs, kept_apart
+from harness.learning.runs.grouping import Arranged, RunGroup, Variation, arranged, arranged_along, grouped
+from harness.learning.runs.kept_apart import KeptApart, kept_apart
 from harness.learning.runs.overfit import GapDifference, Overfitting, gap_differences, overfitting
+from harness.learning.runs.rows import LeftOut, rows_of
 from harness.learning.runs.run_curves import Run
 from harness.learning.runs.sections import AddSections, ReportSection, joined, sections_from
-from harness.learning.runs.variation import Arranged, Variation, arranged, arranged_along
 from harness.timing.duel.mode_times import ModeTimes, all_kept
 from harness.timing.duel.record import DUELS, DuelRecord
 
@@ -65,19 +66,9 @@ class Findings:
     @cached_property
     def runs(self) -> list[Run]:
         """Every run that was used, once."""
-        runs = [
-            run
-            for group in self.groups
-            for configuration in group.comparison.group.configurations
-            for run in configuration.runs
-        ]
-        runs += [
-            run
-            for section in self.sections
-            for _, configuration in section.configurations
-            for run in configuration.runs
-        ]
-        return list({run.record.id: run for run in runs}.values())
+        rows = [row for group in self.groups for row in group.comparison.group.configurations]
+        rows += [row for section in self.sections for _, row in section.configurations]
+        return list({run.record.id: run for row in rows for run in row.runs}.values())
 
     def by_task(self, most_groups: int | None = None) -> list[TaskFindings]:
         """Return the findings of each task, those with groups first; at most ``most_groups`` groups."""
@@ -117,21 +108,22 @@ def find(
     Raises:
         UsageError: ``by`` names no axis, or nothing differs in it alone.
     """
-    grouped = group_runs(runs)
-    further = joined([add(grouped.groups) for add in added])
+    table = rows_of(runs)
+    groups = grouped(table.rows)
+    further = joined([add(groups) for add in added])
     if by is None:
         own = further.own_groups
-        chosen = arranged(group for group in grouped.groups if group.conditions not in own)
+        chosen = arranged(group for group in groups if group.conditions not in own)
         apart = [*further.kept_apart, *kept_apart([*chosen.groups, *own.values()], own)]
     else:
-        chosen = _along(grouped.groups, by)
+        chosen = _along(groups, by)
         apart = [*kept_apart(chosen.groups)]
     limits = (margin, target)
     compared = [_group_findings(group, limits, duels, fractions=fractions) for group in chosen.groups]
     return Findings(
         compared,
         further.sections if by is None else [],
-        [*grouped.left_out, *chosen.left_out],
+        [*table.left_out, *chosen.left_out],
         apart,
         [*further.unreadable],
         variations=chosen.open,
@@ -140,7 +132,7 @@ def find(
 
 
 def _along(groups: Sequence[RunGroup], by: str) -> Arranged:
-    axes = parse_axes(by, [group.configurations[0].runs[0].record for group in groups])
+    axes = parse_axes(by, [group.record for group in groups])
     return Arranged(list(groups), [], []) if axes == (BACKEND,) else arranged_along(groups, axes)
 
 

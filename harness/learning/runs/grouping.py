@@ -1,74 +1,35 @@
-"""Groups of comparable runs: those under equal conditions, by configuration, one run for each seed."""
+"""Groups of rows to compare: those under equal conditions, or those that differ along axes alone."""
 
-import itertools
-import re
-import textwrap
+import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeVar
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from harness.core.audit.comparison import first_difference
-from harness.core.certify.dropout import uses_dropout
-from harness.core.documents.kinds import Status
-from harness.core.runs.fields import AxisValue, versions_text
+from harness.core.documents.numbers import counted
+from harness.core.runs.fields import FIELDS, AxisValue, value_of
 from harness.core.runs.record import Record
-from harness.core.runs.request import TRIAL_SEED
-from harness.core.runs.sharing import FINISHED
-from harness.core.runs.words import evaluation_text
 from harness.core.training.measures import Measure
+from harness.errors import UsageError
 from harness.learning.runs.axes import (
+    BACKEND,
     Distinction,
     Traits,
     distinctions,
-    has_equal_losses,
     is_other_training,
+    name_of_values,
+    order,
+    ordered,
+    plain_axes,
     title_of_values,
+    traits,
 )
-from harness.learning.runs.conditions import Conditions, Difference
-from harness.learning.runs.run_curves import Run
-from harness.spec.backend import Precision
+from harness.learning.runs.conditions import Conditions
+from harness.learning.runs.rows import ConfigurationRuns, LeftOut
 
-#: A backend with its mode as on the command line, and its versions as text.
-Identity = tuple[str, str]
-_T = TypeVar("_T")
-
-_LONGEST_MESSAGE = 160
-#: The beginning of a host's id, which is enough in a title.
-_HOST_ID = re.compile(r"(\([0-9a-f]{4})[0-9a-f]*\)$")
-#: The reason why a run is left out: how it ended, that a newer run has the same seed, or that it is a trial.
-Reason = Status | Literal["superseded", "trial"]
-_LeftOut = Counter[tuple[str, str, Reason, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigurationRuns:
-    """One backend and mode in one version of its framework: the newest ``ok`` run of each seed.
-
-    In a group that is compared along axes it is one combination of their ``values``, in the same backend.
-    """
-
-    name: str
-    """``torch:eager``, with versions where the group holds several; along axes ``learning_rate=0.1``."""
-    runs: tuple[Run, ...]
-    values: tuple[AxisValue, ...] = ()
-    cache: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
-    """Values that :mod:`harness.learning.runs.seed_values` has computed from the runs."""
-
-    @property
-    def identity(self) -> Identity:
-        """The configuration with its versions; ``name`` states versions only where a group holds several."""
-        return _identity(self.runs[0])
-
-    @property
-    def seeds(self) -> list[int]:
-        """The seeds, in the order of the runs."""
-        return [run.record.seed for run in self.runs]
-
-    def by_seed(self, value_of: Callable[[Run], _T | None]) -> dict[int, _T]:
-        """Return a value of each run by its seed; runs without the value are left out."""
-        values = {run.record.seed: value_of(run) for run in self.runs}
-        return {seed: value for seed, value in values.items() if value is not None}
+_BATCH_SIZE = "batch_size"
+#: Conditions that an axis covers, or that follow from one; runs that differ in another are never compared.
+_ON_AXES = ("description", "epochs", "max_steps", "precision", "device", "threads", "certified")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +40,34 @@ class RunGroup:
     ``conditions`` are those of the first configuration.
     """
 
-    conditions: Conditions
     distinctions: tuple[Distinction, ...]
     configurations: tuple[ConfigurationRuns, ...]
     axes: tuple[str, ...] = ()
+
+    @property
+    def conditions(self) -> Conditions:
+        """The conditions of the first configuration."""
+        return self.configurations[0].conditions
+
+    @property
+    def record(self) -> Record:
+        """The first record, for what all runs have in common."""
+        return self.configurations[0].record
+
+    @property
+    def records(self) -> list[Record]:
+        """The records of all runs."""
+        return [run.record for configuration in self.configurations for run in configuration.runs]
+
+    @property
+    def measure(self) -> Measure:
+        """The measure of quality."""
+        return self.configurations[0].measure
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The number of configurations, then of runs: groups are sorted by it."""
+        return len(self.configurations), len(self.records)
 
     @property
     def is_of_settings(self) -> bool:
@@ -92,275 +77,198 @@ class RunGroup:
     @property
     def comparable(self) -> bool:
         """True if all work is certified; for settings of one backend, if no certificate failed."""
-        if not self.axes:
-            return self.conditions.certified
-        runs = (run for configuration in self.configurations for run in configuration.runs)
-        certificates = [run.record.certificate for run in runs]
+        certificates = [record.certificate for record in self.records]
         if self.is_of_settings:
             return all(each is None or each.certified for each in certificates)
         return all(each is not None and each.certified for each in certificates)
-
-    @property
-    def measure(self) -> Measure:
-        """The measure of quality."""
-        return self.configurations[0].runs[0].measure
 
     @property
     def title(self) -> str:
         """``cnn on digits, 10 epochs``, with its distinctions; along axes ``Adam and SGD on cnn: …``."""
         conditions = self.conditions
         steps = f", at most {conditions.max_steps} steps" if conditions.max_steps else ""
-        epochs = f"{conditions.epochs} epoch{'s' * (conditions.epochs != 1)}"
+        epochs = f"{counted(conditions.epochs, 'epoch')}{steps}"
         texts = [distinction.text for distinction in self.distinctions]
         if not self.axes:
-            return ", ".join([f"{conditions.task} on {conditions.dataset}", f"{epochs}{steps}", *texts])
+            return ", ".join([f"{conditions.task} on {conditions.dataset}", epochs, *texts])
         values = [configuration.values for configuration in self.configurations]
-        amount = [] if {"epochs", "max_steps"} & set(self.axes) else [f"{epochs}{steps}"]
-        backend = self.configurations[0].runs[0].record.configuration.label if "mode" not in self.axes else ""
+        amount = [] if {"epochs", "max_steps"} & set(self.axes) else [epochs]
+        backend = self.record.configuration.label if "mode" not in self.axes else ""
         rest = ", ".join(filter(None, [conditions.dataset, *amount, backend, *texts]))
         return f"{title_of_values(self.axes, values)} on {conditions.task}: {rest}"
 
 
-class LeftOut(NamedTuple):
-    """Runs that nothing uses, and the reason."""
-
-    task: str
-    configuration: str
-    reason: Reason
-    message: str
-    runs: int
-
-
-@dataclass(frozen=True, slots=True)
-class GroupedRuns:
-    """Runs in groups, those with the most configurations and runs first, and what was left out."""
-
-    groups: list[RunGroup]
-    left_out: list[LeftOut]
-
-
-def group_runs(runs: Iterable[Run]) -> GroupedRuns:
-    """Group the runs by their conditions; leave out trials of studies, which only choose settings."""
-    usable: dict[Conditions, list[Run]] = defaultdict(list)
-    failed: dict[Conditions, list[Run]] = defaultdict(list)
-    trials: _LeftOut = Counter()
-    for run in runs:
-        if run.record.seed == TRIAL_SEED and run.record.status in FINISHED:
-            trials[run.record.task.name, run.record.configuration.label, "trial", ""] += 1
-            continue
-        (usable if run.record.status == "ok" else failed)[Conditions.of(run.record)].append(run)
-    left_out = _failed(failed, usable) + trials
-    described = {conditions: traits(conditions, runs[0].record) for conditions, runs in usable.items()}
+def grouped(rows: Iterable[ConfigurationRuns]) -> list[RunGroup]:
+    """Group the rows by their conditions; the largest groups first."""
+    members: dict[Conditions, list[ConfigurationRuns]] = defaultdict(list)
+    for row in rows:
+        members[row.conditions].append(row)
+    described = {conditions: traits(conditions, each[0].record) for conditions, each in members.items()}
     apart = distinctions(described)
-    groups = []
-    for conditions, members in usable.items():
-        configurations, superseded = _configurations(members)
-        for label, count in superseded.items():
-            left_out[conditions.task, label, "superseded", ""] += count
-        groups.append(RunGroup(conditions, apart[conditions], configurations))
-    groups.sort(key=size_of_group, reverse=True)
-    return GroupedRuns(groups, [LeftOut(*key, runs=count) for key, count in left_out.items()])
+    groups = [RunGroup(apart[conditions], _named(each)) for conditions, each in members.items()]
+    return sorted(groups, key=lambda group: group.size, reverse=True)
 
 
-def _failed(failed: Mapping[Conditions, list[Run]], usable: Mapping[Conditions, list[Run]]) -> _LeftOut:
-    """Count the runs that are not usable by how they ended, each named with the options that set it apart."""
-    if not failed:
-        return Counter()
-    every = {conditions: runs[0].record for conditions, runs in (*usable.items(), *failed.items())}
-    apart = distinctions({conditions: traits(conditions, record) for conditions, record in every.items()})
-    left_out: _LeftOut = Counter()
-    for conditions, runs in failed.items():
-        for record in (run.record for run in runs):
-            named = {*record.task.options, *(["batch"] if record.batch_size else [])}
-            own = [each.text for each in apart[conditions] if each.name in named]
-            name = ", ".join([record.configuration.label, *own])
-            left_out[record.task.name, name, record.status, _message(record)] += 1
-    return left_out
-
-
-def size_of_group(group: RunGroup) -> tuple[int, int]:
-    """Return the sort key of a group: the number of configurations, then of runs."""
-    return len(group.configurations), sum(len(configuration.runs) for configuration in group.configurations)
-
-
-def _message(record: Record) -> str:
-    """Return the first line of a failure's message."""
-    text = record.failure.message.partition("\n")[0] if record.failure else ""
-    return textwrap.shorten(text, _LONGEST_MESSAGE) if text else ""
-
-
-def traits(conditions: Conditions, record: Record) -> Traits:
-    """Return what the names of task and data set do not state."""
-    labels = {
-        "version": f"task version {conditions.version}",
-        "fingerprint": f"data {(conditions.fingerprint or 'unknown')[:8]}",
-        "batch": f"batch size {record.batch_text}",
-        "precision": conditions.precision,
-        "device": conditions.device or "unknown device",
-        "threads": f"{conditions.threads} thread{'s' * (conditions.threads != 1)}",
-        "machine": conditions.machine,
-        "host": _HOST_ID.sub(r"\1)", conditions.host) or "unknown host",
-        "evaluation": f"scores: {evaluation_text(conditions.evaluation)}",
-        "certified": "" if conditions.certified else "not certified",
-        "variables": conditions.variables,
-    }
-    return Traits(f"{conditions.task} on {conditions.dataset}", record.task.options, labels)
-
-
-def _identity(run: Run) -> Identity:
-    return run.record.configuration.label, versions_text(run.record)
-
-
-def _configurations(members: list[Run]) -> tuple[tuple[ConfigurationRuns, ...], Counter[str]]:
-    """Return the configurations of a group, by name, and how many runs of each a newer run supersedes."""
-    by_identity: dict[Identity, dict[int, Run]] = defaultdict(dict)
-    superseded: Counter[str] = Counter()
-    for run in sorted(members, key=lambda run: run.record.started_at):
-        by_seed = by_identity[_identity(run)]
-        superseded[run.record.configuration.label] += run.record.seed in by_seed
-        by_seed[run.record.seed] = run
-    versions_of = Counter(label for label, _ in by_identity)
-    configurations = []
-    for (label, version), by_seed in sorted(by_identity.items()):
-        name = f"{label} ({version or 'version unknown'})" if versions_of[label] > 1 else label
-        runs = tuple(run for _, run in sorted(by_seed.items()))
-        configurations.append(ConfigurationRuns(name, runs))
-    return tuple(configurations), +superseded
-
-
-class DifferentWork(NamedTuple):
-    """Two configurations that do different work: the first step whose loss is not the same in both."""
-
-    task: str
-    title: str
-    configurations: tuple[str, str]
-    runs: int
-    seed: int
-    step: int
-    losses: tuple[float | None, float | None]
-
-
-def different_work(group: RunGroup) -> DifferentWork | None:
-    """Find the first pair of configurations of a group whose runs with one seed begin with different losses.
-
-    All of them start from the same weights and see the same batches, so the losses are equal until rounding
-    separates the trainings. Tasks with dropout or DP-SGD are left out: frameworks draw for themselves. So are
-    configurations that differ along axes that change the losses, such as the learning rate.
-    """
-    first, *others = group.configurations
-    task = first.runs[0].record.task.description
-    draws_itself = uses_dropout(task) or task.privacy is not None
-    if not others or not has_equal_losses(group.axes) or draws_itself:
-        return None
-    ours = first.by_seed(_with_losses)
-    for other in others:
-        for seed, theirs in other.by_seed(_with_losses).items():
-            if seed in ours and (step := _differing_step(ours[seed], theirs)) is not None:
-                return DifferentWork(
-                    task=group.conditions.task,
-                    title=group.title,
-                    configurations=(first.name, other.name),
-                    runs=sum(len(configuration.runs) for configuration in group.configurations),
-                    seed=seed,
-                    step=step + 1,
-                    losses=(ours[seed].first_losses[step][-1], theirs.first_losses[step][-1]),
-                )
-    return None
-
-
-def _with_losses(run: Run) -> Record | None:
-    return run.record if run.record.first_losses else None
-
-
-def _differing_step(ours: Record, theirs: Record) -> int | None:
-    count = min(len(ours.first_losses), len(theirs.first_losses))
-    precision: Precision = ours.configuration.precision
-    return first_difference(ours.first_losses[:count], theirs.first_losses[:count], precision)
-
-
-#: The number of largest groups among which the nearest is searched.
-_SEARCHED_GROUPS = 100
-
-
-class NotCertified(NamedTuple):
-    """A group that is not compared because its work is not certified."""
-
-    task: str
-    title: str
-    configurations: tuple[str, ...]
-    runs: int
-    reasons: tuple[str, ...]
-    """What the certificates say; empty where none was asked for."""
-
-
-class NoPartner(NamedTuple):
-    """A configuration that is alone in its group, and how the nearest group with another one differs."""
-
-    task: str
-    title: str
-    configuration: str
-    runs: int
-    differences: tuple[Difference, ...]
-
-
-class NoPlainRuns(NamedTuple):
-    """A remedy of a study whose runs have no runs of the reference variant under the same conditions."""
-
-    task: str
-    title: str
-    configuration: str
-    runs: int
-    remedy: str
-    reference: str
-    differences: tuple[Difference, ...]
-    """From the nearest runs of the reference; empty where this version has none."""
-
-
-KeptApart = NotCertified | DifferentWork | NoPartner | NoPlainRuns
-
-
-def kept_apart(groups: Sequence[RunGroup], in_sections: Container[Conditions] = ()) -> list[KeptApart]:
-    """Return groups that are not certified or do different work, and configurations alone in their group.
-
-    Configurations under the conditions ``in_sections`` are compared there, and need no partner here.
-    """
-    apart: list[KeptApart] = []
-    for group in groups:
-        if not group.comparable:
-            apart.append(_not_certified(group))
-        elif (different := different_work(group)) is not None:
-            apart.append(different)
-        elif (
-            len(group.configurations) == 1
-            and group.conditions not in in_sections
-            and (differences := _from_nearest(group, groups))
-        ):
-            (alone,) = group.configurations
-            task, runs = group.conditions.task, len(alone.runs)
-            apart.append(NoPartner(task, group.title, alone.name, runs, tuple(differences)))
-    return apart
-
-
-def _not_certified(group: RunGroup) -> NotCertified:
-    records = [run.record for configuration in group.configurations for run in configuration.runs]
-    reasons = {record.certificate.reason for record in records if record.certificate}
-    return NotCertified(
-        task=group.conditions.task,
-        title=group.title,
-        configurations=tuple(configuration.name for configuration in group.configurations),
-        runs=len(records),
-        reasons=tuple(sorted(reason for reason in reasons if reason)),
+def _named(rows: Sequence[ConfigurationRuns]) -> tuple[ConfigurationRuns, ...]:
+    """Sort the rows of a group by name, with the version in the name where the group holds several."""
+    versions_of = Counter(row.identity[0] for row in rows)
+    return tuple(
+        dataclasses.replace(row, name=f"{row.name} ({row.identity[1] or 'version unknown'})")
+        if versions_of[row.name] > 1
+        else row
+        for row in sorted(rows, key=lambda row: row.identity)
     )
 
 
-def _from_nearest(group: RunGroup, groups: Sequence[RunGroup]) -> list[Difference]:
-    """Return how the nearest group of the task with another configuration differs; empty without one."""
-    names = {configuration.name for configuration in group.configurations}
-    others = [
-        other.conditions
-        for other in itertools.islice(groups, _SEARCHED_GROUPS)
-        if other.conditions.task == group.conditions.task
-        and other is not group
-        and any(configuration.name not in names for configuration in other.configurations)
-    ]
-    return min(map(group.conditions.differences, others), key=len, default=[])
+class Variation(NamedTuple):
+    """Runs of a task that differ along several axes; ``values`` are those of each, ascending."""
+
+    task: str
+    dataset: str
+    values: Mapping[str, Sequence[AxisValue]]
+
+
+class Arranged(NamedTuple):
+    """Groups to be compared, runs that were superseded, and variations without a chosen axis."""
+
+    groups: list[RunGroup]
+    left_out: list[LeftOut]
+    open: list[Variation]
+
+
+def along(groups: Iterable[RunGroup], axes: tuple[str, ...]) -> Arranged:
+    """Group the rows of ordinary groups along axes; the largest groups first.
+
+    The backend stays equal. Runs on full batches join every group that is equal apart from the batch size.
+    """
+    members: dict[Hashable, dict[AxisValue, list[ConfigurationRuns]]] = defaultdict(lambda: defaultdict(list))
+    for row in _rows(groups):
+        batch_size = None if _BATCH_SIZE in axes else value_of(row.record, _BATCH_SIZE)
+        members[_all_else(row, axes)][batch_size].append(row)
+    superseded: Counter[tuple[str, str]] = Counter()
+    combined = []
+    for in_batches in members.values():
+        whole = in_batches.pop(None, [])
+        joined = [[*each, *whole] for each in in_batches.values()] or [whole]
+        combined += [_by_values(each, axes, superseded) for each in joined]
+    apart = distinctions({number: _traits(rows[0], axes) for number, rows in enumerate(combined)})
+    found = [RunGroup(apart[number], rows, axes) for number, rows in enumerate(combined)]
+    left_out = [LeftOut(*name, "superseded", "", runs) for name, runs in superseded.items()]
+    return Arranged(sorted(found, key=lambda group: group.size, reverse=True), left_out, [])
+
+
+def _rows(groups: Iterable[RunGroup]) -> list[ConfigurationRuns]:
+    return [row for group in groups for row in group.configurations]
+
+
+def _all_else(row: ConfigurationRuns, axes: Sequence[str]) -> Hashable:
+    """Return what is equal within a group besides the batch size."""
+    record = row.record
+    options = {name: value for name, value in record.task.options.items() if name not in FIELDS}
+    columns = {name: value(record) for name, value in FIELDS.items()} | dict(sorted(options.items()))
+    rest = tuple((name, value) for name, value in columns.items() if name not in (*axes, _BATCH_SIZE))
+    description = None if is_other_training(axes) else record.task.sha256
+    return row.conditions.apart_from(*_ON_AXES), description, rest
+
+
+def _by_values(
+    rows: Sequence[ConfigurationRuns], axes: tuple[str, ...], superseded: Counter[tuple[str, str]]
+) -> tuple[ConfigurationRuns, ...]:
+    """Return one row for each combination of values: the certified or else the newest one."""
+    by_values: dict[tuple[AxisValue, ...], ConfigurationRuns] = {}
+    for row in sorted(rows, key=lambda row: (row.conditions.certified, row.runs[-1].record.started_at)):
+        values = tuple(value_of(row.record, axis) for axis in axes)
+        if earlier := by_values.get(values):
+            superseded[row.conditions.task, earlier.name] += len(earlier.runs)
+        by_values[values] = row
+    plain = plain_axes(axes, list(by_values))
+    return tuple(
+        dataclasses.replace(row, name=name_of_values(axes, values, plain=plain), values=values)
+        for values, row in sorted(by_values.items(), key=lambda item: tuple(map(order, item[0])))
+    )
+
+
+def _traits(row: ConfigurationRuns, axes: tuple[str, ...]) -> Traits:
+    """Return the traits of the row that are not along the axes; certificates may differ."""
+    own = traits(row.conditions, row.record)
+    hidden = {*axes, "certified", *({"batch"} if _BATCH_SIZE in axes else ())}
+    return Traits(
+        own.family,
+        {name: value for name, value in own.options.items() if name not in hidden},
+        {name: label for name, label in own.labels.items() if name not in hidden},
+    )
+
+
+#: Parts of a configuration's name.
+_IN_NAMES = {BACKEND, "mode", "version"}
+
+
+def arranged(groups: Iterable[RunGroup]) -> Arranged:
+    """Arrange the groups, those of a task along the one axis that varies there.
+
+    Where the backend varies, or several axes do, the ordinary groups remain.
+    """
+    families: dict[Hashable, list[RunGroup]] = defaultdict(list)
+    for group in groups:
+        families[group.conditions.apart_from(*_ON_AXES)].append(group)
+    result = Arranged([], [], [])
+    for family in families.values():
+        values = varying(family)
+        axes = tuple(values)
+        if len(axes) == 1 and axes != (BACKEND,):
+            compared = along(family, axes)
+            if any(len(group.configurations) > 1 for group in compared.groups):
+                result.groups.extend(compared.groups)
+                result.left_out.extend(compared.left_out)
+                continue
+        result.groups.extend(family)
+        variation = Variation(family[0].conditions.task, family[0].conditions.dataset, values)
+        if len(axes) > 1 and variation not in result.open:  # it may be the same on two machines
+            result.open.append(variation)
+    result.groups.sort(key=lambda group: group.size, reverse=True)
+    return result
+
+
+def arranged_along(groups: Sequence[RunGroup], axes: tuple[str, ...]) -> Arranged:
+    """Arrange the groups along these axes; only those that hold several values of them remain.
+
+    Raises:
+        UsageError: there is none; says why.
+    """
+    every = along(groups, axes)
+    compared = [group for group in every.groups if len(group.configurations) > 1]
+    if not compared:
+        raise UsageError(_nothing_along(groups, axes))
+    return every._replace(groups=compared)
+
+
+def varying(groups: Sequence[RunGroup]) -> dict[str, list[AxisValue]]:
+    """Return the axes along which the runs differ, with their values; backends with mode and version."""
+    rows = _rows(groups)
+    names = list(dict.fromkeys(", ".join(filter(None, row.identity)) for row in rows))
+    labels = list(dict.fromkeys(row.identity[0] for row in rows))
+    options = {name: None for row in rows for name in row.record.task.options if name not in FIELDS}
+    values: dict[str, list[AxisValue]] = {}
+    for axis in [*(name for name in FIELDS if name not in _IN_NAMES), *options]:
+        distinct = ordered(value for row in rows if (value := value_of(row.record, axis)) is not None)
+        if len(distinct) > 1:
+            values[axis] = distinct
+    if len(names) > 1:
+        values[BACKEND] = ordered(labels if len(labels) == len(names) else names)
+    return values
+
+
+def _nothing_along(groups: Sequence[RunGroup], axes: tuple[str, ...]) -> str:
+    """Explain why no two runs differ in these axes alone, and what to select instead."""
+    by = ",".join(axes)
+    values = varying(groups)
+    if not set(axes) & set(values):
+        same = {str(value_of(group.record, axes[0])) for group in groups}
+        only = f"all have {axes[0]} {same.pop()}" if len(same) == 1 else "no two of one task differ in it"
+        return f"--by {by}: there is nothing to compare, {only}."
+    others = [axis for axis in values if axis not in axes and axis != BACKEND]
+    also = ",".join([*axes, *others])
+    return (
+        f"--by {by}: runs that differ in {' and '.join(axes)} also differ in {', '.join(others) or BACKEND}. "
+        + (f"Compare every combination: --by {also}" if others else "Select one backend: backend=NAME")
+    )

@@ -34,8 +34,8 @@ not adjusted for their number.
 Equal: two one-sided t tests on paired seeds reject a difference of the margin or more at 5 % (Schuirmann \
 1987), with the errors of both intervals. Different (better or worse): not equal, and the paired t test \
 rejects no difference at 5 %, with both. Otherwise undecided.
-The gap is training accuracy less validation accuracy (validation loss less training loss). GL and PQ are \
-Prechelt's (1998), of the validation loss, with strips of 5 epochs.
+The gap is training accuracy less validation accuracy (validation loss less training loss). The \
+rise of the validation loss above its lowest value is GL of Prechelt (1998).
 Overfitting begins at the first epoch after which validation loss stays 5 % above its lowest value while \
 training loss stays below its value there. The best epoch is that of the lowest validation loss, for the gan \
 that of the lowest Fréchet distance. The test set is never used for model selection.

@@ -6,16 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from harness.core.documents.circumstances import given_again, option_words, shell_line
 from harness.core.documents.results import results_option
 from harness.core.machine.worker_variables import relevant_variables
-from harness.core.plugins import registry
-from harness.core.plugins.definition import define_task
-from harness.core.plugins.options import Value, value_text
+from harness.core.plugins.options import value_text
 from harness.core.runs.record import Record
-from harness.errors import HarnessError
+from harness.learning.runs.trained import defaults_of, settings_of
 from harness.timing.duel.ending import MOST_SECONDS
 from harness.timing.engine.record import MOST_PAIRS
 
@@ -72,40 +68,24 @@ def _budget(pairs: "Sequence[PairComparison]") -> list[str]:
 
 
 def _record(summary: "ConfigurationSummary") -> Record:
-    return summary.configuration.runs[0].record
+    return summary.configuration.record
 
 
 def _options(record: Record) -> Iterator[str]:
     """Yield options for what the runs had in common and a duel would choose itself."""
-    options, batch_size, dataset = _defaults(record)
-    configuration, asked = record.configuration, record.task.description.batch_size
+    own = settings_of(record)
+    defaults, configuration = defaults_of(record), record.configuration
+    asked = record.task.description.batch_size
     return option_words(
         {
             "set": [
-                f"{name}={value_text(value)}"
-                for name, value in record.task.options.items()
-                if name not in options or options[name] != value
+                f"{name}={value_text(value)}" for name, value in record.task.options.items() if name in own
             ],
-            "batch-size": asked if asked != batch_size else None,
-            "dataset": record.dataset.name if record.dataset.name != dataset else None,
+            "batch-size": asked if defaults is None or "batch_size" in own else None,
+            "dataset": None if defaults and record.dataset.name == defaults.dataset else record.dataset.name,
             "device": configuration.device if configuration.device != "auto" else None,
             "precision": configuration.precision if configuration.precision != "float32" else None,
             "threads": configuration.threads,
             "plugin": given_again(record, "plugin"),
         }
     )
-
-
-def _defaults(record: Record) -> tuple[dict[str, Value], int | None, str]:
-    """Return the task's own options, its batch size under those of the record, and its first data set.
-
-    Nothing is a default where the task is not installed here.
-    """
-    try:
-        definition = registry.task(record.task.name)
-        options = definition.options()
-        given = msgspec.convert(msgspec.structs.asdict(options) | record.task.options, definition.options)
-        batch_size = define_task(definition, given).batch_size
-    except (HarnessError, msgspec.MsgspecError):
-        return {}, None, ""
-    return msgspec.structs.asdict(options), batch_size, definition.datasets[0]

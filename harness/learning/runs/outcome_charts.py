@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.core.documents.charts import (
-    FRAME_HEIGHT,
     GREY,
     HEIGHT,
-    MOST_TOGETHER,
     Colours,
     Row,
     Spec,
@@ -34,14 +32,12 @@ from harness.core.runs.store import RUNS
 from harness.core.training.outcome_records import Example, Outcomes
 from harness.learning.runs.comparison import Comparison
 from harness.learning.runs.findings import GroupFindings
-from harness.learning.runs.grouping import ConfigurationRuns
+from harness.learning.runs.rows import ConfigurationRuns
 from harness.learning.runs.run_curves import Run
 
 _RECALL = "recall_"
 _CLASS_HEIGHT, _BAR_HEIGHT = 24, 15
 _COLUMNS = 4
-#: Runs of a configuration that have a dot for each class: a page stays small.
-_MOST_DOTS = 5
 #: Pixels of a sample prediction: its height, that of its picture, and where the texts above it end and those
 #: below it begin; what is left separates it from the next one.
 _TILE, _PICTURE, _ABOVE, _BELOW = 120, 58, 15, 76
@@ -58,47 +54,28 @@ def outcomes_of(configuration: ConfigurationRuns) -> tuple[Run, Outcomes] | None
 
 
 def recall_chart(comparison: Comparison, colours: Colours) -> Spec | None:
-    """Draw the recognised share of each class: for each configuration a dot per run, a tick at the mean."""
+    """Draw the recognised share of each class as a bar; several configurations have a panel each."""
     names = _class_names(comparison)
-    runs: list[Row] = []
     means: list[Row] = []
     for summary in comparison.summaries:
-        by_class = _recalls(summary.configuration)
-        for label, values in sorted(by_class.items()):
+        for label, values in sorted(_recalls(summary.configuration).items()):
             place: Row = {"configuration": summary.name, "class": names.get(label, str(label))}
-            runs += [place | {"recall": round(value, 2)} for value in values[:_MOST_DOTS]]
             means.append(place | {"recall": round(float(np.mean(values)), 2), "seeds": len(values)})
     if not means:
         return None
     order = list(dict.fromkeys(str(row["class"]) for row in means))
-    x = field("recall:Q", title="recall (%)", scale={"domain": [0, 100]})
+    x = field("recall:Q", title="recall (%)", scale={"domain": [0, 100]}, axis={"values": [0, 50, 100]})
     y = field("class:N", title=None, sort=order)
-    if len(comparison.summaries) > MOST_TOGETHER:
-        return _recall_bars(means, x, y, colours)
-    colour = colour_of_rows(means, colours, "circle")
-    offset = field("configuration:N", sort=list(colours))
     tip = tips("configuration:N", "class:N", ("recall:Q", "mean recall (%)"), "seeds:Q")
-    return layered(
-        means,
-        layer("circle", {"size": 22, "opacity": 0.5}, rows=runs, x=x, y=y, yOffset=offset, color=colour),
-        layer("tick", {"thickness": 3, "size": 12}, x=x, y=y, yOffset=offset, color=colour, tooltip=tip),
-        height=FRAME_HEIGHT + max(_CLASS_HEIGHT, 12 * len(comparison.summaries)) * len(order),
-    )
-
-
-def _recall_bars(means: Sequence[Row], x: Spec, y: Spec, colours: Colours) -> Spec:
-    """Draw a panel for each configuration with a bar for each class, and its recall as a number."""
-    tip = tips("configuration:N", "class:N", ("recall:Q", "mean recall (%)"), "seeds:Q")
-    x = {**x, "axis": {"values": [0, 50, 100]}}
     written = {"align": "left", "dx": 3, "fontSize": 10}
     chart = layered(
         means,
         layer("bar", {"opacity": 0.75}, x=x, y=y, color=colour_of_rows(means, colours, None), tooltip=tip),
         layer("text", written, x=x, y=y, text=field("recall:Q", format=".0f")),
     )
-    names = list(dict.fromkeys(str(row["configuration"]) for row in means))
-    classes = len({row["class"] for row in means})
-    return multiples(chart, names, height=_BAR_HEIGHT * classes)
+    panels = list(dict.fromkeys(str(row["configuration"]) for row in means))
+    height = _BAR_HEIGHT * len(order)
+    return multiples(chart, panels, height) if len(panels) > 1 else {**chart, "height": height}
 
 
 def _recalls(configuration: ConfigurationRuns) -> dict[int, list[float]]:
@@ -290,8 +267,7 @@ def outcome_figures(
     charts = {
         "recall": (
             "Recall of each class",
-            "Share of a class's test samples that is recognised, at the best epoch. "
-            + ("Ticks: mean; dots: runs." if len(configurations) <= MOST_TOGETHER else "Mean over runs."),
+            "Share of a class's test samples that is recognised, at the best epoch; mean over runs.",
             recall_chart(comparison, colours),
         ),
         "confusion": (

@@ -17,15 +17,13 @@ from harness.core.stats.intervals import (
     resampled_means,
 )
 from harness.core.training.measures import Measure
-from harness.learning.runs.grouping import ConfigurationRuns, RunGroup
+from harness.learning.runs.grouping import RunGroup
 from harness.learning.runs.population import paired_scores
-from harness.learning.runs.seed_values import best_positions, curves_of, scored_epochs
+from harness.learning.runs.rows import ConfigurationRuns
 
-# GL and PQ are those of Prechelt, "Early stopping - but when?" (1998), section 2, with the validation loss as
+# GL is that of Prechelt, "Early stopping - but when?" (1998), section 2, with the validation loss as
 # the error.
 
-#: Prechelt's strip, in epochs.
-STRIP = 5
 #: The generalisation loss, in per cent, from which validation loss counts as risen.
 ONSET_THRESHOLD = 5.0
 
@@ -36,22 +34,6 @@ def generalization_loss(validation: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         loss = 100.0 * (validation / lowest - 1.0)
     return np.nan_to_num(loss, nan=0.0, posinf=0.0)
-
-
-def progress_quotient(train: Array, validation: Array, strip: int = STRIP) -> Array:
-    """Compute PQ ``(…, epochs)``: GL divided by ``1000 (mean / min - 1)`` of the training loss in a strip.
-
-    NaN before the first whole strip and where training makes no progress.
-    """
-    quotient = np.full(validation.shape, np.nan)
-    if validation.shape[-1] < strip:
-        return quotient
-    windows = np.lib.stride_tricks.sliding_window_view(train, strip, axis=-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        progress = 1000.0 * (windows.mean(axis=-1) / windows.min(axis=-1) - 1.0)
-        value = generalization_loss(validation)[..., strip - 1 :] / progress
-    quotient[..., strip - 1 :] = np.where(np.isfinite(value), value, np.nan)
-    return quotient
 
 
 def onset(train: Array, validation: Array, threshold: float = ONSET_THRESHOLD) -> npt.NDArray[np.int64]:
@@ -129,7 +111,6 @@ class Overfitting:
     bands: dict[str, Band]
     gap: Estimate | None
     generalization_loss: Estimate | None
-    progress_quotient: float | None
     onset: Onset
     best_epoch: float | None
     lost: Estimate | None
@@ -157,19 +138,17 @@ class Overfitting:
 def overfitting(group: RunGroup, configuration: ConfigurationRuns) -> Overfitting | None:
     """Analyse the curves of one configuration; None where the runs scored no epoch."""
     measure = group.measure
-    gaps, epochs = gap_curves(configuration, measure), scored_epochs(configuration)
+    gaps, epochs = gap_curves(configuration, measure), configuration.scored_epochs
     if gaps is None or epochs is None:
         return None
-    train, validation = curves_of(configuration, "train_loss"), curves_of(configuration, "validation_loss")
+    train, validation = configuration.curves("train_loss"), configuration.curves("validation_loss")
     adversarial = is_adversarial(configuration)
-    risen = quotient = None
+    risen = None
     begins = Onset(None)
     if not adversarial and train is not None and validation is not None:
         begins = _onset(train, validation, epochs)
         if begins.epoch is not None:
             risen = mean_interval(generalization_loss(validation)[:, -1])
-            last = float(progress_quotient(train.mean(axis=0), validation.mean(axis=0))[-1])
-            quotient = last if np.isfinite(last) else None
     best = [run.record.best_epoch for run in configuration.runs if run.record.best_epoch]
     return Overfitting(
         group=group,
@@ -180,7 +159,6 @@ def overfitting(group: RunGroup, configuration: ConfigurationRuns) -> Overfittin
         bands=_bands(configuration, measure, gaps, epochs),
         gap=mean_interval(gaps[:, -1]),
         generalization_loss=risen,
-        progress_quotient=quotient,
         onset=begins,
         best_epoch=float(np.median(best)) if best else None,
         lost=_lost(configuration, measure),
@@ -202,8 +180,8 @@ def gap_measure(configuration: ConfigurationRuns, measure: Measure) -> Measure:
 def gap_curves(configuration: ConfigurationRuns, measure: Measure) -> Array | None:
     """Return the generalisation gap of every seed ``(seeds, epochs)``; see :class:`Overfitting`."""
     measure = gap_measure(configuration, measure)
-    train = curves_of(configuration, f"train_{measure.key}")
-    held_out = curves_of(configuration, f"validation_{measure.key}")
+    train = configuration.curves(f"train_{measure.key}")
+    held_out = configuration.curves(f"validation_{measure.key}")
     if train is None or held_out is None:
         return None
     return measure.sign * measure.factor * (train - held_out)
@@ -241,10 +219,10 @@ def _memorization_ratio(configuration: ConfigurationRuns) -> Estimate | None:
 
 
 def _lost(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None:
-    curves = curves_of(configuration, f"validation_{measure.key}")
+    curves = configuration.curves(f"validation_{measure.key}")
     if curves is None:
         return None
-    best = curves[np.arange(len(curves)), best_positions(configuration)]
+    best = curves[np.arange(len(curves)), configuration.best_positions]
     return mean_interval(measure.sign * measure.factor * (best - curves[:, -1]))
 
 
@@ -266,7 +244,7 @@ def _bands(
     }
     for key, (factor, upper) in scale.items():
         for split in ("train", "validation"):
-            stacked = curves_of(configuration, f"{split}_{key}")
+            stacked = configuration.curves(f"{split}_{key}")
             if stacked is not None:
                 bands[f"{split} {key}"] = _band(stacked * factor, upper, epochs)
     return bands

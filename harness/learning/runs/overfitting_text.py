@@ -14,8 +14,6 @@ _COPYING: dict[Copying, str] = {
     "undecided": "whether it copies is undecided",
     "no sign": "no sign that it copies a quarter of its samples or more",
 }
-#: Shares of resampled seeds below this are not mentioned.
-_MENTIONED_SHARE = 0.05
 
 
 def overfitting_sentence(overfit: Overfitting) -> str:
@@ -31,10 +29,7 @@ def _verdict(overfit: Overfitting) -> str:
     gap = f"gap {estimate(overfit.gap, score_digits(overfit.measure), overfit.measure.unit)}"
     share = overfit.onset.share or 0.0
     if begins == 0:
-        within = counted(overfit.epochs, "epoch")
-        if share >= _MENTIONED_SHARE:
-            within += f" (but {percent(share)} of resampled seeds do)"
-        return f"does not overfit within {within}; {gap}{_unsteady(overfit)}"
+        return f"does not overfit within {counted(overfit.epochs, 'epoch')}; {gap}{_unsteady(overfit)}"
     first, last = overfit.onset.interval or (begins, begins)
     onset = f"epoch {begins}" + (f" [{first}, {last}]" if first != last else "")
     if 0 < share < CONFIDENCE:

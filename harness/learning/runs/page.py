@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property, partial
 
 from harness.core.documents.document import (
-    Cards,
     Command,
     Document,
     Figure,
@@ -21,23 +20,22 @@ from harness.core.documents.document import (
     Span,
     Text,
 )
-from harness.core.documents.numbers import RATIO_LEGEND, counted
+from harness.core.documents.numbers import counted
 from harness.learning.runs.charts import colours_of, group_figures
+from harness.learning.runs.comparison import Comparison
 from harness.learning.runs.findings import Findings, GroupFindings, TaskFindings
-from harness.learning.runs.grouping import RunGroup
+from harness.learning.runs.kept_apart import kept_apart_sentence, left_out_sentence, variation_sentence
 from harness.learning.runs.method import METHOD, caveats, machine_sentence
 from harness.learning.runs.next_duel import DECIDES, next_duel
-from harness.learning.runs.not_compared import kept_apart_sentence, left_out_sentence, variation_sentence
 from harness.learning.runs.outcome_charts import group_pictures, sampled_passages
 from harness.learning.runs.overfitting_text import gap_sentence, overfitting_sentence, overfitting_table
-from harness.learning.runs.overview import card
 from harness.learning.runs.sections import ReportSection
 from harness.learning.runs.sentences import (
     NOTHING_COMPARABLE,
     SHOWN_GROUPS,
+    basis_text,
     headline,
     remarks,
-    trained_text,
     where_text,
 )
 from harness.learning.runs.tables import (
@@ -45,11 +43,11 @@ from harness.learning.runs.tables import (
     details_table,
     differences_table,
     group_table,
-    has_ratios,
     machines_table,
     phases_table,
     runs_list,
 )
+from harness.learning.runs.trained import trained_text
 
 _MOST_RUNS = 300
 #: All but a terminal that was not asked for everything.
@@ -128,27 +126,22 @@ class _Builder:
         return Document("", title, nodes, meta=_meta(findings), contents=True)
 
     def _overview(self) -> list[Node]:
-        """Return a card or a line for each group, with links to the details, and how to read ratios."""
-        findings, colours = self._findings, colours_of(self._findings)
-        compared: list[GroupFindings] = []
+        """Return the answers of several groups, with links to the details."""
+        compared: list[Text] = []
         alone: list[Text] = []
-        for group in findings.groups[:SHOWN_GROUPS]:
-            if group.comparison.pairs:
-                compared.append(group)
-            else:
-                title = Span(group.comparison.group.title, "link", target=self._ids[id(group)])
-                alone.append((title, f": {headline(group.comparison)}"))
-        cards = [card(group, self._ids[id(group)], colours, findings.results) for group in compared]
+        for group in self._findings.groups[:SHOWN_GROUPS]:
+            title = Span(group.comparison.group.title, "link", target=self._ids[id(group)])
+            shown = compared if group.comparison.pairs else alone
+            shown.append((title, f": {headline(group.comparison)}"))
+        several = len(compared) + len(alone) > 1
         others = Items(alone)
-        ratios = any(has_ratios(group.comparison) for group in compared)
         number = Span(counted(len(self._caveats), "caution"), "link", target="cautions")
         nodes: list[Node] = [
-            Cards(cards, wide=True),
+            Items(compared),
             Folded("Configurations without a comparison", [others], "", len(alone)) if compared else others,
-            Paragraph(RATIO_LEGEND if ratios else "", "legend"),
-            Paragraph(("See ", number, ".") if self._caveats else ""),
         ]
-        return [Section("", nodes, "answer", "Answer")]
+        cautions = Paragraph(("See ", number, ".") if self._caveats else "")
+        return [Section("", [*nodes, cautions] if several else [cautions], "answer", "Answer")]
 
     def _task(self, task: TaskFindings) -> Iterable[Node]:
         yield from (Paragraph(variation_sentence(variation)) for variation in task.variations)
@@ -172,7 +165,7 @@ class _Builder:
             phases_table(comparison),
         ]
         nodes: list[Node] = [
-            *self._trained(comparison.group),
+            *self._trained(comparison),
             Paragraph(headline(comparison), "answer"),
             Command(next_duel(comparison, self._findings.results), DECIDES),
             group_table(group),
@@ -186,24 +179,24 @@ class _Builder:
         return Section(title, nodes, name, comparison.group.title, announced=True)
 
     @staticmethod
-    def _trained(group: RunGroup) -> list[Node]:
-        """State what was trained; a terminal without --verbose gets only what is unusual."""
+    def _trained(comparison: Comparison) -> list[Node]:
+        """State what was trained and proved; a terminal without --verbose gets only what is unusual."""
+        group = comparison.group
+        detailed = f"{trained_text(group)} {basis_text(comparison)}.".strip()
         return [
-            Only(_DETAILED, [Paragraph(trained_text(group), "small")]),
+            Only(_DETAILED, [Paragraph(detailed, "small")]),
             Only(("terminal",), [Paragraph(trained_text(group, brief=True), "small")]),
         ]
 
     def _figures(self, group: GroupFindings, name: str) -> list[Node]:
-        """Draw the charts of a group. An overview draws relative times; Markdown has one group alone."""
-        others: tuple[Medium, ...] = ("markdown", "notebook") if name == "comparison-1" else ("notebook",)
-        return [
-            Only(("page",), [Figures(partial(self._charts, group, name, relative=False))]),
-            Only(others, [Figures(partial(self._charts, group, name, relative=True))]),
-        ]
+        """Draw the charts of a group; Markdown has those of one group alone."""
+        media: tuple[Medium, ...] = ("page", "notebook")
+        media += ("markdown",) if name == "comparison-1" else ()
+        return [Only(media, [Figures(partial(self._charts, group, name))])]
 
-    def _charts(self, group: GroupFindings, name: str, *, relative: bool) -> list[Figure | Picture | Passage]:
+    def _charts(self, group: GroupFindings, name: str) -> list[Figure | Picture | Passage]:
         results = self._findings.results
-        figures = group_figures(group, name, colours_of(self._findings), results, relative=relative)
+        figures = group_figures(group, name, colours_of(self._findings), results)
         return [*figures, *group_pictures(group, name, results), *sampled_passages(group, name)]
 
     def _added(self, section: ReportSection) -> Section:

@@ -10,8 +10,9 @@ from harness.core.documents.render.latex import for_latex, latex_table
 from harness.learning.runs.comparison import Comparison
 from harness.learning.runs.findings import Findings, GroupFindings
 from harness.learning.runs.quality_text import margin_text
-from harness.learning.runs.sentences import SHOWN_GROUPS, headline, trained_text
+from harness.learning.runs.sentences import SHOWN_GROUPS, headline
 from harness.learning.runs.tables import differences_table, group_table
+from harness.learning.runs.trained import trained_text
 
 #: The sources that a paragraph may cite, by their keys.
 _SOURCES = {
@@ -109,7 +110,7 @@ def method(comparison: Comparison) -> str:
 
 def _trained(comparison: Comparison) -> list[str]:
     group = comparison.group
-    record = group.configurations[0].runs[0].record
+    record = group.record
     repeated = seeds_each(len(configuration.runs) for configuration in group.configurations)
     names = listed([configuration.name for configuration in group.configurations])
     counts_of = {"training" if split == "train" else split: n for split, n in record.dataset.samples.items()}

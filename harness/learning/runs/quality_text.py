@@ -4,9 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from harness.core.documents.numbers import (
-    counted,
     estimate,
-    first_of,
     is_zero,
     listed,
     probability,
@@ -86,10 +84,6 @@ def margin_text(margin: float, measure: Measure) -> str:
     return f"±{significant(margin)} {unit}".rstrip()
 
 
-#: Settings that a sentence about the target names; the table holds them all.
-_MOST_NAMED = 4
-
-
 def best_setting(comparison: Comparison) -> str:
     """Name the setting with the best validation score after the last epoch, and that score."""
     best, measure = comparison.summaries[0], comparison.measure
@@ -109,35 +103,6 @@ def ordering_score(comparison: Comparison) -> str:
     return f"test {name}" if best.quality is not None else ""
 
 
-def target_sentence(comparison: Comparison) -> str:
-    """State after how many epochs settings reach the target, soonest first, and name those that do not."""
-    if comparison.target is None:
-        return ""
-    target = f"validation {comparison.measure.name} {bound_text(comparison)}"
-    epochs: dict[str, float] = {}
-    missed = []
-    for summary in comparison.summaries:
-        reached = summary.to_target
-        if reached is None or not reached.reached:
-            missed.append(summary.name)
-        elif reached.reached < reached.of:
-            missed.append(f"{summary.name} ({reached.of - reached.reached} of {reached.of} runs)")
-        else:
-            epochs[summary.name] = reached.epochs.value if reached.epochs else 0.0
-    if not epochs:
-        return f"No setting reaches {target} in every run."
-    first, *others = sorted(epochs, key=epochs.__getitem__)
-    names = [f"{counted(round(epochs[first]), 'epoch')} with {first}"]
-    names += [f"{round(epochs[other])} with {other}" for other in others]
-    missing = f"; not reached with {_few(missed)}" if missed else ""
-    return f"{target[:1].upper()}{target[1:]} is reached after {_few(names)}{missing}."
-
-
-def _few(names: Sequence[str]) -> str:
-    """List the names, or the first few and the number of the rest."""
-    return first_of(names, _MOST_NAMED) if len(names) > _MOST_NAMED else listed(names)
-
-
 def bound_text(comparison: Comparison) -> str:
     """Write the target as ``≥ 60 %``."""
     measure = comparison.measure
@@ -146,13 +111,7 @@ def bound_text(comparison: Comparison) -> str:
 
 
 def settings_remarks(comparison: Comparison) -> Iterator[str]:
-    """State how the settings were compared, and what the comparison does not cover."""
-    if comparison.pairs and (order := ordering_score(comparison)):
-        yield (
-            f"The order is that of {order}. Test scores are compared with those of "
-            f"{comparison.summaries[0].name} by paired t tests on the same seeds; the intervals of the "
-            "differences hold jointly (Bonferroni)."
-        )
+    """State what a comparison of settings does not cover."""
     runs = [run for summary in comparison.summaries for run in summary.configuration.runs]
     if comparison.pairs and not all(run.record.certificate for run in runs):
         yield (

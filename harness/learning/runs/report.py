@@ -82,8 +82,7 @@ class Report:
         ``gap`` is the training score less the validation score after the last epoch, of losses the reverse;
         ``validation_lost`` and ``test_gained`` are the gains of early stopping in the validation and
         in the test score. ``generalization_loss`` is the share by which the last validation loss is
-        above its lowest, ``progress_quotient`` Prechelt's PQ (1998). ``onset_epoch`` is 0 without
-        overfitting.
+        above its lowest. ``onset_epoch`` is 0 without overfitting.
         """
         return pd.DataFrame(
             [_overfitting(overfit) for group in self.findings.groups for overfit in group.overfittings]
@@ -147,7 +146,6 @@ def _configuration(summary: ConfigurationSummary, measure: Measure) -> dict[str,
         "samples_per_second": summary.samples_per_second,
         "flops_per_second": summary.flops_per_second,
         **by_name(summary.measured),
-        "on_front": summary.on_front,
         **_three("seconds_to_target", target and target.seconds),
         **_three("epochs_to_target", target and target.epochs),
     }
@@ -178,7 +176,6 @@ def _overfitting(overfit: Overfitting) -> dict[str, object]:
         "best_epoch": overfit.best_epoch,
         **_score("gap", overfit.gap, gap_measure(overfit.configuration, overfit.measure)),
         **_three("generalization_loss", risen and risen.scaled(1 / 100)),
-        "progress_quotient": overfit.progress_quotient,
         **_score("validation_lost", overfit.lost, overfit.measure),
         **_score("test_gained", overfit.gained, overfit.measure),
         **_three("memorization_ratio", overfit.memorization_ratio),

@@ -38,8 +38,8 @@ def _is_comparison(records: Sequence[Record]) -> bool:
 
 
 def _comparison(records: Sequence[Record], folder: Path) -> list[Node]:
+    from harness.learning.runs.kept_apart import variation_sentence
     from harness.learning.runs.next_duel import DECIDES, next_duel
-    from harness.learning.runs.not_compared import variation_sentence
     from harness.learning.runs.sentences import headline
     from harness.learning.runs.tables import comparison_table, group_table
 

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from harness.core.documents.document import Figure, Node, Paragraph, Picture, Table
+from harness.core.documents.document import Figure, Node, Picture, Table
 from harness.core.shell.features import asked
-from harness.core.shell.printing import print_error
-from harness.errors import HarnessError
+from harness.learning.guarded import guarded
 from harness.learning.runs.conditions import Conditions
-from harness.learning.runs.grouping import ConfigurationRuns, KeptApart, RunGroup
+from harness.learning.runs.grouping import RunGroup
+from harness.learning.runs.kept_apart import KeptApart
+from harness.learning.runs.rows import ConfigurationRuns
 
 
 class ReportSection(Protocol):
@@ -85,7 +86,6 @@ def sections_from(folders: Sequence[Path]) -> list[AddSections]:
 class _Guarded(NamedTuple):
     """A section of another package: all but its drawing is read at once, and its drawing may raise."""
 
-    own: ReportSection
     prefix: str
     task: str
     configurations: Sequence[tuple[RunGroup, ConfigurationRuns]]
@@ -93,35 +93,17 @@ class _Guarded(NamedTuple):
     label: str
     sentence: str
     table: Table
-
-    def nodes(self, name: str) -> list[Node]:
-        """Return the nodes of the section; where it raises, what it raised."""
-        try:
-            return [*self.own.nodes(name)]
-        except HarnessError:
-            raise
-        except Exception as error:  # noqa: BLE001  of another package; the rest of the report is shown
-            return [Paragraph(self._fault(error))]
-
-    def figures(self, name: str) -> list[Figure | Picture]:
-        """Draw the charts of the section; none, with a warning, where it raises."""
-        try:
-            return [*self.own.figures(name)]
-        except HarnessError:
-            raise
-        except Exception as error:  # noqa: BLE001  as above
-            print_error(f"{self._fault(error)}; it is left out")
-            return []
-
-    def _fault(self, error: Exception) -> str:
-        return f"section {self.title} of {type(self.own).__module__}: {type(error).__name__}: {error}"
+    nodes: Callable[[str], list[Node]]
+    figures: Callable[[str], list[Figure | Picture]]
 
 
 def _guarded(section: ReportSection) -> ReportSection:
-    if type(section).__module__.startswith("harness."):
+    place = type(section).__module__
+    if place.startswith("harness."):
         return section
-    facts = (getattr(section, name) for name in _Guarded._fields[1:])
-    return _Guarded(section, *facts)
+    *facts, nodes, figures = (getattr(section, name) for name in _Guarded._fields)
+    what = f"section {section.title} of {place}"
+    return _Guarded._make([*facts, guarded(what, nodes, []), guarded(what, figures, [])])
 
 
 def joined(added: Sequence[AddedSections]) -> AddedSections:

@@ -1,8 +1,8 @@
 """Comparisons as sentences: which configuration is fastest or best, and how the times were measured."""
 
-import math
 from collections.abc import Iterable, Sequence
 
+from harness.core.certify.page import IN_FLOAT32, certificate_label
 from harness.core.documents.numbers import (
     busy_mark,
     counted,
@@ -12,22 +12,17 @@ from harness.core.documents.numbers import (
     percent,
     score_digits,
     score_unit,
+    seeds_each,
     significant,
     time_ratio,
 )
-from harness.core.runs.fields import text_on_axis
-from harness.core.stats.estimate import Estimate
-from harness.core.training.measures import Measure
-from harness.learning.runs.axes import Setting, Trained, trained
-from harness.learning.runs.comparison import Comparison, LastDuel, PairComparison, coincidence
+from harness.learning.runs.comparison import Comparison, PairComparison, PairDuel
 from harness.learning.runs.configuration_summary import timing_warnings
 from harness.learning.runs.grouping import RunGroup
-from harness.learning.runs.not_compared import difference_of_work
 from harness.learning.runs.quality_text import (
     best_setting,
     quality_sentence,
     settings_remarks,
-    target_sentence,
 )
 from harness.timing.duel.page import evidence_text, outlook
 
@@ -37,7 +32,7 @@ _NAIVE = "naive_loss"
 def forecast_remarks(comparison: Comparison) -> Iterable[str]:
     """Compare the naive forecast of the parts of the series; yields nothing for other tasks."""
     configuration = comparison.summaries[0].configuration
-    record = configuration.runs[0].record
+    record = configuration.record
     test = (record.test_at_last or {}).get(_NAIVE)
     validation = record.epochs[-1].validation.get(_NAIVE) if record.epochs else None
     if not test or not validation:
@@ -83,16 +78,12 @@ NOTHING_COMPARABLE = "There is nothing to compare. The reasons are listed below.
 def headline(comparison: Comparison) -> str:
     """State the answer in one line: speed and quality of the configurations of a group."""
     if comparison.pairs and comparison.group.is_of_settings:
-        parts = [best_setting(comparison), quality_sentence(comparison), target_sentence(comparison)]
-        return " ".join(filter(None, parts))
-    if same := same_sentence(comparison):
-        is_shown = all(pair.quality_verdict == "equal" for pair in comparison.pairs)
-        return " ".join([same, _speed(comparison), *[quality_sentence(comparison)] * is_shown])
+        return f"{best_setting(comparison)} {quality_sentence(comparison)}"
     if comparison.pairs:
         return f"{_speed(comparison)} {quality_sentence(comparison)}"
     if len(comparison.summaries) > 1:
         if comparison.different is not None:
-            return f"The configurations are not compared: {difference_of_work(comparison.different)}."
+            return f"The configurations are not compared: {comparison.different}."
         return "The configurations are not compared, because their work is not certified."
     (summary,) = comparison.summaries
     measure = comparison.measure
@@ -103,73 +94,24 @@ def headline(comparison: Comparison) -> str:
     return f"{summary.name} has no other configuration to compare with: {figures}."
 
 
+def basis_text(comparison: Comparison) -> str:
+    """Write ``5 seeds, certified, step times from runs``."""
+    number = seeds_each(len(summary.configuration.runs) for summary in comparison.summaries)
+    runs = (run for summary in comparison.summaries for run in summary.configuration.runs)
+    labels = {certificate_label(run.record.certificate) for run in runs}
+    certified = max(labels, key=("certified", "certified without dropout", IN_FLOAT32, "not certified").index)
+    timed = [] if comparison.group.is_of_settings else comparison.pairs
+    sources = sorted({"runs" if pair.duel is None else "duels" for pair in timed})
+    return ", ".join([number, certified, *[f"step times from {' and '.join(sources)}"] * bool(sources)])
+
+
 def where_text(group: RunGroup) -> str:
     """Name the processor, the device unless it is the CPU, and the threads."""
     conditions = group.conditions
-    cpu = group.configurations[0].runs[0].record.machine.cpu
+    cpu = group.record.machine.cpu
     device = "" if conditions.device == "cpu" or "device" in group.axes else f", {conditions.device}"
     threads = "" if "threads" in group.axes else f", {counted(conditions.threads, 'thread')}"
     return f"{cpu}{device}{threads}"
-
-
-#: Small numbers as words.
-_NUMBERS = {2: "Both", 3: "All three", 4: "All four", 5: "All five", 6: "All six"}
-
-
-def same_sentence(comparison: Comparison) -> str:
-    """Write ``All three compute the same: test accuracy 23.6 % in each, curves within 0.1 points``.
-
-    Empty where certified configurations do not coincide.
-    """
-    same, measure = coincidence(comparison), comparison.measure
-    if same is None:
-        return ""
-    count = len(comparison.summaries)
-    who = _NUMBERS.get(count, f"All {count}")
-    digits, unit = score_digits(measure), score_unit(measure)
-    low, high = (estimate(Estimate(end(same.scores), None, None, 1), digits) for end in (min, max))
-    scores = f"{low} {unit}".rstrip() + " in each" if low == high else f"{low} to {high} {unit}".rstrip()
-    return f"{who} compute the same: test {measure.name} {scores}, {_distance_text(same.distance, measure)}."
-
-
-def _distance_text(distance: float, measure: Measure) -> str:
-    """Write ``curves within 0.1 points``, rounded up, or ``identical curves``."""
-    if distance == 0.0:
-        return "identical curves"
-    digits = 1 if measure.unit == "points" else 1 - math.floor(math.log10(distance))
-    bound = math.ceil(distance * 10**digits) / 10**digits
-    return f"curves within {bound:.{max(digits, 0)}f} {measure.unit}".rstrip()
-
-
-def trained_text(group: RunGroup, *, brief: bool = False) -> str:
-    """State what a group trained: settings that differ from the task's defaults, apart from axes; the data.
-
-    ``brief``: nothing about data that is the task's own.
-    """
-    task = group.conditions.task
-    what = trained(group.configurations[0].runs[0].record, group.axes)
-    settings = [_setting(setting) for setting in what.settings]
-    if what.knows_defaults:
-        rest = f"; everything else is the default of {task}" if settings else ""
-        settings_text = f"Trained with {listed(settings)}{rest}." if settings else ""
-    else:
-        text = f"with {listed(settings)}" if settings else "without options"
-        settings_text = f"Trained {text}; the defaults of {task} are not known here."
-    data = "" if brief and not what.stands_in_for else _data(what)
-    return " ".join(filter(None, [settings_text, data]))
-
-
-def _setting(setting: Setting) -> str:
-    """Write ``epochs=150 (default 167)``."""
-    value, default = (text_on_axis(setting.name, each) for each in (setting.value, setting.default))
-    return f"{setting.name}={value}" + (f" (default {default})" if setting.default is not None else "")
-
-
-def _data(what: Trained) -> str:
-    """Name the data set, its origin, and the data that it stands in for."""
-    origin = f": {what.origin}" if what.origin else ""
-    stands = f" It stands in for {what.stands_in_for}: {what.reason}." if what.stands_in_for else ""
-    return f"Data {what.dataset}{origin}.{stands}"
 
 
 def fastest(comparison: Comparison) -> str:
@@ -179,16 +121,18 @@ def fastest(comparison: Comparison) -> str:
         return "Speed is not compared, because no two configurations have steady steps with a common seed."
     if unreliable := [pair for pair in pairs if pair.speed_verdict == UNRELIABLE]:
         return _undecided(pairs, warning_text(unreliable))
-    if comparison.cycle:
-        names = listed([summary.name for summary in comparison.cycle])
-        return f"Fastest: undecided between {names}, each of which is slower than another of them."
+    if faster := [pair.other.name for pair in pairs if pair.speed_verdict == "faster"]:
+        return (
+            f"Fastest: undecided, because duels contradict one another: {listed(faster)} took less time than "
+            f"{pairs[0].reference.name}, but more than another configuration."
+        )
     close = [pair for pair in pairs if pair.speed_verdict in {"same", "undecided"}]
     names = listed([pairs[0].reference.name, *(pair.other.name for pair in close)])
     if not close:
         return f"{names} is fastest."
     if any(pair.speed_verdict == "undecided" for pair in close):
-        return _likely(close) or _undecided(pairs)
-    margin = max(pair.duel.margin for pair in close if pair.duel is not None)
+        return _undecided(pairs)
+    margin = max(pair.duel.record.margin for pair in close if pair.duel is not None)
     return f"{names} are equally fast within {100 * margin:g} %."
 
 
@@ -210,18 +154,6 @@ def _undecided(pairs: Sequence[PairComparison], why: str = "") -> str:
     return f"Fastest: undecided between {listed([pairs[0].reference.name, *left])}{because}.{others}"
 
 
-def _likely(close: Sequence[PairComparison]) -> str:
-    """Write ``a is probably fastest; its duel with b needs 1 more pair.``; empty where more is missing."""
-    pair, *others = close
-    if others or pair.duel is None or pair.ratio is None:
-        return ""
-    if not pair.ratio.excludes(1.0) or pair.ratio.value < 1.0:
-        return ""
-    wanted = pair.duel.result.pairs_wanted
-    more = counted(wanted, "more pair") if wanted else "more pairs"
-    return f"{pair.reference.name} is probably fastest; its duel with {pair.other.name} needs {more}."
-
-
 def _speed(comparison: Comparison) -> str:
     """State the verdict on speed with its ratios; unreliable ratios are not stated."""
     measured = [pair for pair in comparison.pairs if pair.speed_verdict not in {"not measured", UNRELIABLE}]
@@ -233,7 +165,7 @@ def _speed(comparison: Comparison) -> str:
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """State where step times come from, how steady they were, and who finishes first all the same."""
+    """State where step times come from, and which configuration finishes first all the same."""
     of_scores = [*_intervals(comparison), *forecast_remarks(comparison)]
     if comparison.group.is_of_settings:
         return [*settings_remarks(comparison), *of_scores]
@@ -241,16 +173,9 @@ def remarks(comparison: Comparison) -> list[str]:
 
 
 def _intervals(comparison: Comparison) -> Iterable[str]:
-    """State what the intervals of differences of test scores include."""
+    """Name the intervals of differences of test scores that do not include the choice of the samples."""
     judged = [pair for pair in comparison.pairs if (over := pair.quality.over_seeds) and over.low is not None]
     over_seeds = [pair.other.name for pair in judged if pair.quality.population is None]
-    if len(over_seeds) < len(judged):
-        samples = comparison.summaries[0].configuration.runs[0].record.test_samples_at_last
-        number = f" {samples.count:,}" if samples else ""
-        yield (
-            "Verdicts on test scores rest on the wider of two 95 % intervals: over seeds, and for the "
-            f"population, which includes the choice of the{number} test samples."
-        )
     if over_seeds:
         whose = "" if len(over_seeds) == len(judged) else f" of {listed(over_seeds)}"
         yield (
@@ -288,20 +213,9 @@ def _sources(comparison: Comparison) -> Iterable[str]:
         for name, duel in tried:
             yield f"The duel with {name} on {duel.day} has no usable time: {_ended(duel)}."
         better = " A duel, which times them in turn, is better evidence." if len(tried) < len(of_runs) else ""
-        yield f"The step times of {listed(names)} are from runs, not from a duel{_movement(of_runs)}.{better}"
+        yield f"The step times of {listed(names)} are from runs, not from a duel.{better}"
 
 
-def _ended(duel: LastDuel) -> str:
+def _ended(duel: PairDuel) -> str:
     """State how a duel ended, unless as planned, and its pairs."""
     return ("" if duel.record.status == "ok" else f"{duel.record.status}, ") + outlook(duel.result)
-
-
-def _movement(pairs: Sequence[PairComparison]) -> str:
-    """State by how much step times changed within and between runs."""
-    summaries = [pairs[0].reference, *(pair.other for pair in pairs)]
-    drifts = [abs(summary.drift) for summary in summaries if summary.drift is not None]
-    spreads = [summary.spread for summary in summaries if summary.spread is not None]
-    parts = [f"{percent(max(drifts))} within a run"] if drifts else []
-    parts += [f"{percent(max(spreads))} between runs of a configuration"] if spreads else []
-    unreliable = f": {UNRELIABLE}" if any(pair.speed_verdict == UNRELIABLE for pair in pairs) else ""
-    return f"; step time varied by up to {' and '.join(parts)}{unreliable}" if parts else ""

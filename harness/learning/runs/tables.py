@@ -1,10 +1,7 @@
 """Comparisons and runs as tables, each configuration in a row, the reference first."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from harness.core.documents.document import Cell, Row, Table, Tone, table_of
 from harness.core.documents.numbers import (
@@ -22,8 +19,8 @@ from harness.core.machine.quantities import shown
 from harness.core.runs.fields import text_on_axis
 from harness.core.stats.estimate import Estimate
 from harness.core.training.measures import Measure
-from harness.learning.runs.across_machines import AcrossMachines, MachineRatio, MachineRatios
-from harness.learning.runs.comparison import Comparison, PairComparison, QualityVerdict
+from harness.learning.runs.across_machines import AcrossMachines, MachineRatios
+from harness.learning.runs.comparison import Comparison, PairComparison
 from harness.learning.runs.configuration_summary import ConfigurationSummary
 from harness.learning.runs.findings import GroupFindings
 from harness.learning.runs.quality_text import bound_text, ordering_score
@@ -132,7 +129,7 @@ def _ratio_cell(ratio: Estimate | None, *, unreliable: bool) -> Cell:
 
 
 def details_table(comparison: Comparison, peak_flops: float | None = None) -> Table:
-    """Return throughput, time to the target and memory; mark configurations that none beats in both."""
+    """Return throughput, time to the target and memory, a row for each configuration."""
     bound = "" if comparison.target is None else bound_text(comparison)
     until = f"time to validation {comparison.measure.name} {bound} (s)"
     quantities = shown(summary.measured for summary in comparison.summaries)
@@ -147,11 +144,9 @@ def details_table(comparison: Comparison, peak_flops: float | None = None) -> Ta
             "GFLOP/s": busy_mark(flops, disturbed=summary.disturbed),
             until: summary.to_target and time_to_target(summary),
             **{quantity.heading: quantity.text(summary.measured) for quantity in quantities},
-            "on the front": "yes" if summary.on_front else "no",
         }
         rows.append(row)
-    title = "Throughput and memory; no other beats one on the front in training time and quality"
-    return table_of(rows, title)
+    return table_of(rows, "Throughput and memory")
 
 
 def time_to_target(summary: ConfigurationSummary) -> str:
@@ -198,8 +193,7 @@ def machines_table(across: AcrossMachines) -> Table:
     """Return a row for each configuration, a column for each machine, and a legend of the machines."""
     headers = _headers(across.machines)
     rows: list[list[Cell | str]] = [
-        [name, *(_of_machine(machine.ratios.get(name)) for machine in across.machines)]
-        for name in across.configurations
+        [name, *(_of_machine(machine, name) for machine in across.machines)] for name in across.configurations
     ]
     described = (
         f"{header}: {machine.model}" for header, machine in zip(headers, across.machines, strict=True)
@@ -209,8 +203,10 @@ def machines_table(across: AcrossMachines) -> Table:
     return Table(["configuration", *headers], rows, title, legend, announced=True)
 
 
-def _of_machine(ratio: MachineRatio | None) -> Cell | str:
-    return NOTHING if ratio is None else _ratio_cell(ratio.ratio, unreliable=ratio.doubted)
+def _of_machine(machine: MachineRatios, name: str) -> Cell | str:
+    if name not in machine.ratios:
+        return NOTHING
+    return _ratio_cell(machine.ratios[name], unreliable=name in machine.unreliable)
 
 
 def _headers(machines: list[MachineRatios]) -> list[str]:
@@ -221,88 +217,6 @@ def _headers(machines: list[MachineRatios]) -> list[str]:
         (name if count[name] == 1 else machine.host) if name else f"unknown host {number}"
         for number, (name, machine) in enumerate(zip(names, machines, strict=True), 1)
     ]
-
-
-#: Room beyond the outermost intervals, as a share of the axis.
-_MARGIN = 0.05
-#: The axis spans at least a change of 10 %, so that equal configurations look equal.
-_NARROWEST = math.log(1.1)
-#: Candidates for ticks, the most important first.
-_TICKS = ((1,), (10, 100, 1000), (2, 5, 20, 50, 200, 500), (1.5, 3), (1.2, 1.1, 1.05, 1.3), (1.02, 1.01))
-#: Smallest distance between two ticks, as a share of the axis.
-_TICK_DISTANCE = 0.26
-#: From here on a tick is a factor, below it a percentage, as in the printed form of a ratio.
-_FACTOR_FROM = 2.0
-
-
-class RelativeTime(NamedTuple):
-    """The step time of a configuration divided by that of the reference, and how its quality compares.
-
-    The reference itself has the ratio 1 and no verdict. A ratio of unreliable times is None.
-    """
-
-    configuration: str
-    ratio: Estimate | None
-    quality: QualityVerdict | None
-
-
-@dataclass(frozen=True, slots=True)
-class RelativeTimes:
-    """Every configuration of a comparison, the reference first; ``low`` and ``high`` end the axis.
-
-    The reference is the fastest by its mean, so only the ends of intervals are below 1.
-    """
-
-    rows: list[RelativeTime]
-    low: float
-    high: float
-
-    def place(self, ratio: float) -> float:
-        """Return the position of a ratio on the axis: 0 at its low end, 1 at its high end."""
-        return math.log(ratio / self.low) / math.log(self.high / self.low)
-
-    @property
-    def ticks(self) -> dict[float, str]:
-        """The ratios that are marked on the axis, with their labels, in ascending order."""
-        chosen: list[float] = []
-        for level in _TICKS:
-            for tick in level:
-                far = all(abs(self.place(tick) - self.place(other)) >= _TICK_DISTANCE for other in chosen)
-                if self.low <= tick <= self.high and far:
-                    chosen.append(tick)
-        factors = self.high > _FACTOR_FROM
-        return {tick: _label(tick, factors=factors) for tick in sorted(chosen)}
-
-
-def relative_times(comparison: Comparison) -> RelativeTimes | None:
-    """Relate the configurations to the fastest; None for settings, or where no times can be compared."""
-    pairs = comparison.pairs
-    if comparison.group.is_of_settings or all(pair.speed_verdict == UNRELIABLE for pair in pairs):
-        return None
-    reference = pairs[0].reference
-    rows = [RelativeTime(reference.name, Estimate(1.0, None, None, len(reference.configuration.runs)), None)]
-    for pair in pairs:
-        reliable = None if pair.speed_verdict == UNRELIABLE else pair.ratio
-        rows.append(RelativeTime(pair.other.name, reliable, pair.quality_verdict))
-    ends = [
-        end
-        for row in rows
-        if row.ratio is not None
-        for end in (row.ratio.value, row.ratio.low, row.ratio.high)
-        if end is not None
-    ]
-    low, high = math.log(min(ends)), math.log(max(ends))
-    high = max(high, low + _NARROWEST)
-    room = _MARGIN * (high - low)
-    return RelativeTimes(rows, math.exp(low - room), math.exp(high + room))
-
-
-def _label(ratio: float, *, factors: bool) -> str:
-    """Write ``2×`` or ``+20 %``; 1 is ``1×`` on an axis of factors, and otherwise ``0 %``."""
-    if ratio >= _FACTOR_FROM or (factors and ratio == 1):
-        return f"{ratio:g}×"
-    change = round(100 * (ratio - 1))
-    return f"{change:+d} %" if change else "0 %"
 
 
 def group_table(group: GroupFindings) -> Table:

@@ -1,20 +1,16 @@
-"""One kind of study over several tasks: ranks by task, and performance profiles (Dolan and Moré 2002)."""
+"""One kind of study over several tasks: the rank of each variant by task."""
 
 import statistics
 from collections.abc import Sequence
 
-from harness.core.documents.document import Document, Figure, Figures, Node, Paragraph, Section, Table
+from harness.core.documents.document import Document, Node, Paragraph, Section, Table
 from harness.core.documents.numbers import NOTHING, listed
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.store import Store
 from harness.learning.study.answer import headline, level_text, ranked
-from harness.learning.study.charts import profiles
 from harness.learning.study.finding import StudyFinding
 from harness.learning.study.page import recorded_study, study_parts
 from harness.learning.study.record import Study
-
-#: The quantity of the profiles, if the kind measures it.
-_TO_TARGET = "steps to target"
 
 
 def _findings(studies: Sequence[Study], store: Store) -> list[StudyFinding]:
@@ -24,7 +20,7 @@ def _findings(studies: Sequence[Study], store: Store) -> list[StudyFinding]:
 
 
 def across_tasks(findings: Sequence[StudyFinding]) -> list[Node]:
-    """Return the table of ranks, and the profiles if a target was set."""
+    """Return the table of ranks."""
     kind = findings[0].study.kind
     by_task = {
         study.study.task: {
@@ -53,24 +49,7 @@ def across_tasks(findings: Sequence[StudyFinding]) -> list[Node]:
         ),
         Table(headers, rows, title, announced=True, form="texts"),
     ]
-    if any(_TO_TARGET in study.quantities for study in findings):
-        nodes.append(Figures(lambda: _profiles(findings)))
     return nodes
-
-
-def _profiles(findings: Sequence[StudyFinding]) -> list[Figure]:
-    slowdowns: dict[str, list[float | None]] = {}
-    for study in findings:
-        # A mean over only those seeds that reach the target would be biased.
-        known = {
-            effect.variant.name: level.value
-            for effect in study.effects
-            if (level := effect.levels.get(_TO_TARGET)) is not None and level.n == effect.seeds
-        }
-        least = min(known.values(), default=1.0)
-        for name in (effect.variant.name for effect in study.effects):
-            slowdowns.setdefault(name, []).append(known[name] / least if name in known else None)
-    return profiles(slowdowns)
 
 
 def across_tasks_text(studies: Sequence[Study], store: Store) -> str:

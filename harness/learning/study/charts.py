@@ -8,15 +8,11 @@ from harness.core.documents.charts import (
     Row,
     Spec,
     configuration_colours,
-    field,
-    layer,
-    layered,
     scaled,
-    tips,
 )
 from harness.core.documents.document import Figure
 from harness.core.documents.numbers import with_unit
-from harness.learning.runs.curve_charts import VALIDATION, Line, coincidences, curve_chart
+from harness.learning.runs.curve_charts import VALIDATION, Line, curve_chart
 from harness.learning.runs.overfit import Overfitting
 from harness.learning.study.finding import StudyFinding
 
@@ -64,32 +60,5 @@ def overlaid(
     title = with_unit(study.measure, "validation") if key == study.measure.key else "validation loss"
     chart = curve_chart(alone, title, colours_of(study, names))
     if chart is not None:
-        text = " ".join([caption, *coincidences(alone)])
         heading = title.partition(" (")[0].capitalize()
-        yield Figure(figure, text, chart, f"{heading} of each {study.study.kind.noun}")
-
-
-def profiles(slowdowns: Mapping[str, Sequence[float | None]]) -> list[Figure]:
-    """Draw performance profiles (Dolan and Moré 2002).
-
-    For each variant: the share of tasks on which it needs at most a multiple of the steps of the fastest.
-    ``slowdowns`` has a value for each task, None where the target was not reached.
-    """
-    rows: list[Row] = []
-    largest = max((each for values in slowdowns.values() for each in values if each is not None), default=1.0)
-    for name, values in slowdowns.items():
-        reached = sorted(each for each in values if each is not None)
-        places = [1.0, *reached, max(1.0, largest)]
-        for place in sorted(places):
-            share = 100 * sum(each <= place for each in reached) / len(values)
-            rows.append({"configuration": name, "factor": place, "share": share})
-    if not rows:
-        return []
-    x = field("factor:Q", title="steps to the target, as a multiple of the fastest", scale={"type": "log"})
-    y = field("share:Q", title="share of tasks (%)", scale={"domain": [0, 100]})
-    colour = scaled("configuration:N", configuration_colours(slowdowns), legend={"columns": 3})
-    look = {"interpolate": "step-after", "strokeWidth": 2}
-    tip = tips("configuration:N", ("factor:Q", "multiple"), ("share:Q", "share (%)"))
-    chart = layered(rows, layer("line", look, x=x, y=y, color=colour, tooltip=tip))
-    caption = "Further up and further left is better. A line that stays below 100 % has missed targets."
-    return [Figure("profiles", caption, chart, "Performance profiles", chosen=True)]
+        yield Figure(figure, caption, chart, f"{heading} of each {study.study.kind.noun}")

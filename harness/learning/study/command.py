@@ -1,6 +1,7 @@
 """``harness study``: a question about training, answered by ordinary runs and one page."""
 
 import contextlib
+import itertools
 import math
 import sys
 import time
@@ -11,7 +12,7 @@ import click
 import msgspec
 
 from harness.core.documents.files import write_text
-from harness.core.documents.numbers import about, counted
+from harness.core.documents.numbers import counted
 from harness.core.plugins import registry
 from harness.core.runs.extensions import with_work
 from harness.core.runs.record import Record
@@ -30,12 +31,12 @@ from harness.errors import HarnessError
 from harness.learning.study.across_tasks_page import across_tasks_page, across_tasks_text
 from harness.learning.study.page import studies_text
 from harness.learning.study.plan import (
+    FEWEST_SEEDS,
+    FEWEST_TRIALS,
     StudyOptions,
     StudyPlan,
-    affordable_trials,
     centre,
-    mean_run_seconds,
-    runs_within,
+    seconds_expected,
 )
 from harness.learning.study.record import STUDIES, Study
 from harness.learning.study.tuning import Tuning
@@ -89,8 +90,7 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
     "stands in double quotes. Default: all.",
 )
 @options.budget(
-    "Time limit, such as 90s or 5m. The first runs determine how many trials, seeds and variants fit. "
-    "Default: no limit."
+    "Time limit, such as 90s or 5m. Trials and seeds that would exceed it are left out. Default: no limit."
 )
 @options.device
 @options.precision
@@ -169,7 +169,6 @@ class _Conduct:
         self._store = Store(given["results"])
         self._trackers = options.trackers_of(given)
         self._begun = time.monotonic()
-        self._estimated = False
         self.records: list[Record] = []
 
     def carry_out(self) -> tuple[Study, Path]:
@@ -180,10 +179,10 @@ class _Conduct:
         tuning = Tuning(plan)
         # Refuses what misses a library before the first trial.
         centres = {each.name: centre(each) for each in plan.variants}
-        with_work([run.request for run in plan.runs(centres)], features.places("after_training"))
+        with_work(plan.runs(centres), features.places("after_training"))
         self._store.prepare()
         self._say(self._size_text())
-        self._tune(tuning)
+        self._tune(tuning, plan.runs(centres))
         found = tuning.found()
         best, target = tuning.reference()
         reference = best if plan.kind.reference == "best" else ""
@@ -212,74 +211,45 @@ class _Conduct:
         runs = counted(len(plan.variants) * plan.seeds * len(plan.configurations), "run")
         return f"{plan.options.task}: {trials}{runs} ({counted(plan.seeds, 'seed')} of each variant)"
 
-    def _tune(self, tuning: Tuning) -> None:
-        """Run the trials in rounds; a budget limits their number."""
-        plan = self._plan
-        count = plan.trials
-        if not count:
-            return
-        compared = len(plan.variants) * plan.seeds * len(plan.configurations)
-        for number, requests in enumerate(tuning.rounds(count), 1):
-            if number > count:
+    def _tune(self, tuning: Tuning, compared: list[RunRequest]) -> None:
+        """Run the trials in rounds, as many as leave time for the runs that are compared."""
+        trials = self._plan.trials
+        for number, requests in enumerate(tuning.rounds(trials), 1):
+            if number > FEWEST_TRIALS and not self._fits([*requests, *compared]):
+                self._say(f"The budget allows {counted(number - 1, 'trial')} of each instead of {trials}")
                 break
-            if number == 1:
-                # The duration of the first run gives an estimate for all.
-                records = self._run(requests[:1])
-                total = plan.trials * len(requests) + compared
-                count = min(count, self._within_budget(records, total, len(requests), compared))
-                records += self._run(requests[1:])
-            else:
-                records = self._run(requests)
-            tuning.tell(records)
+            tuning.tell(self._run(requests))
             if self._interrupted:
                 break
 
-    def _within_budget(self, records: list[Record], total: int, tuned: int, compared: int) -> int:
-        """Print how long the study takes; returns the number of trials that the budget allows."""
-        seconds = self._estimate(records, total)
-        if seconds is None or self._given["budget"] is None:
-            return self._plan.trials
-        trials = affordable_trials(self._plan.trials, tuned, compared, seconds, self._left())
-        if trials < self._plan.trials:
-            self._say(f"The budget allows {counted(trials, 'trial')} of each instead of {self._plan.trials}")
-        return trials
-
-    def _estimate(self, records: list[Record], runs: int) -> float | None:
-        """Print once how long the study takes, from its first run; returns the seconds of a run."""
-        if not records or records[-1].status == "interrupted":
-            return None
-        seconds = mean_run_seconds(records)
-        if not self._estimated:
-            self._say(f"A run takes about {about(seconds)}, so the study takes about {about(seconds * runs)}")
-            self._estimated = True
-        return seconds
-
-    def _left(self) -> float:
-        """Return the seconds that are left of the budget."""
-        budget: float = self._given["budget"]
-        return max(0.0, budget - (time.monotonic() - self._begun))
-
     def _compare(self, found: dict[str, list[str]]) -> None:
-        """Execute the runs that are compared: all of them, or those that fit the budget."""
-        plan = self._plan
-        runs = plan.runs(found)
-        shared = self._shared([run.request for run in runs])
+        """Execute the runs that are compared; a budget ends them after a whole seed if it can."""
+        requests = self._plan.runs(found)
+        shared = self._shared(requests)
         self._say(reuse_text(shared))
-        missing = [runs[run.place] for run in shared.left]
+        missing = [requests[run.place] for run in shared.left]
         if not missing:
             self.records += shared.records
-            return
-        first, rest = missing[: len(plan.configurations)], missing[len(plan.configurations) :]
-        records = self._run([run.request for run in first])
-        seconds = self._estimate(records, len(missing))
-        if seconds is not None and self._given["budget"] is not None:
-            size, rest = runs_within(rest, seconds, self._left(), len(plan.variants), plan.seeds)
-            self._say(
-                f"{about(self._left())} are left: {len(rest)} more runs with {size.seeds} seeds and "
-                f"{size.variants} of {len(plan.variants)} variants"
-            )
-        if rest and not self._interrupted:
-            self._run([run.request for run in rest])
+        for seed, of_seed in self._rounds(missing):
+            if seed >= FEWEST_SEEDS and not self._fits(of_seed):
+                self._say(f"The budget allows {counted(seed, 'seed')} instead of {self._plan.seeds}")
+                break
+            self._run(of_seed)
+            if self._interrupted:
+                break
+
+    def _rounds(self, missing: list[RunRequest]) -> list[tuple[int, list[RunRequest]]]:
+        """Divide the runs by seed if there is a budget; otherwise all of them share the machine."""
+        if self._given["budget"] is None:
+            return [(0, missing)]
+        by_seed = itertools.groupby(missing, lambda request: request.seed)
+        return [(seed, list(of_seed)) for seed, of_seed in by_seed]
+
+    def _fits(self, requests: list[RunRequest]) -> bool:
+        """Check whether the budget has time for these runs."""
+        budget: float | None = self._given["budget"]
+        spent = time.monotonic() - self._begun
+        return budget is None or spent + seconds_expected(requests, self.records) <= budget
 
     def _shared(self, requests: list[RunRequest]) -> SharedRuns:
         certify = self._given["certify"]
@@ -287,12 +257,17 @@ class _Conduct:
         return SharedRuns(requests, self._store, certify=certify, machine=self._executor.machine)
 
     def _run(self, requests: list[RunRequest]) -> list[Record]:
-        """Execute those requests that are not recorded; returns the records of all."""
+        """Execute those requests that are not recorded; returns the records of all.
+
+        The very first run is made whatever the budget.
+        """
         if not requests:
             return []
         deadline = math.inf
-        if self._given["budget"] is not None and self.records:
-            deadline = self._begun + self._given["budget"]
+        if self._given["budget"] is not None:
+            if not self.records and len(requests) > 1:
+                return [*self._run(requests[:1]), *self._run(requests[1:])]
+            deadline = self._begun + self._given["budget"] if self.records else math.inf
         records = run_sequence(
             self._shared(requests),
             self._store,

@@ -18,9 +18,9 @@ from harness.core.stats.intervals import (
 )
 from harness.core.training.measures import Measure
 from harness.learning.runs.conditions import Conditions
-from harness.learning.runs.grouping import ConfigurationRuns, RunGroup
+from harness.learning.runs.grouping import RunGroup
 from harness.learning.runs.population import paired_scores
-from harness.learning.runs.seed_values import differences, ratios
+from harness.learning.runs.rows import ConfigurationRuns, differences, ratios
 from harness.learning.study.finding import Effect, StudyFinding, Verdict
 from harness.learning.study.parts import parts_of, quantity
 from harness.learning.study.quantities import Quantity, SeedValues
@@ -61,7 +61,7 @@ def study_findings(study: Study, groups: Sequence[RunGroup]) -> list[StudyFindin
 
 
 def _label(finding: StudyFinding) -> str:
-    return finding.configuration.runs[0].record.configuration.label
+    return finding.configuration.record.configuration.label
 
 
 def common_conditions(conditions: Conditions) -> Conditions:
@@ -113,7 +113,7 @@ def _finding(
         compared.append((plain, EARLY_STOPPING, len(configuration.runs), stopped))
     judged = sum(not described.data for _, described, _, _ in compared[1:]) or len(compared) - 1
     confidence = joint_confidence(max(1, judged * len(kind.decisive)))
-    tuned_by = criterion(kind, configuration.runs[0].record.task.description)
+    tuned_by = criterion(kind, configuration.record.task.description)
     effects = []
     for place, (variant, described, seeds, side) in enumerate(compared):
         values = side.values

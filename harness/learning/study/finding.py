@@ -9,8 +9,9 @@ from typing import Literal
 
 from harness.core.stats.estimate import Estimate
 from harness.core.training.measures import Measure
-from harness.learning.runs.grouping import ConfigurationRuns, RunGroup
+from harness.learning.runs.grouping import RunGroup
 from harness.learning.runs.overfit import Overfitting, overfitting
+from harness.learning.runs.rows import ConfigurationRuns
 from harness.learning.runs.run_curves import Run
 from harness.learning.study.quantities import Quantity
 from harness.learning.study.record import Study, Variant

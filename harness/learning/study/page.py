@@ -24,8 +24,10 @@ from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.store import Store
 from harness.errors import UsageError
 from harness.learning.runs.findings import Findings
-from harness.learning.runs.grouping import KeptApart, group_runs
+from harness.learning.runs.grouping import grouped
+from harness.learning.runs.kept_apart import KeptApart
 from harness.learning.runs.page import findings_document
+from harness.learning.runs.rows import rows_of
 from harness.learning.runs.run_curves import Run
 from harness.learning.study.answer import answer, changes_text, headline, study_table
 from harness.learning.study.effects import study_findings
@@ -83,7 +85,7 @@ def study_document(findings: Sequence[StudyFinding]) -> Document:
 
 def _trained(study: StudyFinding) -> Section:
     """Return what all variants have in common, with the settings that are not the task's defaults."""
-    record, recorded = study.configuration.runs[0].record, study.study
+    record, recorded = study.configuration.record, study.study
     data = record.dataset
     counts = ", ".join(f"{count:,} {split}" for split, count in data.samples.items())
     facts: dict[str, object] = {
@@ -109,7 +111,7 @@ def method(findings: Sequence[StudyFinding]) -> str:
     """Describe the method in a paragraph for a paper."""
     first = findings[0]
     study, kind = first.study, first.study.kind
-    record = first.configuration.runs[0].record
+    record = first.configuration.record
     frameworks = listed([each.configuration.name for each in findings])
     versions = ", ".join(f"{name} {version}" for name, version in sorted(record.framework.items()) if version)
     names = listed([effect.variant.name for effect in first.effects])
@@ -225,12 +227,13 @@ class RecordedStudy(NamedTuple):
 
 def recorded_study(study: Study, store: Store) -> RecordedStudy:
     """Read the findings of one study from its runs in the store."""
-    ordered = group_runs(map(Run.of, study_records(study, store)))
+    table = rows_of(map(Run.of, study_records(study, store)))
+    groups = grouped(table.rows)
     results = store.folder.parent
-    findings = [replace(finding, results=results) for finding in study_findings(study, ordered.groups)]
+    findings = [replace(finding, results=results) for finding in study_findings(study, groups)]
     sections = [StudySection(finding) for finding in findings]
-    apart: list[KeptApart] = [*unpaired_variants(study, ordered.groups)]
-    left_out = [each for each in ordered.left_out if each.reason != "trial"]
+    apart: list[KeptApart] = [*unpaired_variants(study, groups)]
+    left_out = [each for each in table.left_out if each.reason != "trial"]
     return RecordedStudy(findings, Findings([], sections, left_out, apart))
 
 

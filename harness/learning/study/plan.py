@@ -1,9 +1,9 @@
-"""What a study will run: every variant that fits the task, on every seed and backend, within a budget."""
+"""What a study will run: every variant that fits the task, on every seed and backend; how long it takes."""
 
 import itertools
 import math
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -59,13 +59,6 @@ class StudyOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _FEWEST_VARIANTS = 2
-
-
-class StudyRun(NamedTuple):
-    """A run that is compared; ``variant`` is the index of its variant."""
-
-    variant: int
-    request: RunRequest
 
 
 class Omission(NamedTuple):
@@ -251,13 +244,13 @@ class StudyPlan:
             tuned_on=":".join(self.configurations[0]) if self.trials else msgspec.UNSET,
         )
 
-    def runs(self, found: Mapping[str, Sequence[str]]) -> list[StudyRun]:
+    def runs(self, found: Mapping[str, Sequence[str]]) -> list[RunRequest]:
         """Return the runs that are compared, ordered by seed, then variant, then backend."""
         defined = [(each, self.defined(each, found.get(each.name, ()))) for each in self.variants]
         return [
-            StudyRun(index, self._request(variant, task, configuration, seed, variant.name, None))
-            for seed, (index, (variant, task)), configuration in itertools.product(
-                range(self.seeds), list(enumerate(defined)), self.configurations
+            self._request(variant, task, configuration, seed, variant.name, None)
+            for seed, (variant, task), configuration in itertools.product(
+                range(self.seeds), defined, self.configurations
             )
         ]
 
@@ -359,44 +352,15 @@ def _with_range(variant: StudyVariant, option: str, low: float, high: float, tex
     return msgspec.structs.replace(variant, ranges=ranges)
 
 
-class StudySize(NamedTuple):
-    """The part of a study that fits a time budget: its first variants, and its first seeds."""
+def seconds_expected(requests: Iterable[RunRequest], records: Sequence[Record]) -> float:
+    """Estimate how long the requests take: their epochs, times the mean time of an epoch in complete runs.
 
-    variants: int
-    seeds: int
-
-    def includes(self, variant: int, seed: int) -> bool:
-        """Check whether a run of this variant (an index) and seed is part of it."""
-        return variant < self.variants and seed < self.seeds
-
-
-def affordable_trials(trials: int, tuned: int, compared: int, run_seconds: float, left_seconds: float) -> int:
-    """Reduce ``trials`` of each of the ``tuned`` variants so that time is left for ``compared`` runs."""
-    if not run_seconds:  # the first run ended before anything was timed
-        return trials
-    fitting = (left_seconds / run_seconds - compared) // tuned
-    return max(min(trials, FEWEST_TRIALS), min(trials, int(fitting)))
-
-
-def runs_within(
-    missing: Sequence[StudyRun], run_seconds: float, budget_seconds: float, variants: int, seeds: int
-) -> tuple[StudySize, list[StudyRun]]:
-    """Return the largest size whose ``missing`` runs fit the budget, and the runs that it includes.
-
-    Seeds are cut first, down to the two that an interval needs; then variants from the end of the list,
-    down to one. The smallest size is returned even if it exceeds the budget: the deadline then ends the
-    study. Recorded runs cost nothing.
+    All phases of a run but certification count: later runs find their certificate cached. 0 where no run is
+    complete.
     """
-    fewest = min(seeds, FEWEST_SEEDS)
-    sizes = [StudySize(variants, count) for count in range(seeds, fewest, -1)]
-    sizes += [StudySize(count, fewest) for count in range(variants, 1, -1)]
-    for size in sizes or [StudySize(variants, fewest)]:
-        included = [run for run in missing if size.includes(run.variant, run.request.seed)]
-        if run_seconds * len(included) <= budget_seconds:
-            break
-    return size, included
-
-
-def mean_run_seconds(records: Sequence[Record]) -> float:
-    """Return the mean duration of runs, without certification: later runs find their certificate cached."""
-    return statistics.fmean(sum(filter(None, record.phases.spent)) for record in records)
+    known = [
+        sum(filter(None, record.phases.spent)) / record.epochs_asked
+        for record in records
+        if record.status == "ok"
+    ]
+    return statistics.fmean(known) * sum(request.task.epochs for request in requests) if known else 0.0

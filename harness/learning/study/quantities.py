@@ -12,10 +12,9 @@ import numpy as np
 from harness.core.runs.record import Epoch
 from harness.core.stats.intervals import Array
 from harness.core.training.measures import Measure
-from harness.learning.runs.grouping import ConfigurationRuns
 from harness.learning.runs.overfit import gap_curves, gap_measure
+from harness.learning.runs.rows import ConfigurationRuns
 from harness.learning.runs.run_curves import Run
-from harness.learning.runs.seed_values import best_positions, curves_of, scores, training_seconds
 from harness.learning.study.record import Study
 from harness.spec.task import Task, communicated_bytes
 
@@ -97,7 +96,7 @@ def of_test_score(name: str, _study: Study, _runs: ConfigurationRuns) -> Quantit
 
 def _tested(name: str, score: Measure) -> Quantity:
     shown = msgspec.structs.replace(score, name=f"test {score.name}")
-    return Quantity(name, shown, lambda runs, best: scores(runs, score, best=best), of_samples=score)
+    return Quantity(name, shown, lambda runs, best: runs.scores(score, best=best), of_samples=score)
 
 
 def _score(name: str, _study: Study, runs: ConfigurationRuns) -> Quantity:
@@ -116,8 +115,8 @@ def _training_time(name: str, study: Study, _runs: ConfigurationRuns) -> Quantit
 
     def values(runs: ConfigurationRuns, best: bool) -> SeedValues:
         if not best or of_all_epochs:
-            return training_seconds(runs)
-        return _at(runs, curves_of(runs, "training_seconds"), best=True)
+            return runs.training_seconds()
+        return _at(runs, runs.curves("training_seconds"), best=True)
 
     return Quantity(name, measure("training time", "s"), values, ratio=True)
 
@@ -126,7 +125,7 @@ def _at(runs: ConfigurationRuns, curves: Array | None, *, best: bool) -> SeedVal
     """Return the values of curves ``(seeds, epochs)`` at the best epoch of each, or at the last one."""
     if curves is None:
         return {}
-    places = best_positions(runs) if best else [-1] * len(curves)
+    places = runs.best_positions if best else [-1] * len(curves)
     return dict(zip(runs.seeds, curves[np.arange(len(curves)), places].tolist(), strict=True))
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from harness.core.documents.document import Figure, Figures, Node, Paragraph, Picture, Table
 from harness.core.shell.features import records
 from harness.learning.runs.conditions import Conditions
-from harness.learning.runs.grouping import ConfigurationRuns, NoPlainRuns, RunGroup
+from harness.learning.runs.grouping import RunGroup
+from harness.learning.runs.kept_apart import KeptApart
+from harness.learning.runs.rows import ConfigurationRuns
 from harness.learning.runs.sections import AddedSections
 from harness.learning.study.answer import study_sentence, study_table, study_title
 from harness.learning.study.effects import common_conditions, study_findings
@@ -108,7 +110,7 @@ def _remedies(groups: Iterable[RunGroup], findings: Iterable[StudyFinding]) -> d
     return {group.conditions: group for group in groups if is_remedy(group)}
 
 
-def unpaired_variants(study: Study, groups: Sequence[RunGroup]) -> list[NoPlainRuns]:
+def unpaired_variants(study: Study, groups: Sequence[RunGroup]) -> list[KeptApart]:
     """Report the variants whose runs have no runs of the reference under the same conditions.
 
     Each comes with the differences from the nearest runs of the reference.
@@ -130,15 +132,7 @@ def unpaired_variants(study: Study, groups: Sequence[RunGroup]) -> list[NoPlainR
             theirs = [conditions for conditions, identity in plain if identity == configuration.identity]
             if ours not in theirs:
                 nearest = min(map(ours.differences, theirs), key=len, default=[])
-                unpaired.append(
-                    NoPlainRuns(
-                        task=group.conditions.task,
-                        title=group.title,
-                        configuration=configuration.name,
-                        runs=len(configuration.runs),
-                        remedy=variant.name,
-                        reference=reference.name,
-                        differences=tuple(nearest),
-                    )
-                )
+                facts = group.conditions.task, group.title, (configuration.name,), len(configuration.runs)
+                reason = f"{variant.name} has no {reference.name} runs under these conditions"
+                unpaired.append(KeptApart(*facts, reason, tuple(nearest)))
     return unpaired

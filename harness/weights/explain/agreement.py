@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL, mean_interval, student_quantile
-from harness.learning.runs.grouping import ConfigurationRuns
+from harness.learning.runs.rows import ConfigurationRuns
 from harness.learning.study.finding import StudyFinding
 from harness.weights.explain.networks import correlations_of
 from harness.weights.explain.record import ExplainedNetwork, explained_network

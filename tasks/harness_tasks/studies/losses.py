@@ -78,7 +78,7 @@ LOSSES = StudyKind(
     ),
     quantities=("score", "calibration error", "mean_absolute_error", "time"),
     decisive=("score",),
-    sections=("effects", "reliability", "gradients", "curves", "tuning", "variants"),
+    sections=("effects", "reliability", "curves", "tuning", "variants"),
     title="What a loss does",
     meaning=(
         (

@@ -18,16 +18,12 @@ from harness.core.documents.document import (
     Folded,
     Item,
     Items,
-    Mark,
     Only,
     Paragraph,
     Passage,
-    RangeChart,
-    RangeRow,
     Section,
     Span,
     Table,
-    Tick,
     shown,
     table_of,
 )
@@ -50,8 +46,6 @@ def every_kind(text):
 
     cell = Cell(text, "bad", 1.0, "❌")
     table = Table([text, "b"], [[text, cell]], text, (f"{text} legend",), announced=True)
-    row = RangeRow(text, "#000001", Mark(1.0, 0.5, 2.0), text, cell)
-    ranges = RangeChart(text, text, text, [Tick(1.0, text, one=True)], [row])
     parts = [
         Paragraph((Span(text), f" {text} ", Span(text, "code"), Span(text, "link", target="part")), "answer"),
         Paragraph(text),
@@ -66,7 +60,7 @@ def every_kind(text):
         Figures(figures),
         Passage("texts-2", text, [text], text),
         Folded(text, [table], "folded", 1),
-        Cards([Card(text, [ranges], "part", "bad")]),
+        Cards([Card(text, [table], "bad")]),
         Only(("page",), lambda: [Paragraph(text)]),
     ]
     section = Section(text, parts, "part", text, announced=True)

@@ -39,7 +39,7 @@ def test_equal_machines_are_kept_apart_and_their_ratios_stand_side_by_side():
     assert titles == {"alpha (1a)", "beta (1a)"}
     (across,) = findings.machines
     assert (across.reference, across.configurations) == ("torch:eager", ["jax:eager"])
-    ratios = {machine.host: machine.ratios["jax:eager"].ratio.value for machine in across.machines}
+    ratios = {machine.host: machine.ratios["jax:eager"].value for machine in across.machines}
     assert ratios == pytest.approx({"alpha (1a)": 2.0, "beta (1a)": 0.5})  # the same reference on both
     assert _found({"alpha": _machine("alpha")}).machines == []
 

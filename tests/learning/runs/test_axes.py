@@ -10,9 +10,10 @@ from harness.core.certify.certificate import Certificate
 from harness.core.machine.description import Host
 from harness.core.runs.record import Evaluation, Failure, TaskRecord
 from harness.errors import UsageError
-from harness.learning.runs.axes import Setting, ordered, trained
+from harness.learning.runs.axes import ordered
 from harness.learning.runs.findings import find
-from harness.learning.runs.grouping import LeftOut
+from harness.learning.runs.rows import LeftOut
+from harness.learning.runs.trained import defaults_of, settings_of
 from harness_tasks.mlp import MLP
 
 
@@ -162,7 +163,7 @@ def test_settings_of_one_backend_need_no_certificate_but_a_failed_one_forbids_ra
     failed = Certificate(certified=False, reason="another gradient")
     findings = find(runs_of(ADAM, SGD, certificate=failed))
     assert findings.groups[0].comparison.pairs == []
-    assert findings.kept_apart[0].reasons == ("another gradient",)
+    assert findings.kept_apart[0].reason == "not certified: another gradient"
 
 
 def test_a_setting_that_diverged_is_named():
@@ -190,22 +191,19 @@ def test_values_are_in_ascending_order():
 
 
 def test_only_what_differs_is_named_with_the_default():
-    assert trained(made_mlp()).settings == ()
-    found = trained(made_mlp(train_fraction=0.05, epochs=150))
-    assert found.settings == (Setting("train_fraction", 0.05, 1.0), Setting("epochs", 150, 167))
-    assert found.knows_defaults
-    assert trained(made_mlp(train_fraction=0.05), {"train_fraction"}).settings == ()  # an axis is none
+    assert settings_of(made_mlp()) == {}
+    differing = {"train_fraction": (0.05, 1.0), "epochs": (150, 167)}
+    assert settings_of(made_mlp(train_fraction=0.05, epochs=150)) == differing
+    assert settings_of(made_mlp(train_fraction=0.05), {"train_fraction"}) == {}  # an axis is none
 
 
 def test_what_follows_from_an_option_is_no_setting_of_its_own():
     """Gradient descent takes all data at once; the batch size is not another choice."""
-    names = [setting.name for setting in trained(made_mlp(optimizer="gd")).settings]
-    assert names == ["optimizer"]
+    assert list(settings_of(made_mlp(optimizer="gd"))) == ["optimizer"]
 
 
 def test_of_a_task_that_is_not_installed_all_options_are_named():
-    own = TaskRecord("mine", 1, {"depth": 3}, "0" * 64, MLP.define(MLP.options()))
-    found = trained(made_record(task=own))
-    assert (found.settings, found.knows_defaults) == ((Setting("depth", 3, None),), False)
+    own = made_record(task=TaskRecord("mine", 1, {"depth": 3}, "0" * 64, MLP.define(MLP.options())))
+    assert (settings_of(own), defaults_of(own)) == ({"depth": (3, None)}, None)
     other_version = msgspec.structs.replace(made_mlp().task, version=99)
-    assert not trained(made_record(task=other_version)).knows_defaults
+    assert defaults_of(made_record(task=other_version)) is None

@@ -7,20 +7,15 @@ from support.made_overfitting import OVERFITTING, adversarial_records, overfitti
 from support.made_records import seeds_of
 from support.made_runs import findings_of, only_group
 
-from harness.learning.runs.overfit import Onset, generalization_loss, onset, progress_quotient
+from harness.learning.runs.overfit import Onset, generalization_loss, onset
 
 FALLING = np.linspace(2.0, 0.5, 8)
 
 
-def test_generalization_loss_and_progress_quotient_by_hand():
-    # Prechelt (1998): GL = 100 (E / E_opt - 1); P_k = 1000 (mean / min - 1) over a strip of k.
+def test_generalization_loss_by_hand():
+    # Prechelt (1998): GL = 100 (E / E_opt - 1).
     validation = np.array([2.0, 1.0, 1.5, 0.8, 1.2])
     assert generalization_loss(validation) == pytest.approx([0, 0, 50, 0, 50])
-    train = np.array([5.0, 4.0, 3.0, 2.0, 1.0])
-    quotient = progress_quotient(train, validation)
-    assert np.isnan(quotient[:4]).all()
-    assert quotient[4] == pytest.approx(50 / (1000 * (3.0 / 1.0 - 1)))
-    assert np.isnan(progress_quotient(np.ones(5), validation)).all()
 
 
 @pytest.mark.parametrize(
@@ -128,8 +123,7 @@ def test_early_stopping_may_cost():
 
 
 def test_a_curve_that_is_not_finite_is_not_assessed():
-    overfit = overfitting_of(*OVERFITTING["not finite"])
-    assert (overfit.generalization_loss, overfit.progress_quotient) == (None, None)
+    assert overfitting_of(*OVERFITTING["not finite"]).generalization_loss is None
 
 
 def gaps_of(*records, **options):

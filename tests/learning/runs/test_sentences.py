@@ -8,10 +8,16 @@ from support.records import reconfigured
 
 from harness.core.runs.record import Evaluation, TaskRecord
 from harness.learning.runs.conditions import Difference
-from harness.learning.runs.grouping import DifferentWork, LeftOut, NoPartner, NoPlainRuns, NotCertified
-from harness.learning.runs.not_compared import kept_apart_sentence, left_out_sentence, variation_sentence
+from harness.learning.runs.kept_apart import (
+    DifferentWork,
+    KeptApart,
+    kept_apart_sentence,
+    left_out_sentence,
+    variation_sentence,
+)
 from harness.learning.runs.overfitting_text import gap_sentence, overfitting_sentence, overfitting_table
-from harness.learning.runs.sentences import trained_text
+from harness.learning.runs.rows import LeftOut
+from harness.learning.runs.trained import trained_text
 from harness_tasks.mlp import MLP
 
 
@@ -48,13 +54,11 @@ DIFFERENCES = (
     Difference("certified", ours=False, theirs=True),
 )
 _OF = ("cnn", "cnn on digits, 2 epochs")
+WORK = str(DifferentWork(("jax:eager", "torch:eager"), 0, 3, (2.05, None)))
 APART = [
-    NotCertified(*_OF, ("torch:eager",), 4, ()),
-    NotCertified(*_OF, ("torch:eager", "jax:eager"), 8, ("a gate is wrong", "no loss")),
-    DifferentWork(*_OF, ("jax:eager", "torch:eager"), 4, 0, 3, (2.05, None)),
-    NoPartner(*_OF, "torch:eager", 1, DIFFERENCES),
-    NoPlainRuns(*_OF, "torch:eager", 3, "dropout", "plain", DIFFERENCES[:1]),
-    NoPlainRuns(*_OF, "torch:eager", 3, "dropout", "plain", ()),
+    KeptApart(*_OF, ("torch:eager", "jax:eager"), 8, "not certified: a gate is wrong; no loss"),
+    KeptApart(*_OF, ("torch:eager",), 1, "alone under these conditions", DIFFERENCES),
+    KeptApart(*_OF, ("jax:eager", "torch:eager"), 4, WORK),
 ]
 LEFT_OUT = [
     LeftOut("cnn", "torch:eager", "failed", "no memory", 1),

@@ -2,7 +2,6 @@
 
 import itertools
 import re
-from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -19,18 +18,10 @@ from harness.core.runs.record import DatasetRecord
 from harness.core.runs.request import TRIAL_SEED, StopRule
 from harness.errors import UsageError
 from harness.learning.runs.conditions import Difference
-from harness.learning.runs.grouping import NoPlainRuns
 from harness.learning.runs.page import findings_document
 from harness.learning.study.parts import quantity
 from harness.learning.study.parts.scaling import scaling
-from harness.learning.study.plan import (
-    StudyOptions,
-    StudyPlan,
-    StudyRun,
-    StudySize,
-    affordable_trials,
-    runs_within,
-)
+from harness.learning.study.plan import StudyOptions, StudyPlan, seconds_expected
 from harness.learning.study.record import Trial, Variant
 from harness.learning.study.trials import at_edges
 from harness.learning.study.tuning import Tuning
@@ -47,32 +38,14 @@ VARIANTS = [
     Variant("half the data", ["train_fraction=0.5"], "2" * 64, 2),
 ]
 STUDY = msgspec.structs.replace(made_study.STUDY, kind=KIND, epochs=2, variants=VARIANTS)
-EVERYTHING = [*itertools.product(range(8), range(5))]
 
 
-@pytest.mark.parametrize(
-    ("missing", "run_seconds", "budget", "variants", "seeds", "size"),
-    [
-        (EVERYTHING, 1, 1000, 8, 5, StudySize(8, 5)),  # all of it
-        (EVERYTHING, 1, 24, 8, 5, StudySize(8, 3)),  # fewer seeds
-        (EVERYTHING, 1, 8, 8, 5, StudySize(4, 2)),  # two seeds at least: fewer remedies
-        (EVERYTHING, 100, 1, 8, 5, StudySize(2, 2)),  # plain and one remedy at least
-        (
-            [each for each in EVERYTHING if each > (5, 4)],
-            1,
-            6,
-            8,
-            5,
-            StudySize(8, 3),
-        ),  # recorded runs cost nothing
-        ([(index, 0) for index in range(8)], 1, 3, 8, 1, StudySize(3, 1)),  # one seed if one is requested
-        ([(0, 0), (0, 1)], 100, 3, 1, 2, StudySize(1, 2)),  # without remedies
-    ],
-)
-def test_a_budget_costs_seeds_first_and_then_remedies(missing, run_seconds, budget, variants, seeds, size):
-    runs = [StudyRun(variant, SimpleNamespace(seed=seed)) for variant, seed in missing]
-    found, included = runs_within(runs, run_seconds, budget, variants, seeds)
-    assert (found, len(included)) == (size, sum(size.includes(*each) for each in missing))
+def test_a_run_is_expected_to_take_as_long_an_epoch_as_the_complete_ones():
+    requests = _plan(epochs=4).runs({})[:3]
+    records = [made_record(), made_record(status="stopped", epochs=[])]
+    (own,) = (sum(filter(None, record.phases.spent)) / record.epochs_asked for record in records[:1])
+    assert seconds_expected(requests, records) == pytest.approx(3 * 4 * own)
+    assert seconds_expected(requests, records[1:]) == 0.0
 
 
 def _task(number, **changes):
@@ -214,8 +187,8 @@ def test_runs_of_a_remedy_without_plain_runs_are_kept_apart(changes, differences
     other = [msgspec.structs.replace(record, **changes) for record in records[1::2]]
     assert findings_of(*records, studies=[STUDY]).kept_apart == []
     (apart, *_) = findings_of(*records[::2], *other, studies=[STUDY]).kept_apart
-    assert isinstance(apart, NoPlainRuns)
-    assert (apart.remedy, apart.reference, apart.runs) == ("dropout", "plain", 3)
+    assert apart.reason.startswith("dropout has no plain runs")
+    assert apart.runs == 3
     assert apart.differences == differences
 
 
@@ -284,7 +257,7 @@ def test_the_short_version_is_smaller():
     assert (whole.seeds, whole.trials) == (5, 12)
     form = KINDS["optimizers"].quick
     assert (quick.seeds, quick.trials) == (form.seeds, form.trials)
-    epochs = [plan.runs({})[0].request.task.epochs for plan in (whole, quick)]
+    epochs = [plan.runs({})[0].task.epochs for plan in (whole, quick)]
     assert epochs == [167, round(167 * form.epochs)]
 
 
@@ -301,7 +274,7 @@ def test_an_option_that_the_user_sets_is_not_tuned():
 def test_variants_are_chosen_by_name_and_may_have_a_further_one():
     plan = _plan("optimizers", chosen=["adam", "again=adam"])
     assert [variant.name for variant in plan.variants] == ["adam", "again"]
-    first, second = (Tuning(plan)._tuners[place].ask()[1] for place in (0, 1))
+    first, second = (request.options for request in next(Tuning(plan).rounds(1)))
     assert first != second
     with pytest.raises(UsageError, match="unknown optimizer 'adma'"):
         _plan("optimizers", chosen=["adma"])
@@ -393,14 +366,6 @@ def test_a_setting_at_the_end_of_its_range_is_named():
     assert (edge.option, edge.is_low) == ("learning_rate", False)
     (low,) = at_edges([(variant, ["learning_rate=0.03", "momentum=0.505"])])
     assert (low.option, low.is_low) == ("momentum", True)
-
-
-def test_a_budget_cuts_trials_first():
-    assert affordable_trials(12, tuned=6, compared=30, run_seconds=1, left_seconds=200) == 12
-    assert affordable_trials(12, tuned=6, compared=30, run_seconds=1, left_seconds=80) == 8
-    assert affordable_trials(12, tuned=6, compared=30, run_seconds=1, left_seconds=1) == 3
-    assert affordable_trials(2, tuned=6, compared=30, run_seconds=1, left_seconds=1) == 2
-    assert affordable_trials(12, tuned=6, compared=30, run_seconds=0, left_seconds=1) == 12
 
 
 def test_the_file_of_a_study_keeps_its_name_when_tuning_goes_on():

@@ -133,7 +133,7 @@ def test_a_study_of_two_tasks_ends_with_ranks_and_a_page(harness):
     done = harness.ok("study", "optimizers", "--backend", "faulty:ok", *QUICK, *choice)
     assert "mean rank" in done.stdout
     page = harness.folder / "results" / "studies" / "optimizers-mlp-rnn.html"
-    assert "Performance profiles" in page.read_text()
+    assert "Rank of each optimizer by task" in page.read_text()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from support.outline import outline
 from harness.learning.study.answer import changes_text, study_sentence
 from harness.learning.study.page import study_document
 from harness.learning.study.parts.comparison import effect_charts
-from harness.learning.study.parts.curves import beginning, more_data
+from harness.learning.study.parts.curves import more_data
 from harness.learning.study.parts.tuning import edge_sentences
 
 JARGON = re.compile(r"\b(GL|PQ|Pareto|Prechelt)\b")
@@ -39,7 +39,7 @@ STUDIES = {
 @pytest.mark.parametrize("name", STUDIES)
 def test_sentences(name, snapshot):
     study = STUDIES[name]
-    assert [study_sentence(study), *beginning(study.reference_curve), more_data(study)] == snapshot
+    assert [study_sentence(study), more_data(study)] == snapshot
 
 
 def test_one_seed_has_no_intervals():

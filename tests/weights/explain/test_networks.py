@@ -11,7 +11,7 @@ from support.training_cases import TASKS, program, samples, task
 from harness.core.reference.training import NumpyBackend
 from harness.core.runs.record import Extension
 from harness.layers import Conv2D, Dense, Flatten
-from harness.learning.runs.grouping import ConfigurationRuns
+from harness.learning.runs.rows import ConfigurationRuns
 from harness.network import Network
 from harness.weights.explain.agreement import agreements, networks_of, survivals
 from harness.weights.explain.networks import METHODS, correlations_of, explain_network, packed_ranks

@@ -30,8 +30,6 @@ from harness.core.documents.document import (
     Paragraph,
     Passage,
     Picture,
-    RangeChart,
-    RangeRow,
     Section,
     Span,
     Table,
@@ -226,7 +224,7 @@ class _Writer:
         address = self._ids.link(target) if self._ids else None
         return _element("a", text, href=address) if address else text
 
-    def _node(self, node: Node, level: int) -> Iterator[Markup]:  # noqa: C901, PLR0912  a case for each kind
+    def _node(self, node: Node, level: int) -> Iterator[Markup]:  # noqa: C901  a case for each kind
         match node:
             case Paragraph(text, "legend"):
                 yield from self._legend((plain(text),))
@@ -252,11 +250,8 @@ class _Writer:
             case Figures(make):
                 figures = [self._figure(figure) for figure in make()]
                 yield from [_element("div", *figures, class_="figures")] * bool(figures)
-            case RangeChart():
-                yield _range_chart(node)
-            case Cards(cards, wide):
-                names = "cards wide" if wide else "cards"
-                yield _element("div", *(self._card(card, level) for card in cards), class_=names)
+            case Cards(cards):
+                yield _element("div", *(self._card(card, level) for card in cards), class_="cards")
             case Folded(title, content, name, count):
                 number = [] if count is None else [" ", _element("span", str(count), class_="count")]
                 summary = _element("summary", title, *number)
@@ -300,7 +295,7 @@ class _Writer:
             yield _element("p", _prose(" ".join(new)), class_="legend")
 
     def _card(self, card: Card, level: int) -> Markup:
-        title = _element("h3", self._linked(self.text(card.title), card.target))
+        title = _element("h3", self.text(card.title))
         return _element("article", title, self.all(card.nodes, level + 1), data_tone=card.tone)
 
     def _figure(self, figure: Figure | Picture | Passage) -> Markup:
@@ -349,46 +344,6 @@ def _cell(cell: Cell | str, first: bool) -> Markup:
     if first:
         return _element("th", text, scope="row")
     return _element("td", text, data_tone=cell.tone, data_value=cell.value)
-
-
-def _range_chart(chart: RangeChart) -> Markup:
-    caption = f"{chart.column}: {chart.axis}, and how the {chart.measure} compares"
-    heads = [
-        _element("th", "configuration", scope="col"),
-        _element("th", chart.axis, scope="col", class_="plot"),
-        _element("th", chart.column, scope="col"),
-        _element("th", chart.measure, scope="col"),
-    ]
-    grid = [
-        _element("i", class_="grid one" if tick.one else "grid", style=f"--at: {tick.at}")
-        for tick in chart.ticks
-    ]
-    labels = [_element("span", tick.label, style=f"--at: {tick.at}") for tick in chart.ticks]
-    return _element(
-        "table",
-        _element("caption", caption, class_="unseen"),
-        _element("thead", _element("tr", *heads)),
-        _element("tbody", *(_range_row(row, grid) for row in chart.rows)),
-        _element("tfoot", _element("tr", _element("td", *labels, class_="plot")), aria_hidden="true"),
-        class_="relative",
-    )
-
-
-def _range_row(row: RangeRow, grid: Sequence[Markup]) -> Markup:
-    colour = f"--colour: {row.colour}"
-    drawn = list(grid)
-    if row.mark is not None:
-        if row.mark.low is not None:
-            ends = f"--low: {row.mark.low}; --high: {row.mark.high}; {colour}"
-            drawn.append(_element("i", class_="interval", style=ends))
-        drawn.append(_element("i", class_="point", style=f"--at: {row.mark.at}; {colour}"))
-    return _element(
-        "tr",
-        _element("th", _element("i", class_="swatch", style=colour), row.name, scope="row"),
-        _element("td", *drawn, class_="plot", aria_hidden="true"),
-        _element("td", row.text, class_="ratio"),
-        _element("td", row.quality.text, class_="quality", data_tone=row.quality.tone),
-    )
 
 
 def _specs(figures: Mapping[str, Figure]) -> str:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from harness.core.documents.document import Figure, Node, Picture
 from harness.core.shell.features import hooked
-from harness.core.shell.printing import print_error
-from harness.errors import HarnessError, unknown_name
-from harness.learning.runs.grouping import ConfigurationRuns
+from harness.errors import unknown_name
+from harness.learning.guarded import guarded
+from harness.learning.runs.rows import ConfigurationRuns
 from harness.learning.study.finding import Effect, StudyFinding
 from harness.learning.study.quantities import GENERAL, TEST_SCORES, Definition, Quantity, of_test_score
 from harness.learning.study.record import Study
@@ -89,22 +89,11 @@ def _guarded(part: Part) -> Part:
     """Return the part with functions of other packages that show nothing, with a warning, if they raise."""
     functions = {name: getattr(part, name) for name in _NOTHING_SHOWN}
     others: dict[str, Any] = {
-        name: functools.partial(_shown, part.name, name, function)
+        name: guarded(f"part {part.name} of a study: {name}", function, _NOTHING_SHOWN[name])
         for name, function in functions.items()
-        if function is not None and not str(getattr(function, "__module__", "")).startswith("harness.")
+        if function is not None
     }
     return part._replace(**others)
-
-
-def _shown(part: str, name: str, function: Callable[..., Any], *arguments: object) -> Any:
-    try:
-        result = function(*arguments)
-        return list(result) if name == "charts" else result
-    except HarnessError:
-        raise
-    except Exception as error:  # noqa: BLE001  of another package; the rest of the page is shown
-        print_error(f"part {part} of a study: {name}: {type(error).__name__}: {error}; it is left out")
-        return _NOTHING_SHOWN[name]
 
 
 def parts_of(kind: StudyKind) -> list[Part]:

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from harness.core.documents.charts import configuration_colours, figures
 from harness.core.documents.document import Figure
-from harness.core.documents.numbers import counted, seeds, significant
-from harness.learning.runs.curve_charts import learning_curves, loss_curves, reading
+from harness.core.documents.numbers import counted
+from harness.learning.runs.curve_charts import MARKED, learning_curves, loss_curves, reading
 from harness.learning.runs.overfit import Overfitting
+from harness.learning.runs.overfitting_text import overfitting_sentence
 from harness.learning.study.answer import changes_text
 from harness.learning.study.charts import FEWEST_LINES, overlaid
 from harness.learning.study.finding import Effect, StudyFinding
@@ -38,57 +37,7 @@ def _onset(study: StudyFinding) -> Content | None:
     if plain is None:
         return None
     title = "Where it begins here" if plain.onset.epoch else "Does the network overfit here?"
-    return Content(title, beginning(plain) if plain.onset.epoch is not None else [])
-
-
-def beginning(plain: Overfitting) -> list[str]:
-    """State where overfitting begins and what it costs, with the numbers of this study."""
-    train, validation = (plain.bands[f"{split} loss"].mean for split in ("train", "validation"))
-    epochs = plain.bands["validation loss"].epochs
-    best = int(np.abs(np.array(epochs) - (plain.best_epoch or epochs[-1])).argmin())
-    lowest, end, last = float(validation[best]), float(validation[-1]), epochs[-1]
-    count = len(plain.configuration.runs)
-    median = f" (median over {seeds(count)})" if count > 1 else ""
-    lowest_at = (
-        f"The validation loss is lowest after epoch {epochs[best]}{median}: {significant(lowest)}. "
-        f"The training loss is {significant(float(train[best]))} there."
-    )
-    if plain.onset.epoch:
-        later = (
-            f"After epoch {last} the training loss has fallen to {significant(float(train[-1]))}, "
-            f"but the validation loss has risen to {significant(end)}, by {100 * (end / lowest - 1):.0f} %. "
-            f"From epoch {plain.onset.epoch} on it stays at least 5 % above its lowest value: "
-            "there overfitting begins."
-        )
-    else:
-        later = (
-            "The validation loss does not stay 5 % above its lowest value until the end, so the network "
-            f"does not overfit within {counted(last, 'epoch')}. More epochs (--epochs) or less data may make "
-            "it overfit."
-        )
-    return [lowest_at, later, *_scores(plain)]
-
-
-def _scores(plain: Overfitting) -> list[str]:
-    """State the final scores, and that the accuracy does not show the overfitting where it does not."""
-    measure = plain.measure
-    if measure.key == "loss" or f"train {measure.key}" not in plain.bands:
-        return []
-    train, validation = (
-        float(plain.bands[f"{split} {measure.key}"].mean[-1]) for split in ("train", "validation")
-    )
-    final = (
-        f"In the end {train:.1f} % of the training samples and {validation:.1f} % of the validation samples "
-        f"are classified correctly: a gap of {train - validation:.1f} points."
-    )
-    dropped = plain.lost is not None and plain.lost.low is not None and plain.lost.low > 0
-    if not plain.onset.epoch or dropped:
-        return [final]
-    unseen = (
-        "The validation accuracy did not clearly drop: the network became more sure of its mistakes. "
-        "The loss shows that, the accuracy does not."
-    )
-    return [final, unseen]
+    return Content(title, [overfitting_sentence(plain)])
 
 
 def _onset_charts(study: StudyFinding, prefix: str) -> list[Figure]:
@@ -101,7 +50,7 @@ def _onset_charts(study: StudyFinding, prefix: str) -> list[Figure]:
     charts = {
         "loss": (
             "Loss on training and validation samples",
-            f"Loss of {study.reference.variant.name}. {how}",
+            f"Loss of {study.reference.variant.name}. {how} {MARKED}",
             loss_curves([curve], colours),
         ),
         "score": (

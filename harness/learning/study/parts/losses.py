@@ -1,4 +1,4 @@
-"""Parts about losses: the calibration of the answers, and the gradient at a wrong answer."""
+"""The part about losses: the calibration of the answers."""
 
 from collections.abc import Iterator
 
@@ -10,11 +10,8 @@ from harness.core.training.outcome_records import Calibration
 from harness.learning.runs.run_curves import Run
 from harness.learning.study.charts import colour_of_variants
 from harness.learning.study.finding import StudyFinding
-from harness.learning.study.parts import Content, Part, explained
+from harness.learning.study.parts import Part, explained
 from harness.learning.study.quantities import measure, of_runs
-from harness.spec.task import BinaryClassification, Classification
-
-_SMOOTHING = 0.1
 
 
 def _calibration(run: Run, _best: bool) -> Calibration | None:
@@ -57,44 +54,6 @@ def _reliability_chart(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     yield Figure(f"{prefix}-reliability", caption, chart, "Reliability", chosen=True)
 
 
-def _gradients(study: StudyFinding) -> Content | None:
-    """Explain how the gradient depends on the error, for tasks with classes."""
-    task = study.configuration.runs[0].record.task.description
-    if not isinstance(task.objective, (Classification, BinaryClassification)):
-        return None
-    text = (
-        "For two classes, the size of the gradient at the output of the right class, by the probability "
-        "that the network gives it. On the left the answer is wrong and sure: there cross-entropy pushes "
-        "hardest, and squared error of the probabilities hardly at all."
-    )
-    return Content("What a wrong answer teaches", [text])
-
-
-def _gradient_chart(_study: StudyFinding, prefix: str) -> Iterator[Figure]:
-    """Draw the size of the gradient of losses of two classes at the logit of the right class, by formula.
-
-    With the probability ``p = sigmoid(z)`` of the right class, whose logit is ``z`` above the other:
-    cross-entropy ``1 - p``; with smoothing ``s`` over two classes ``|p - 1 + s / 2|``; squared error of the
-    probability ``2 (1 - p) p (1 - p)``.
-    """
-    p = np.linspace(0.005, 0.995, 100)
-    sizes = {
-        "cross-entropy": 1 - p,
-        f"label smoothing of {_SMOOTHING:g}": np.abs(p - 1 + _SMOOTHING / 2),
-        "squared error of the probability": 2 * p * (1 - p) ** 2,
-    }
-    rows: list[Row] = [
-        {"loss": name, "probability": round(100 * float(at), 2), "gradient": round(float(value), 5)}
-        for name, values in sizes.items()
-        for at, value in zip(p, values, strict=True)
-    ]
-    x = field("probability:Q", title="probability of the right class (%)")
-    y = field("gradient:Q", title="size of the gradient")
-    chart = layered(rows, layer("line", x=x, y=y, color=field("loss:N", sort=None, legend={"columns": 1})))
-    caption = "By formula, for two classes; nothing here was measured."
-    yield Figure(f"{prefix}-gradients", caption, chart, "Gradient by how right the answer is")
-
-
 PARTS = (
     Part(
         "reliability",
@@ -116,5 +75,4 @@ PARTS = (
         },
         needs=("calibration error",),
     ),
-    Part("gradients", "the gradient of losses by how wrong the answer is", _gradients, _gradient_chart),
 )

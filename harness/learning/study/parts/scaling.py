@@ -134,7 +134,7 @@ def _interval(value: float, resampled: Sequence[float], seeds: int) -> Estimate:
 def _content(study: StudyFinding) -> Content:
     """State the power law of the loss against the amount of data."""
     law = scaling(study)
-    none = "The runs do not show a power law: fewer than three amounts of data were trained."
+    none = "The runs do not show a power law: fewer than four amounts of data were trained."
     return Content("Score against data", [none if law is None else _law_text(law)])
 
 

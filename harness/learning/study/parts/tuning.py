@@ -18,7 +18,7 @@ from harness.core.documents.charts import (
 )
 from harness.core.documents.document import Figure, Table
 from harness.core.documents.numbers import NOTHING, score_text, score_unit, significant, with_unit
-from harness.learning.runs.grouping import ConfigurationRuns
+from harness.learning.runs.rows import ConfigurationRuns
 from harness.learning.runs.run_curves import Run
 from harness.learning.study.charts import slug
 from harness.learning.study.finding import Effect, StudyFinding
@@ -38,7 +38,7 @@ def _tuning(study: StudyFinding) -> Content | None:
 def tuning_table(study: StudyFinding) -> Table:
     """Return a row for each variant that was tuned: the scores of its trials, and its chosen setting."""
     trials, noun = study.study.trials, study.study.kind.noun
-    measure = criterion(study.study.kind, study.configuration.runs[0].record.task.description)
+    measure = criterion(study.study.kind, study.configuration.record.task.description)
     rows = []
     for variant in dict.fromkeys(trial.variant for trial in trials):
         own = [trial for trial in trials if trial.variant == variant]
@@ -78,7 +78,7 @@ def edge_sentences(study: Study) -> list[str]:
 def _tuning_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """Draw the validation score of every trial against the first option that its variant is tuned by."""
     recorded = study.study
-    measure = criterion(recorded.kind, study.configuration.runs[0].record.task.description)
+    measure = criterion(recorded.kind, study.configuration.record.task.description)
     colours = configuration_colours([variant.name for variant in recorded.variants])
     ended = "; crosses were ended early." if any(trial.stopped for trial in recorded.trials) else "."
     by_option: dict[str, list[Row]] = {}
@@ -141,32 +141,9 @@ def _target(study: StudyFinding) -> Content | None:
             "are searched for the first that reaches it."
         )
     ]
-    if low := _far_behind(study):
-        texts.append(
-            f"{low} is so far behind that the target is low: a study without it (--variants) has a sharper "
-            "one."
-        )
     if missed:
         texts.append(f"Seeds that did not reach it are left out of the means: {', '.join(missed)}.")
     return Content("How fast is the target reached?", texts)
-
-
-#: A winner that reaches less than this share of the best one's score sets a low target.
-_FAR_BEHIND = 0.8
-
-
-def _far_behind(study: StudyFinding) -> str:
-    """Name the variant whose winner sets a low target; empty without one."""
-    measure, trials = study.measure, study.study.trials
-    names = dict.fromkeys(trial.variant for trial in trials)
-    winners = {name: best_trial(trials, name, measure) for name in names}
-    values = {name: trial.value for name, trial in winners.items() if trial and trial.value}
-    if not values:
-        return ""
-    best, worst = max(values.values()), min(values.values())
-    low = worst if measure.higher_is_better else best
-    is_low = worst < _FAR_BEHIND * best
-    return next((name for name, value in values.items() if value == low), "") if is_low else ""
 
 
 def _reached(effect: Effect, name: str) -> int:
