@@ -53,17 +53,10 @@ def assert_same_model(a: Model, b: Model, inputs: Sequence[Shape], **options: An
     """
     findings = check(a, b, inputs, **options)
     if not findings.equal:
+        from harness.port.page import described
+
         lines = [f"{findings.a.target} and {findings.b.target} are {findings.verdict}"]
-        lines += [_line(cause) for cause in findings.causes if not cause.harmless]
+        lines += [described(cause) for cause in findings.causes if not cause.harmless]
         lines += findings.notes
         raise AssertionError("\n".join(lines))
     return findings
-
-
-def _line(cause: Any) -> str:
-    proof = (
-        ""
-        if cause.after is None
-        else f" (with that of A the difference falls from {cause.before:.1e} to {cause.after:.1e})"
-    )
-    return f"{cause.kind} at {cause.path_b or cause.path_a}: {cause.a} against {cause.b}{proof}"

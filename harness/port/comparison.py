@@ -16,12 +16,11 @@ from harness.port.cause_kinds import REPLACED, merged
 from harness.port.causes import optimizers
 from harness.port.causes.copies import copied
 from harness.port.causes.dropouts import dropouts
-from harness.port.causes.losses import loss_causes
 from harness.port.causes.precision import AsWritten
 from harness.port.causes.state import are_momenta, initial_values, running_state
 from harness.port.causes.training import (
     GRADIENT_TOLERANCE,
-    gradient_texts,
+    loss_causes,
     two_biases,
     untied,
     worst_parameter,
@@ -337,19 +336,14 @@ class _Check:
             self._step_seconds = time.monotonic() - began
             return both
 
-        same_outputs = all(each.equal for each in self._compared)
         own = any(record.own_loss for record in self._records)
         if own:
             a, b = differentiated(own=True)
-            found = loss_causes(a, b, targets)
+            found = loss_causes(a, b)
             self._causes += found
             own = not found
-            if same_outputs:
-                gap = difference(b.of_output, a.of_output)
-                self._compared.append(compared("gradients of the losses", gap, GRADIENT_TOLERANCE))
-        if not same_outputs:
-            self._not_compared.append("gradients, because outputs or running statistics differ")
-            return
+            gap = difference(b.of_output, a.of_output)
+            self._compared.append(compared("gradients of the losses", gap, GRADIENT_TOLERANCE))
         if not own:
             a, b = differentiated(own=False)
         worst = worst_parameter(self._matching, a.parameters, b.parameters, gradients=True)
@@ -360,8 +354,7 @@ class _Check:
         gap = largest(gaps)
         self._compared.append(compared("gradients of the inputs", gap, GRADIENT_TOLERANCE))
         if worst.gap > GRADIENT_TOLERANCE:
-            texts = gradient_texts(worst.a, worst.b) if worst.a.shape == worst.b.shape else ("", "")
-            cause = Cause.at("gradient", worst.where, worst.where, *texts, worst.gap, mode="gradients")
+            cause = Cause.at("gradient", worst.where, worst.where, before=worst.gap, mode="gradients")
             self._causes += untied(self._matching, a.parameters, b.parameters) or [cause]
 
     def _compare_training(self) -> None:

@@ -9,7 +9,6 @@ from harness.tracing.calls import InputShape, Loss, Trace
 from harness.tracing.side import Batch
 
 _SEED, _FIRST_SEED = 0, 10
-_SEED, _FIRST_SEED = 0, 10
 #: Parameters are moved by this share of their spread: none is zero or one, so that an ignored one is seen.
 _MOVED_SHARE = 0.1
 _LEAST_SPREAD = 0.5

@@ -18,8 +18,8 @@ _EXACT = 1e-13
 _ONE_ROUNDING = 1e-15
 #: The difference that rounding alone may make, unless it is known to grow.
 TOLERANCE = 1e-11
-#: An evaluation may differ by this many times the change by one rounding of all parameters.
-_ROUNDINGS = 100.0
+#: Evaluations and training steps may differ by this many times the change by one rounding of all parameters.
+ROUNDINGS = 100.0
 
 
 def compared(what: str, worst: float, tolerance: float, where: str = "") -> Compared:
@@ -124,7 +124,7 @@ def compared_cases(
     differing = [case for case, (gap, _) in zip(cases, worst, strict=True) if gap > TOLERANCE]
     roundings = _roundings(a, differing, values) if differing else {}
     # Without bound, rounding excuses nothing: an infinite tolerance would accept any difference.
-    allowed = {what: _ROUNDINGS * change for what, change in roundings.items() if math.isfinite(change)}
+    allowed = {what: ROUNDINGS * change for what, change in roundings.items() if math.isfinite(change)}
     return [
         compared(case.what, gap, max(TOLERANCE, allowed.get(case.what, 0.0)), where)
         for case, (gap, where) in zip(cases, worst, strict=True)

@@ -1,7 +1,7 @@
 """The comparison of training steps: both sides train, with what differs harmlessly made equal.
 
-Where both sides' optimizers place an option differently and no option of a framework changes that, the sides
-train with it in the same place. So each difference of the parameters after the steps is one of training.
+Where steps differ, and the sides' optimizers place an option differently that no option of a framework
+changes, the sides train again with it in the same place: what still differs is not due to the place.
 """
 
 import threading
@@ -12,8 +12,10 @@ import numpy as np
 
 from harness.core.models.remote_side import RemoteSide
 from harness.port.causes.moves import move_causes
-from harness.port.causes.optimizers import convention_causes, is_convention
+from harness.port.causes.optimizers import convention_causes
 from harness.port.causes.training import (
+    MOST_ALLOWED,
+    STEPS_TOLERANCE,
     Steps,
     WorstParameter,
     held_biases,
@@ -21,16 +23,12 @@ from harness.port.causes.training import (
     loss_gaps,
     worst_parameter,
 )
-from harness.port.evaluation import compared, rounded
+from harness.port.evaluation import ROUNDINGS, compared, rounded
 from harness.port.pairing.matching import Matching
 from harness.port.record import Cause, Compared
 from harness.port.sides import Sides
 from harness.tracing.calls import Loss
 from harness.tracing.side import Batch, Trained, Updates
-
-#: The least tolerance of parameters, relative to their largest move; its factor to the change by a
-#: perturbation of one rounding; and the tolerance beyond which the parameters show nothing.
-_TOLERANCE, _ROUNDINGS, _MOST_ALLOWED = 1e-7, 100.0, 1e-6
 
 
 class SameSteps(NamedTuple):
@@ -103,7 +101,6 @@ class TrainingSteps:
     def compare(self, batches: Sequence[Batch], causes: Sequence[Cause]) -> SameSteps:
         """Compare losses and parameters; ``causes`` are known, harmless ones are made equal."""
         explained = any(not cause.harmless for cause in causes)
-        self._aligned = [cause.kind for cause in causes if is_convention(cause) and cause.harmless]
         if any(cause.kind == "two biases" for cause in causes):
             self._hold_second_biases()
         count = len(batches)
@@ -134,13 +131,11 @@ class TrainingSteps:
 
     def _explained(self, batches: Sequence[Batch], run: _Run, judged: _Judged) -> tuple[list[Cause], _Judged]:
         """Find the cause of a difference; also return what is compared without harmless ones."""
-        if not self._aligned:
-            # Where only one side's rules can be read, numbers show whether its conventions are the cause.
-            found = convention_causes(*self._updates, judged.worst.gap * run.move / run.largest)
-            self._aligned = [cause.kind for cause in found]
-            if found:
-                judged = self._judged(self._run(batches), len(batches), explained=False)
-            if found and judged.equal:
+        found = convention_causes(*self._updates, judged.worst.gap * run.move / run.largest)
+        self._aligned = [cause.kind for cause in found]
+        if found:
+            judged = self._judged(self._run(batches), len(batches), explained=False)
+            if judged.equal:
                 return found, judged
         before = self._sides.a.describe().parameters
         first = self._run(batches[:1])
@@ -152,12 +147,12 @@ class TrainingSteps:
         """Judge ``count`` steps; the tolerance grows with rounding unless a difference is ``explained``."""
         gaps = loss_gaps(run.a.losses, run.b.losses)
         worst = worst_parameter(self._matching, run.a.parameters, run.b.parameters, scale=run.move)
-        steps, allowed, hidden = Steps.of(gaps, [0.0] * count), _TOLERANCE, False
-        if not explained and max(steps.worst, worst.gap) > _TOLERANCE:
+        steps, allowed, hidden = Steps.of(gaps, [0.0] * count), STEPS_TOLERANCE, False
+        if not explained and max(steps.worst, worst.gap) > STEPS_TOLERANCE:
             steps = Steps.of(gaps, run.loss_roundings)
-            grown = _ROUNDINGS * run.rounding
-            allowed = max(_TOLERANCE, steps.tolerance, grown)
-            hidden = steps.shown < count or grown > _MOST_ALLOWED
+            grown = ROUNDINGS * run.rounding
+            allowed = max(STEPS_TOLERANCE, steps.tolerance, grown)
+            hidden = steps.shown < count or grown > MOST_ALLOWED
         aside = f" ({', '.join(self._aligned)} aligned)" if self._aligned else ""
         parts = [
             compared(f"losses of {count} steps{aside}", steps.worst, steps.tolerance),

@@ -13,7 +13,8 @@ from harness.tracing.calls import Trace, Value
 ROUNDING = 1e-10
 #: Arrays of the same numbers have norms that differ by less.
 _NORM_TOLERANCE = 1e-6
-_MOST_AXES = 5
+#: Arrays of more axes are compared in the given order alone.
+MOST_AXES = 5
 #: The count of numbers compared at a time, which fit the cache.
 _PART = 1 << 16
 
@@ -69,7 +70,7 @@ def orders(source: Sequence[int], wanted: Sequence[int]) -> Iterator[tuple[int, 
     The batch axis stays first.
     """
     count = len(source)
-    if sorted(source) != sorted(wanted) or count > _MOST_AXES:
+    if sorted(source) != sorted(wanted) or count > MOST_AXES:
         return
     plain = tuple(range(count))
     first = [plain]

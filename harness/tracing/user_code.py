@@ -91,11 +91,12 @@ def import_first(target: str) -> None:
         place, _ = split_target(target)
         spec = None if place.endswith(_FILE) else importlib.util.find_spec(place.partition(".")[0])
         source = _source(Path(place if spec is None else spec.origin or ""))
-        for name in _first_imports(source.read_text()):
+        for name in first_imports(source.read_text()):
             importlib.import_module(name)
 
 
-def _first_imports(source: str) -> Iterator[str]:
+def first_imports(source: str) -> Iterator[str]:
+    """Yield the modules that ``source`` imports before it does something else."""
     for statement in ast.parse(source).body:
         match statement:
             case ast.Expr(ast.Constant()):

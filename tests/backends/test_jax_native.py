@@ -54,9 +54,9 @@ def _program(task, backend=JAX, precision="float64", seed=3):
     [
         (cnn("nnx"), MOMENTUM),
         pytest.param(cnn("linen"), ADAM, marks=pytest.mark.slow),
-        pytest.param(transformer("nnx"), ADAM, marks=pytest.mark.slow),
+        pytest.param(transformer("nnx"), ADAM, marks=pytest.mark.long),
         (transformer("jax"), MOMENTUM),
-        pytest.param(mlp("nnx"), ADAM, marks=pytest.mark.slow),
+        pytest.param(mlp("nnx"), ADAM, marks=pytest.mark.long),
         (mlp("linen"), MOMENTUM),
         (mlp("jax"), ADAM),
     ],

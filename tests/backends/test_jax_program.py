@@ -42,9 +42,9 @@ def _forget_compiled():
         (2, 3, 2, 1),
         (8, 1, 2, 0),
         (8, 3, 1, "same"),  # summed in four parts of the batch
-        pytest.param(3, 3, 1, 1, marks=pytest.mark.slow),
-        pytest.param(2, 3, 2, "same", marks=pytest.mark.slow),
-        pytest.param(2, 3, 3, "valid", marks=pytest.mark.slow),
+        pytest.param(3, 3, 1, 1, marks=pytest.mark.long),
+        pytest.param(2, 3, 2, "same", marks=pytest.mark.long),
+        pytest.param(2, 3, 3, "valid", marks=pytest.mark.long),
     ],
 )
 def test_all_forms_of_a_convolution_agree(batch, size, strides, padding):
@@ -67,7 +67,7 @@ def test_all_forms_of_a_convolution_agree(batch, size, strides, padding):
             np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(("kernel_size", "strides"), [(4, 2), pytest.param(5, 3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("kernel_size", "strides"), [(4, 2), pytest.param(5, 3, marks=pytest.mark.long)])
 def test_both_forms_of_a_transposed_convolution_agree(kernel_size, strides):
     from harness_jax import convolutions
 

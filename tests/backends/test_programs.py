@@ -223,7 +223,6 @@ WITH_STATISTICS = task(Network((9,), (Dense(6), BatchNorm(), Dense(CLASSES))), o
 QUICK = {
     "torch:compile": (),
     "jax:jit": (
-        "classification adam",
         "classification squashed",
         "regression rmsprop",
         "adversarial adam",
@@ -236,7 +235,7 @@ QUICK = {
         *LOSSES,
     ),
 }
-SLOW = {"torch:compile": ("together", "huber"), "jax:jit": ("together", "regression adam", "nesterov")}
+SLOW = {"torch:compile": ("together",), "jax:jit": ("together", "nesterov")}
 
 
 def _has_pictures(case):

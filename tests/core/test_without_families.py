@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FAMILIES = ("timing", "learning", "weights", "port", "tracking", "cluster", "sharing")
-#: Families on which no other stands, and all of them together.
-REMOVED = [("weights",), ("port",), ("tracking",), ("cluster",), ("sharing",), FAMILIES]
+#: Families on which no other stands.
+ALONE = ("weights", "port", "tracking", "cluster", "sharing")
 #: Imports every module but programs, and the public kit, whose documented parts need families.
 IMPORTS = """
 import importlib, pkgutil, sys, harness
@@ -28,17 +28,21 @@ CORE_COMMANDS = {
     "run", "list", "show", "report", "data", "check", "reference", "ledger", "new", "clean", "doctor"
 }  # fmt: skip
 TRAIN = ("run", "--backend", "torch", "--task", "mlp", "--max-steps", "30", "--quiet")
+REFUSED = (
+    ("run", "--backend", "torch", "--task", "mlp", "--executor", "ray"),
+    ("run", "--backend", "torch", "--task", "mlp", "--track", "mlflow"),
+    ("run", "--backend", "torch:best", "--task", "mlp"),
+    ("compare",),
+)
 
 
-@pytest.fixture(params=REMOVED, ids=lambda removed: removed[0] if len(removed) == 1 else "all")
-def remaining(request, tmp_path, harness):
-    """A copy of the package without these families, as a function that runs Python in it."""
-    copy = tmp_path / "copy"
-    for folder in ("harness", "backends", "tasks"):
-        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for family in request.param:
-        shutil.rmtree(copy / "harness" / family, ignore_errors=True)
-    path = os.pathsep.join(map(str, (copy, copy / "backends", copy / "tasks")))
+@pytest.fixture
+def copy(tmp_path, harness):
+    """A copy of the package, and a function that runs Python in it."""
+    folder = tmp_path / "copy"
+    for part in ("harness", "backends", "tasks"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    path = os.pathsep.join(map(str, (folder, folder / "backends", folder / "tasks")))
 
     def python(*arguments, code=0):
         done = subprocess.run(
@@ -53,46 +57,50 @@ def remaining(request, tmp_path, harness):
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
-    python.removed = request.param
-    assert python("-c", IMPORTS).stdout.strip() == str(copy / "harness" / "__init__.py")
-    return python
+    return folder / "harness", python
 
 
-def command(remaining, *arguments, **options):
-    return remaining("-m", "harness", *arguments, **options)
-
-
-def test_what_remains_works_and_refuses_the_rest_in_one_line(remaining, harness):
-    text = command(remaining, "--help").stdout
+def assert_importable(package, python):
+    """Check that every module is imported, and that the commands of the core are listed; return all."""
+    assert python("-c", IMPORTS).stdout.strip() == str(package / "__init__.py")
+    text = python("-m", "harness", "--help").stdout
     listed = {line.split()[0] for line in text.splitlines() if line.startswith("  ") and line.strip()}
     assert listed >= CORE_COMMANDS
-    if remaining.removed == FAMILIES:
-        assert not listed & {"duel", "gate", "compare", "study", "port", "score", "export"}
+    return listed
 
-    done = command(remaining, *TRAIN, *(() if remaining.removed == FAMILIES else ("--no-certify",)))
+
+def test_each_family_on_which_no_other_stands_can_be_deleted(copy, tmp_path):
+    package, python = copy
+    for family in ALONE:
+        shutil.move(package / family, tmp_path / family)
+        assert_importable(package, python)
+        shutil.move(tmp_path / family, package / family)
+
+
+def test_without_families_the_core_works_and_refuses_the_rest_in_one_line(copy, harness):
+    package, python = copy
+    for family in FAMILIES:
+        shutil.rmtree(package / family)
+    listed = assert_importable(package, python)
+    assert not listed & {"duel", "gate", "compare", "study", "port", "score", "export"}
+
+    def command(*arguments, **options):
+        return python("-m", "harness", *arguments, **options)
+
+    done = command(*TRAIN)
     (path,) = (harness.folder / "results" / "runs").glob("*.json")
     record = json.loads(path.read_text())
     assert (record["status"], record["verification"]["outcome"]) == ("ok", "verified")
+    assert record["certificate"]["certified"]
     assert f"Record: results/runs/{path.name}" in done.stdout
-    command(remaining, "report", path.stem, "--to", "run.md")
+    command("report", path.stem, "--to", "run.md")
     assert (harness.folder / "run.md").stat().st_size > 1000
-    if remaining.removed == FAMILIES:
-        assert record["certificate"]["certified"]
-        assert "mlp" in command(remaining, "list", "results").stdout
-        assert "1 run" not in command(remaining, "show", "last").stderr
-
-    # The copy is made and compiled once, so refusals are tried in it as well.
-    refusals = {
-        "cluster": ("run", "--backend", "torch", "--task", "mlp", "--executor", "ray"),
-        "tracking": ("run", "--backend", "torch", "--task", "mlp", "--track", "mlflow"),
-        "timing": ("run", "--backend", "torch:best", "--task", "mlp"),
-        "learning": ("compare",),
-    }
-    for family in remaining.removed:
-        if family in refusals:
-            done = command(remaining, *refusals[family], code=2)
-            assert done.stderr.startswith("harness: ")
-            assert done.stderr.count("\n") == 1
+    assert "mlp" in command("list", "results").stdout
+    assert "1 run" not in command("show", "last").stderr
+    for refused in REFUSED:
+        done = command(*refused, code=2)
+        assert done.stderr.startswith("harness: ")
+        assert done.stderr.count("\n") == 1
 
 
 @functools.cache

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from harness.errors import UsageError
-from harness.tracing.user_code import _first_imports, import_first, split_target, user_module
+from harness.tracing.user_code import first_imports, import_first, split_target, user_module
 
 ENGINE = 'import os\nos.environ["KERAS_BACKEND"] = "jax"\nimport keras\n'
 
@@ -24,10 +24,10 @@ ENGINE = 'import os\nos.environ["KERAS_BACKEND"] = "jax"\nimport keras\n'
     ],
 )
 def test_frameworks_are_imported_until_the_file_does_something_else(source, imported):
-    assert list(_first_imports(source)) == imported
+    assert list(first_imports(source)) == imported
 
 
-@pytest.mark.slow
+@pytest.mark.long  # the imports are tested above, and each engine in tests/backends/port
 def test_both_models_have_the_engine_that_their_file_names(harness, tmp_path):
     model = "def make():\n    return keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])\n"
     (tmp_path / "model.py").write_text(ENGINE + model)

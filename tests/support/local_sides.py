@@ -5,13 +5,13 @@ import os
 
 from harness.core.models import messages, remote_side
 from harness.core.models.reading import SideSpec
-from harness.core.models.side_process import FLOAT64, _Answering
+from harness.core.models.side_process import FLOAT64, Answering
 from harness.errors import UsageError
 from harness.port import comparison
 from harness.port.record import PortOptions
 from harness.tracing.calls import InputShape
 
-VARIABLES = {**remote_side._VARIABLES, **FLOAT64}
+VARIABLES = {**remote_side.VARIABLES, **FLOAT64}
 # What a side's process starts with, before any framework is imported.
 os.environ.update(VARIABLES)
 
@@ -20,7 +20,7 @@ class LocalSide(remote_side.RemoteSide):
     """Answers requests itself."""
 
     def __init__(self, target):
-        self.target, self._parameters, self._answering = target, {}, _Answering()
+        self.target, self._parameters, self._answering = target, {}, Answering()
 
     def _call(self, request, expected):
         reply = self._answering.answer(request)

@@ -6,7 +6,6 @@ import hashlib
 import http.server
 import socket
 import threading
-import time
 
 import pytest
 from support import data_files
@@ -117,11 +116,9 @@ def test_a_wrong_download_leaves_nothing(server, message, archive, tmp_path, mon
 
 def test_a_server_that_never_responds(archive, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "FIRST_ANSWER_SECONDS", 0.3)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        start = time.monotonic()
-        with pytest.raises(DataError, match=r"no response within 0.3 s"):
-            fetch(monkeypatch, f"http://127.0.0.1:{silent.getsockname()[1]}/a", archive)
-        assert time.monotonic() - start < 5
+    silent, refused = socket.create_server(("127.0.0.1", 0)), r"no response within 0.3 s"
+    with silent, pytest.raises(DataError, match=refused):
+        fetch(monkeypatch, f"http://127.0.0.1:{silent.getsockname()[1]}/a", archive)
     assert left_over(tmp_path) == []
 
 

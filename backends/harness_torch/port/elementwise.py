@@ -12,12 +12,10 @@ from torch.nn import functional
 from harness.tracing import semantics as kinds
 from harness.tracing.functions import all_from_end, from_end
 from harness_torch.port.seen import (
-    REWRITTEN,
     TRANSLATORS,
     Seen,
     Tensor,
     Translator,
-    from_start,
     rewrites,
     translates,
 )
@@ -88,11 +86,6 @@ def _clamp_max(x: Tensor, max: Any) -> Seen | None:  # noqa: A002  torch's own n
 @translates("hardtanh")
 def _hard_tanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Seen | None:
     return _limits(x, float(min_val), float(max_val))
-
-
-@translates("threshold")
-def _threshold(x: Tensor, threshold: float, value: float) -> Seen | None:
-    return _limits(x, 0.0, None) if threshold == value == 0 else None
 
 
 def _softmax(*, logarithm: bool) -> Translator:
@@ -205,6 +198,7 @@ TRANSLATORS.update(
 #
 # Each raises :class:`NotTranslated` for arguments that it does not cover.
 
+
 _MATRIX = 2
 
 
@@ -234,24 +228,6 @@ rewrites("add")(_scaled(torch.add))
 rewrites("subtract")(_scaled(torch.sub))
 
 
-def _times(x: Tensor, factor: float) -> Tensor:
-    return x if factor == 1 else x * factor
-
-
-@rewrites("addmm")
-def _sum_and_product(x: Tensor, mat1: Tensor, mat2: Tensor, beta: float = 1, alpha: float = 1) -> Tensor:
-    """A linear layer where it can be, else a product and a sum."""
-    part = active().recorder.part
-    require(part(x) is None or part(mat2) is None or (beta, alpha) != (1, 1))
-    return _times(x, beta) + _times(mat1 @ mat2, alpha)
-
-
-@rewrites("baddbmm")
-def _sum_and_products(x: Tensor, batch1: Tensor, batch2: Tensor, beta: float = 1, alpha: float = 1) -> Tensor:
-    product = _times(torch.bmm(batch1, batch2), alpha)
-    return product + _times(x, beta) if beta else product
-
-
 @rewrites("matmul", "mv", "dot")
 def _with_vector(x: Tensor, other: Tensor) -> Tensor:
     """A vector as a matrix of one row or column."""
@@ -263,49 +239,10 @@ def _with_vector(x: Tensor, other: Tensor) -> Tensor:
     return result.squeeze(-1 if other.dim() == 1 else -2) if x.dim() == 1 else result
 
 
-@rewrites("tensordot")
-def _tensor_product(x: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
-    """The last axes of one with the first axes of the other, as a product of matrices."""
-    if not isinstance(dims, int):
-        last, first = ([axis] if isinstance(axis, int) else list(axis) for axis in dims)
-        count = len(last)
-        require([from_start(axis, x.dim()) for axis in last] == list(range(x.dim() - count, x.dim())))
-        require([from_start(axis, b.dim()) for axis in first] == list(range(count)))
-        dims = count
-    require(0 < dims < x.dim())
-    shape, columns = x.shape[: x.dim() - dims], b.shape[dims:]
-    product = x.reshape(*shape, -1) @ b.reshape(-1, columns.numel())
-    return product.reshape(*shape, *columns)
-
-
-@rewrites("cosine_similarity")
-def _cosine_similarity(x: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """The product of both, each divided by its norm."""
-    one, two = (each / torch.clamp(_norm(each, dim=dim, keepdim=True), min=eps) for each in (x, x2))
-    return torch.sum(one * two, dim=dim)
-
-
 @rewrites("copy")
 def _copied(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     require(x.shape == src.shape)
     return src.clone()
-
-
-def _mean_like(x: Tensor, dim: Any = None, *_: Any, keepdim: bool = False, **__: Any) -> Tensor:
-    return x.mean(dim=None if isinstance(dim, bool) else dim, keepdim=keepdim)
-
-
-#: Functions as formulas of others.
-REWRITTEN.update(
-    {
-        "addcmul": lambda x, tensor1, tensor2, value=1: x + _times(tensor1 * tensor2, value),
-        "lerp": lambda x, end, weight: x + (end - x) * weight,
-        "logsigmoid": lambda x: -functional.softplus(-x),
-        "log_sigmoid": lambda x: -functional.softplus(-x),
-        "var_mean": lambda x, *args, **named: (torch.var(x, *args, **named), _mean_like(x, *args, **named)),
-        "std_mean": lambda x, *args, **named: (torch.std(x, *args, **named), _mean_like(x, *args, **named)),
-    }
-)
 
 
 @rewrites("norm", "vector_norm")
@@ -332,12 +269,6 @@ def _parametric_relu(x: Tensor, weight: Tensor) -> Tensor:
 def _gated(x: Tensor, dim: int = -1) -> Tensor:
     one, gate = torch.chunk(x, 2, dim)
     return one * torch.sigmoid(gate)
-
-
-@rewrites("softplus")
-def _steep_softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    require(beta != 1)
-    return functional.softplus(x * beta) / beta
 
 
 @rewrites("masked_fill")

@@ -267,22 +267,6 @@ def _pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
     return x.reshape(batch, channels // r**2, height * r, width * r)
 
 
-@rewrites("pixel_unshuffle")
-def _pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
-    """Space to channels: the inverse of :func:`_pixel_shuffle`."""
-    require(x.dim() == 4)  # noqa: PLR2004
-    batch, channels, height, width = x.shape
-    r = downscale_factor
-    x = x.reshape(batch, channels, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
-    return x.reshape(batch, channels * r**2, height // r, width // r)
-
-
-@rewrites("channel_shuffle")
-def _channel_shuffle(x: Tensor, groups: int) -> Tensor:
-    batch, channels, *rest = x.shape
-    return x.reshape(batch, groups, channels // groups, *rest).transpose(1, 2).reshape(x.shape)
-
-
 REWRITTEN.update(
     {
         "chunk": lambda x, chunks, dim=0: _split(x, -(-x.shape[dim] // chunks), dim),

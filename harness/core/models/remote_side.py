@@ -24,7 +24,7 @@ from harness.tracing.side import Batch, Gradients, Inputs, Override, Trained
 
 _POLL_SECONDS = 0.5
 #: Frameworks that read these compute on the CPU.
-_VARIABLES = {
+VARIABLES = {
     "CUDA_VISIBLE_DEVICES": "",
     "JAX_PLATFORMS": "cpu",
     "KERAS_TORCH_DEVICE": "cpu",
@@ -172,7 +172,7 @@ class RemoteSide(_Asked):
         """
         together = timeout_seconds is not None and not limit_each
         until = time.monotonic() + (timeout_seconds or 0.0) if together else None
-        variables = worker_variables(threads, "cpu", os.environ) | _VARIABLES
+        variables = worker_variables(threads, "cpu", os.environ) | VARIABLES
         # Nothing is timed here, so freed memory may go back to the system.
         variables = {name: value for name, value in variables.items() if name not in GLIBC_KEEPS_MEMORY}
         exact, written = pipes = _Pipe(), _Pipe()

@@ -74,7 +74,7 @@ def _claimed(target: str, arguments: Mapping[str, Any], *, exact: bool) -> _Clai
     )
 
 
-class _Answering:
+class Answering:
     """Answers requests by the side that the first request makes."""
 
     def __init__(self) -> None:
@@ -196,7 +196,7 @@ def _serve(requests: int, replies: int) -> NoReturn:
     mark = os.read(requests, wire.MARK_BYTES)
     process = os.getpid()
     os.register_at_fork(after_in_child=lambda: _close_to_others(requests, replies))
-    answering, stream = _Answering(), os.fdopen(requests, "rb", buffering=0)
+    answering, stream = Answering(), os.fdopen(requests, "rb", buffering=0)
     while (request := wire.read_request(stream.readinto)) is not None:
         reply = answering.answer(request)
         if os.getpid() != process:  # a child that the user's code forked

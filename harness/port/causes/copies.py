@@ -20,8 +20,6 @@ from harness.tracing.calls import Trace
 
 #: Outputs of models with copied values agree up to the rounding to float32, which grows with depth.
 _AGREE = 1e-4
-#: Arrays of fewer different numbers may be equal by chance.
-_LEAST_NUMBERS = 4
 
 
 class _Copied(NamedTuple):
@@ -46,10 +44,9 @@ def copied(
     Both traces are of the models with their initial values, and their outputs differ by ``worst``. If the
     values that follow are equal nevertheless, B's own code reverses the operation: the cause is harmless, and
     the operation is added to ``matching``. If both sides ``may_share_seeds``, equal numbers in another shape
-    or place are no copies.
+    are no copies.
     """
-    made = _AsMade(trace_a, trace_b, matching, worst, may_share_seeds)
-    return made.after_operations() + ([] if may_share_seeds else made.in_other_places())
+    return _AsMade(trace_a, trace_b, matching, worst, may_share_seeds).after_operations()
 
 
 class _AsMade:
@@ -89,21 +86,6 @@ class _AsMade:
             elif (change := self._change(each)) > _AGREE:
                 rest = difference(operation.applied(each.own), each.other)
                 found.append(self._cause(each, text, change, rest))
-        return found
-
-    def in_other_places(self) -> list[Cause]:
-        """Find parameters of B with the values of another parameter of A."""
-        found = []
-        for each in self._parameters:
-            # With so many different numbers, arrays are hardly equal by chance.
-            is_telling = np.unique(each.other).size >= max(_LEAST_NUMBERS, each.other.size // 2)
-            if is_copy(each.own, each.other) or not is_telling:
-                continue
-            source = next((one for one in self._parameters if is_copy(one.own, each.other)), None)
-            if source is None or self._is_right(each.pair) or (change := self._change(each)) <= _AGREE:
-                continue
-            text = f"{each.names[1]}, equal to {source.pair.a.path} {source.role}"
-            found.append(self._cause(each, text, change, difference(source.own, each.other)))
         return found
 
     def _operation(self, each: _Copied) -> Operation | None:

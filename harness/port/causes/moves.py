@@ -8,27 +8,23 @@ import numpy as np
 from harness.port.pairing.matching import Matching
 from harness.port.record import Cause
 
-#: The relative residual of a move that has a known form, and the least numbers of an array that shows two.
-_FITS, _LEAST_NUMBERS = 1e-6, 3
+#: The relative residual of a move that is a multiple of the other side's.
+_FITS = 1e-6
 #: The difference of two moves, relative to the largest, that rounding alone may make.
 _TOLERANCE = 1e-7
 
 
-class _Texts(NamedTuple):
-    """The kind of a cause and the text of each side."""
-
-    kind: str
-    a: str
-    b: str
-
-
 class _Moved(NamedTuple):
-    """A parameter before a step, by its names in A and B, and its move in each."""
+    """The move of a parameter in each side, by its names in A and B."""
 
     names: tuple[str, str]
-    weights: np.ndarray
     a: np.ndarray
     b: np.ndarray
+
+    @property
+    def gap(self) -> float:
+        """The largest difference of both moves."""
+        return float(np.abs(self.a - self.b).max())
 
 
 def move_causes(
@@ -37,7 +33,7 @@ def move_causes(
     of_a: Mapping[str, np.ndarray],
     of_b: Mapping[str, np.ndarray],
 ) -> list[Cause]:
-    """Find parameters that the first step moves by another factor, or shrinks on one side alone.
+    """Find parameters that the first step moves otherwise: by another factor, or on one side alone.
 
     ``before`` are A's parameters; ``of_a`` and ``of_b`` are those after the step.
     """
@@ -49,46 +45,30 @@ def move_causes(
         weights, after = (operation.applied(one.canonical(of[one.name])).ravel() for of in (before, of_a))
         theirs = other.canonical(of_b[other.name]).ravel()
         if weights.size == theirs.size > 0:
-            moves.append(_Moved((one.name, other.name), weights, after - weights, theirs - weights))
+            moves.append(_Moved((one.name, other.name), after - weights, theirs - weights))
     moves = [each for each in moves if each.a.any() or each.b.any()]
     largest = max((np.abs(move).max() for each in moves for move in (each.a, each.b)), default=0.0)
-    found: dict[_Texts, list[tuple[str, str]]] = {}
+    found: dict[tuple[str, str], list[_Moved]] = {}
     for each in moves:
-        if np.abs(each.a - each.b).max() > _TOLERANCE * largest and (texts := _texts(each)):
-            found.setdefault(texts, []).append(each.names)
-    return [_cause(texts, names, is_of_all=len(names) == len(moves)) for texts, names in found.items()]
+        if each.gap > _TOLERANCE * largest:
+            found.setdefault(_texts(each), []).append(each)
+    return [_cause(texts, of, largest, is_of_all=len(of) == len(moves)) for texts, of in found.items()]
 
 
-def _cause(texts: _Texts, names: list[tuple[str, str]], *, is_of_all: bool) -> Cause:
-    places = ("optimizer", "optimizer") if is_of_all else names[0]
-    cause = Cause.at(texts.kind, *places, texts.a, texts.b, mode="steps")
-    cause.more = [] if is_of_all else list(dict.fromkeys(other for _, other in names[1:]))
+def _cause(texts: tuple[str, str], of: list[_Moved], largest: float, *, is_of_all: bool) -> Cause:
+    places = ("optimizer", "optimizer") if is_of_all else of[0].names
+    cause = Cause.at("optimizer", *places, *texts, mode="steps")
+    cause.before = None if any(texts) else max(each.gap for each in of) / largest
+    cause.more = [] if is_of_all else list(dict.fromkeys(each.names[1] for each in of[1:]))
     return cause
 
 
-def _texts(moved: _Moved) -> _Texts | None:
-    """Describe the move of B as a factor of the move of A, or as a further decay; None if it is neither."""
-    weights, a, b = moved.weights, moved.a, moved.b
-    if not (a.any() and b.any()):
+def _texts(moved: _Moved) -> tuple[str, str]:
+    """Describe the move of B as a factor of the move of A; the texts are empty if it is no multiple."""
+    if not (moved.a.any() and moved.b.any()):
         texts = "moves in step 1", "does not move in step 1"
-        return _Texts("optimizer", *(texts if a.any() else texts[::-1]))
-    least = _FITS * np.abs(b).max()
-    factor = float(a @ b / (a @ a))
-    if np.abs(factor * a - b).max() <= least:
-        return _Texts("optimizer", "steps × 1", f"steps × {_factor(factor)}")
-    if weights.size < _LEAST_NUMBERS:
-        return None
-    factor, share = map(float, np.linalg.lstsq(np.stack([a, weights], axis=-1), b, rcond=None)[0])
-    if np.abs(factor * a + share * weights - b).max() > least:
-        return None
-    decay = f"a further decay of {abs(share):.4g} in a step"
-    if abs(factor - 1.0) > _FITS:
-        further = decay if share < 0 else decay.replace("further", "lesser")
-        return _Texts("optimizer", "steps × 1", f"steps × {_factor(factor)}, {further}")
-    return _Texts("weight decay", decay, "") if share > 0 else _Texts("weight decay", "", decay)
-
-
-def _factor(factor: float) -> str:
-    """Return a factor to the digit in which it differs from 1."""
-    texts = (f"{factor:.{digits}g}" for digits in (4, 7, 10, 17))
-    return next((text for text in texts if text != "1"), "1")
+        return texts if moved.a.any() else texts[::-1]
+    factor = float(moved.a @ moved.b / (moved.a @ moved.a))
+    if np.abs(factor * moved.a - moved.b).max() > _FITS * np.abs(moved.b).max():
+        return "", ""
+    return "steps × 1", f"steps × {factor:.7g}"

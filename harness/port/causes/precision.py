@@ -9,25 +9,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 
 from harness.core.models.remote_side import RemoteSide
 from harness.port.evaluation import Evaluated
 from harness.port.record import Cause
 from harness.port.sides import Sides
-from harness.port.values import ValueIndex, difference
+from harness.port.values import ValueIndex
 from harness.port.walk.segments import producers
 from harness.tracing.calls import Call, InputShape, Trace
-from harness.tracing.semantics import Opaque
 
 #: A side is off if its error is larger than this, and this many times the other side's. The errors of two
 #: right models follow from their frameworks' orders of summation, and seldom differ by a factor of ten.
 _OFF, _TIMES = 2e-4, 50.0
 #: The error of rounding inputs and parameters alone.
 _LEAST = 1e-8
-#: The error of a value in a narrower type is larger than this, and this many times that of its inputs.
-_OFF_IN_A_CALL, _GROWTH = 5e-5, 10.0
+#: The error of a value in a type narrower than float32 is larger.
+_OFF_IN_A_CALL = 5e-5
 
 
 class AsWritten:
@@ -73,25 +71,13 @@ class AsWritten:
 
 def _cause(errors: tuple[float, float], found: "Off | None", of_worse: Trace, of_other: Trace) -> Cause:
     texts = [f"{each:.1e} from its own outputs in float64" for each in errors]
-    paths, functions = ["outputs", "outputs"], ["", ""]
+    places: list[Call | str | None] = ["outputs", "outputs"]
     if found is not None:
         worse = 0 if errors[0] > errors[1] else 1
-        other = _counterpart(found.exact, of_worse, of_other)
         texts[worse] = f"{found.words}, {texts[worse]}"
-        for side, call in ((worse, found.written), (1 - worse, other)):
-            paths[side] = "" if call is None else call.path or call.function
-            functions[side] = "" if call is None else call.function
-    return Cause(
-        kind="only in float32",
-        path_a=paths[0],
-        path_b=paths[1],
-        function_a=functions[0],
-        function_b=functions[1],
-        a=texts[0],
-        b=texts[1],
-        before=max(errors) if math.isfinite(max(errors)) else None,
-        mode="evaluation",
-    )
+        places[worse], places[1 - worse] = found.written, _counterpart(found.exact, of_worse, of_other)
+    (a, b), (text_a, text_b) = places, texts
+    return Cause.at("only in float32", a, b, text_a, text_b, max(errors))
 
 
 def _counterpart(call: Call, own: Trace, other: Trace) -> Call | None:
@@ -128,7 +114,7 @@ def _typical(array: np.ndarray, wanted: np.ndarray) -> float:
 
 
 class Off(NamedTuple):
-    """A call in float64, the call as written that goes wrong, and the reason in words."""
+    """A call in float64, the call as written whose output is far from it, and the function and type."""
 
     exact: Call
     written: Call
@@ -136,38 +122,15 @@ class Off(NamedTuple):
 
 
 def first_off(written: Trace, exact: Trace) -> Off | None:
-    """Find the first call that is off although its inputs are not; None if the error grows gradually."""
-    written, exact = _with_end(written), _with_end(exact)
-    partners = dict(_partners(written, exact))
-    lone = {place for place in range(len(written.calls)) if place not in partners}
-    missed = set(range(len(exact.calls))) - set(partners.values())
-    for place, partner in sorted(partners.items()):
+    """Find the first call with an output that is off; None if only the outputs of the model are."""
+    for place, partner in sorted(_partners(written, exact)):
         own, wanted = written.calls[place], exact.calls[partner]
-        if len(own.inputs) != len(wanted.inputs):
-            continue
-        entering, made = (
-            [_off(written, one, exact, other) for one, other in zip(*places, strict=False)]
-            for places in ((own.inputs, wanted.inputs), (own.outputs, wanted.outputs))
-        )
-        if max(made or entering, default=0.0) < _OFF_IN_A_CALL:
-            continue
-        branch = _branch(written, own, lone, "which it calls in float32 alone") or _branch(
-            exact, wanted, missed, "which it does not call in float32"
-        )
-        if branch is not None:
-            return Off(wanted, *branch)
-        words = _input_words(written, own, entering)
-        if words or max(made, default=0.0) > _GROWTH * max(entering, default=0.0):
-            return Off(wanted, own, words or _call_words(written, own))
-        return None
+        pairs = zip(own.outputs, wanted.outputs, strict=True)
+        arrays = [(written.values[one].array, exact.values[other].array) for one, other in pairs]
+        if max((_typical(one, other) for one, other in arrays), default=0.0) > _OFF_IN_A_CALL:
+            narrow = _narrow_type(arrays[0][0])
+            return Off(wanted, own, f"{own.function} in {narrow}" if narrow else own.function)
     return None
-
-
-def _with_end(trace: Trace) -> Trace:
-    """Add a last call to ``trace``, whose inputs are the outputs."""
-    does = Opaque(function="outputs")
-    end = Call(path="", function="outputs", does=does, inputs=trace.outputs, outputs=[])
-    return msgspec.structs.replace(trace, calls=[*trace.calls, end])
 
 
 def _partners(written: Trace, exact: Trace) -> Iterator[tuple[int, int]]:
@@ -178,55 +141,6 @@ def _partners(written: Trace, exact: Trace) -> Iterator[tuple[int, int]]:
     matcher = difflib.SequenceMatcher(None, of_written, of_exact, autojunk=False)
     for block in matcher.get_matching_blocks():
         yield from ((block.a + number, block.b + number) for number in range(block.size))
-
-
-def _off(written: Trace, place: int, exact: Trace, wanted: int) -> float:
-    one, other = written.values[place], exact.values[wanted]
-    if other.array.dtype.kind != "f":
-        return 0.0
-    if one.source == "call":
-        return _typical(one.array, other.array)
-    return difference(one.array, other.array) if one.array.shape == other.array.shape else 0.0
-
-
-def _branch(trace: Trace, call: Call, lone: set[int], words: str) -> tuple[Call, str] | None:
-    """Return the first call without partner that leads to ``call``, and all such calls in words."""
-    made_by = producers(trace)
-    found: list[Call] = []
-    queue = list(call.inputs)
-    while queue:
-        place = made_by.get(queue.pop())
-        if place is None or place not in lone:
-            continue
-        maker = trace.calls[place]
-        narrow = _narrow_type(trace.values[maker.outputs[0]].array)
-        if narrow and not any(_narrow_type(trace.values[each].array) for each in maker.inputs):
-            return maker, f"{maker.function} rounds to {narrow}"
-        found.insert(0, maker)
-        queue += maker.inputs
-    names = dict.fromkeys(maker.function for maker in found)
-    return (found[0], f"{' and '.join(names)}, {words}") if found else None
-
-
-def _input_words(trace: Trace, call: Call, entering: Sequence[float]) -> str:
-    """Name an input that is off by itself, a parameter or a constant; empty if there is none."""
-    for place, gap in zip(call.inputs, entering, strict=True):
-        value = trace.values[place]
-        if gap > _OFF_IN_A_CALL and value.source != "call":
-            name = f"parameter {value.name}" if value.source == "parameter" else "a constant"
-            return f"{name} of {call.function} is {_narrow_type(value.array) or 'rounded'}"
-    return ""
-
-
-def _call_words(trace: Trace, call: Call) -> str:
-    narrow = _narrow_type(trace.values[call.outputs[0]].array)
-    if not narrow:
-        return call.function
-    from_wider = any(
-        trace.values[place].array.dtype.kind == "f" and not _narrow_type(trace.values[place].array)
-        for place in call.inputs
-    )
-    return f"{call.function} computes in {narrow}" + " (autocast)" * from_wider
 
 
 def _narrow_type(array: np.ndarray) -> str:

@@ -1,4 +1,4 @@
-"""Differences in training: gradients, losses and parameters after some steps."""
+"""Differences in training: losses, gradients and parameters after some steps."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -6,28 +6,26 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.core.stats.deviations import largest
+from harness.port.evaluation import ROUNDINGS
 from harness.port.pairing.matching import Matching
 from harness.port.record import Cause
 from harness.port.values import difference, largest_finite
+from harness.tracing.side import Gradients
 
 _LEAST_LOSS = 1e-30
-#: The least tolerance of losses, its factor to the change by a perturbation of one rounding,
-#: and the tolerance beyond which steps show nothing. Rounding that grows so far multiplies in each step, and
-#: two frameworks, which round differently in every step, are soon thousands of times apart. Different
-#: optimizers differ in the first steps.
-_STEPS_TOLERANCE, _ROUNDINGS, _MOST_ALLOWED = 1e-7, 100.0, 1e-6
+#: The least tolerance of losses and parameters, and the tolerance beyond which steps show nothing. Rounding
+#: that grows so far multiplies in each step, and two frameworks, which round differently in every step, are
+#: soon thousands of times apart. Different optimizers differ in the first steps.
+STEPS_TOLERANCE, MOST_ALLOWED = 1e-7, 1e-6
 #: The difference that rounding alone may make of gradients and running statistics.
 GRADIENT_TOLERANCE = 1e-9
-_SHOWN_PLACES = 4
 
 
 class WorstParameter(NamedTuple):
-    """The largest difference of two paired arrays, B's layer, and both arrays in canonical form."""
+    """The largest difference of two paired arrays, and B's layer."""
 
     gap: float
     where: str = ""
-    a: np.ndarray = np.zeros(0)
-    b: np.ndarray = np.zeros(0)
 
 
 def worst_parameter(
@@ -53,22 +51,27 @@ def worst_parameter(
         if one.size == two.size:
             gap = _never_nan(float(np.abs(one.ravel() - two.ravel()).max(initial=0.0)) / scale)
         if gap > worst.gap:
-            worst = WorstParameter(gap, (use.path if use else "") or other.name, one, two)
+            worst = WorstParameter(gap, (use.path if use else "") or other.name)
     return worst
 
 
-def gradient_texts(one: np.ndarray, other: np.ndarray) -> tuple[str, str]:
-    """Describe where one side has no gradient at all, as at the index of padding; else return empty texts."""
-    differ = np.abs(one - other) > GRADIENT_TOLERANCE * np.abs(one).max(initial=0.0)
-    for axis in range(one.ndim):
-        others = tuple(each for each in range(one.ndim) if each != axis)
-        places = np.flatnonzero(differ.any(axis=others))
-        parts = [np.take(array, places, axis) for array in (one, other)]
-        if 0 < len(places) < one.shape[axis] and any(not part.any() for part in parts):
-            where = ", ".join(map(str, places[:_SHOWN_PLACES])) + " …" * (len(places) > _SHOWN_PLACES)
-            texts = [f"{np.abs(part).max():.2g}" if part.any() else "none" for part in parts]
-            return f"{texts[0]} at {where} of axis {axis}", texts[1]
-    return "", ""
+def loss_causes(a: Gradients, b: Gradients) -> list[Cause]:
+    """Compare two losses of the same outputs and targets by their gradients with respect to the outputs.
+
+    A constant factor between the gradients is named, such as that between a sum and a mean.
+    """
+    one, other = (np.asarray(each.of_output, np.float64) for each in (a, b))
+    before = difference(other, one)
+    if before <= GRADIENT_TOLERANCE:
+        return []
+    square = float(np.vdot(one, one)) if one.shape == other.shape else 0.0
+    factor = float(np.vdot(one, other)) / square if square else 0.0
+    after = difference(factor * one, other) if factor else np.inf
+    if after <= GRADIENT_TOLERANCE:
+        return [
+            Cause.at("loss", "loss", "loss", "loss × 1", f"loss × {factor:.6g}", before, after, "gradients")
+        ]
+    return [Cause.at("loss", "loss", "loss", before=before, mode="gradients")]
 
 
 def loss_gaps(of_a: Sequence[float], of_b: Sequence[float]) -> list[float]:
@@ -90,8 +93,8 @@ class Steps(NamedTuple):
 
         Rounding grows from step to step, in some models without bound, and then hides later steps.
         """
-        allowed = [max(_STEPS_TOLERANCE, _ROUNDINGS * _never_nan(each)) for each in roundings]
-        count = next((step for step, each in enumerate(allowed) if each > _MOST_ALLOWED), len(allowed))
+        allowed = [max(STEPS_TOLERANCE, ROUNDINGS * _never_nan(each)) for each in roundings]
+        count = next((step for step, each in enumerate(allowed) if each > MOST_ALLOWED), len(allowed))
         beyond = [step for step in range(count) if gaps[step] > allowed[step]]
         place = beyond[0] if beyond else max(range(count), key=lambda step: gaps[step], default=0)
         return cls(count, gaps[place], allowed[place])

@@ -18,7 +18,7 @@ from harness.port.pairing.relations import Operation
 from harness.port.pairing.strays import free_pairs, unpaired_arrays
 from harness.tracing.calls import Stored, Trace
 
-_SAME, _KIND_ONLY, _GAP = 4.0, -1.0, -1.5
+#: Scores of an alignment: uses of one kind and shape, of one kind alone, and a use without partner.
 _SAME, _KIND_ONLY, _GAP = 4.0, -1.0, -1.5
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from harness.core.models.traced import Use
 from harness.port.pairing.relations import is_copy
+from harness.port.values import MOST_AXES
 from harness.tracing.calls import Stored, Trace
 
-_MOST_AXES = 5
 #: The likely orders of axes between the kernels of 2-D convolutions as frameworks store them.
 _KERNEL_AXES, _KERNEL_ORDERS = 4, ((0, 1, 3, 2), (2, 3, 1, 0), (3, 2, 0, 1), (2, 3, 0, 1))
 Stray = tuple[Stored, tuple[int, ...]]
@@ -62,7 +62,7 @@ def _turned(stray: Stray, wanted: tuple[int, ...]) -> Iterator[Stored]:
         if wanted in shapes:
             yield shapes[wanted]
         return
-    if sorted(shape) != sorted(wanted) or len(shape) > _MOST_AXES:
+    if sorted(shape) != sorted(wanted) or len(shape) > MOST_AXES:
         return
     likely = [plain, (*plain[-1:], *plain[:-1]), (*plain[1:], *plain[:1])]
     if len(shape) == _KERNEL_AXES:

@@ -17,7 +17,7 @@ from harness.port.walk.expressions import NO_CALLS, NOTHING, Expression, Given, 
 from harness.port.walk.places import differing_fields
 from harness.tracing import semantics as kinds
 
-_MOST_VALUES, _MOST_PARTS, _MOST_EXPLANATIONS = 24, 4, 8
+_MOST_VALUES, _MOST_PARTS = 24, 4
 _MOST_FORMS, _MOST_COLUMNS = 6, 4096
 
 

@@ -20,7 +20,7 @@ from harness.port.walk.expressions import Expression, forms
 from harness.port.walk.places import LEADING
 from harness.tracing import semantics as kinds
 
-_MOST_VALUES, _MOST_PARTS, _MOST_EXPLANATIONS = 24, 4, 8
+_MOST_EXPLANATIONS = 8
 
 
 class Explanation(NamedTuple):

@@ -221,11 +221,6 @@ class Expression:
         moving = (kinds.Reshape, kinds.Transposition)
         return [call for call in audible if not isinstance(self.trace.calls[call].does, moving)] or audible
 
-    def line(self) -> str:
-        """Return the line of the user's code that makes the end; empty if there is none."""
-        call = self._made_by.get(self.end)
-        return "" if call is None else self.trace.calls[call].line
-
     def name(self, value: int) -> str:
         """Name a value: by its parameter, as a part of another value, or by the layer that made it."""
         held = self.trace.values[value]

@@ -5,18 +5,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.port.cause_kinds import text
 from harness.port.pairing.relations import relation
-from harness.port.values import difference, orders
+from harness.port.values import orders
 
 #: A mask that adds this or less blocks a score.
 _BLOCKING = -1e4
-_LEAST_ROWS = 4
-_SHOWN_FREQUENCIES = 3
 
 
 def fitting(array: np.ndarray, like: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield ``array`` in the form of ``like``: its axes moved, repeated, or as the other kind of mask."""
+    """Yield ``array`` in the form of ``like``: its axes moved, or as the other kind of mask."""
     if like.dtype == bool and array.dtype != bool:
         array = array > _BLOCKING
     elif array.dtype == bool and like.dtype != bool:
@@ -26,13 +23,6 @@ def fitting(array: np.ndarray, like: np.ndarray) -> Iterator[np.ndarray]:
         yield from (array.transpose(order) for order in orders_of_axes)
     elif array.size == like.size:
         yield array.reshape(like.shape)
-    else:
-        flat = array.reshape([size for size in array.shape if size != 1])
-        for each in dict.fromkeys((array.shape, flat.shape)):
-            try:
-                yield np.broadcast_to(array.reshape(each), like.shape)
-            except ValueError:
-                continue
 
 
 def described(own: np.ndarray, other: np.ndarray) -> tuple[str, str, str]:
@@ -42,12 +32,9 @@ def described(own: np.ndarray, other: np.ndarray) -> tuple[str, str, str]:
         return "mask", masks[0], masks[1]
     own, other = own.astype(np.float64), other.astype(np.float64)
     shape = "×".join(map(str, own.shape))
-    waves = [_frequencies(each) for each in (own, other)]
     made = relation(other, own)
     if made:
         return "table", f"table {shape}, equal after {made}", f"table {shape}"
-    if all(waves) and waves[0] != waves[1]:
-        return "table", f"table {shape}, {waves[0]}", f"table {shape}, {waves[1]}"
     place = tuple(int(each) for each in np.argwhere(own != other)[0])
     count = int(np.count_nonzero(own != other))
     more = f" and {count - 1} more" if count > 1 else ""
@@ -74,21 +61,3 @@ def mask_text(table: np.ndarray) -> str:
         return f"{int(first.sum())} of {first.size} seen"
     last = "its own" if high == 0 else f"{high:+d}"
     return f"keys up to {last}" if low == 1 - first.shape[0] else f"keys from {low:+d} to {last}"
-
-
-def _frequencies(table: np.ndarray) -> str:
-    """Describe the frequencies of a table (positions, ...) of sines and cosines; empty for other tables."""
-    table = table.reshape([size for size in table.shape if size != 1])
-    if table.ndim != 2 or len(table) < _LEAST_ROWS or table.dtype.kind != "f" or not np.isfinite(table).all():  # noqa: PLR2004
-        return ""
-    between, around = table[1:-1], table[2:] + table[:-2]  # sin(x + f) + sin(x - f) = 2 cos(f) sin(x)
-    norms = (between**2).sum(0)
-    if not norms.all():
-        return ""
-    cosines = (between * around).sum(0) / norms / 2
-    if difference(2 * cosines * between, around) > 1e-9 or np.abs(cosines).max() > 1 + 1e-9:  # noqa: PLR2004
-        return ""
-    found = sorted({float(f"{each:.3g}") for each in np.arccos(np.clip(cosines, -1, 1))}, reverse=True)
-    shown = found if len(found) <= _SHOWN_FREQUENCIES + 1 else [*found[:_SHOWN_FREQUENCIES], found[-1]]
-    texts = [text(each) for each in shown]
-    return f"frequencies {', '.join(texts[:-1])}, {'… ' if len(found) > len(shown) else ''}{texts[-1]}"

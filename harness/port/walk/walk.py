@@ -168,31 +168,11 @@ class TracePair:
                 for trace in (self._a, self._b)
             ]
             longer = self._within(value_a, value_b, (later[0], later[1]), name, order)
-            fault = (
-                longer if longer.causes[0].kind != REPLACED else self._first_call(value_a, value_b) or fault
-            )
+            fault = fault if longer.causes[0].kind == REPLACED else longer
         if consumer is None or fault.corrections:
             return fault
         array = values.in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
         return fault if array is None else Fault(fault.causes, [self._input_correction(*consumer, array)])
-
-    def _first_call(self, value_a: int, value_b: int) -> Fault | None:
-        """Find, among several faults, a call of B with right inputs that a change turns into a call of A."""
-        of_a, of_b = self._expressions(value_a, value_b, {value_a}, {value_b})
-        if len(of_a.sounding()) != len(of_b.sounding()):  # the calls do not correspond one by one
-            return None
-        for place_a, place_b in itertools.product(of_a.calls, of_b.calls):
-            a, b = Place(self._a, self._a.calls[place_a]), Place(self._b, self._b.calls[place_b])
-            if type(a.call.does) is not type(b.call.does) or len(a.call.inputs) != len(b.call.inputs):
-                continue
-            array = turned(a, b)
-            if array is None or not all(map(self._equal, a.call.inputs, b.call.inputs)):
-                continue
-            pair = PairedUse(*(Use(place, 0, "", "", {}, {}) for place in (place_a, place_b)))
-            causes = None if values.are_equal(array, b.output) else self._between_calls(pair, a, b, array)
-            if causes:
-                return Fault(causes, [Override(place_b, 0, array)])
-        return None
 
     def _within(
         self,

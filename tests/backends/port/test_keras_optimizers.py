@@ -9,52 +9,81 @@ import numpy as np
 import pytest
 from support.engines import child_results
 
-from harness.port.causes.optimizers import simulate
-from harness.tracing.side import RATED_STEPS, Update
+from harness.tracing.side import RATED_STEPS
 
-ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-2}
-RMSPROP = {"beta_2": 0.9, "epsilon": 1e-2}
-FALLING = tuple(0.0 if step < 3 else 0.1 * 0.9**step for step in RATED_STEPS)
-#: The options of each optimizer, and its rule in PyTorch's conventions.
+FALLING = tuple(0.0 if step < 3 else 0.1 * 0.9**step for step in range(20))
+ACCUMULATED, AVERAGED, EVERY = 3, 0.99, 4
+ADAM = {"epsilon": 1e-2}
+RMSPROP = {"rho": 0.9, "epsilon": 1e-2}
+OF_RMSPROP = {"alpha": 0.9, "eps": 1e-2}
+CENTERED = {"centered": True}
+#: Of each case: the optimizer and options in Keras, those in PyTorch, and whether the learning rate falls.
 ALIGNED = {
-    "adam": ("Adam", {"epsilon": 1e-2}, Update("adam", 0.1, **ADAM)),
-    "amsgrad": ("Adam", {"epsilon": 1e-2, "amsgrad": True}, Update("adam", 0.1, **ADAM, amsgrad=True)),
-    "accumulated adam": (
+    "adam": ("Adam", ADAM, "Adam", {"eps": 1e-2}, False),
+    "amsgrad": ("Adam", {**ADAM, "amsgrad": True}, "Adam", {"eps": 1e-2, "amsgrad": True}, False),
+    "accumulated": (
         "Adam",
-        {"epsilon": 1e-2, "gradient_accumulation_steps": 3},
-        Update("adam", 0.1, **ADAM, accumulation=3),
+        {**ADAM, "gradient_accumulation_steps": ACCUMULATED},
+        "Adam",
+        {"eps": 1e-2},
+        False,
     ),
-    "averaged adam": (
+    "averaged": (
         "AdamW",
-        {"epsilon": 1e-2, "weight_decay": 0.1, "use_ema": True, "ema_overwrite_frequency": 4},
-        Update("adam", 0.1, **ADAM, decay=0.1, average=0.99, average_every=4),
+        {**ADAM, "weight_decay": 0.1, "use_ema": True, "ema_overwrite_frequency": EVERY},
+        "AdamW",
+        {"eps": 1e-2, "weight_decay": 0.1},
+        False,
     ),
-    "momentum": ("SGD", {"momentum": 0.9}, Update("sgd", 0.0, momentum=0.9, rates=FALLING)),
     "nesterov": (
         "SGD",
         {"momentum": 0.9, "nesterov": True},
-        Update("sgd", 0.0, momentum=0.9, nesterov=True, rates=FALLING),
+        "SGD",
+        {"momentum": 0.9, "nesterov": True},
+        True,
     ),
     "accumulated momentum": (
         "SGD",
-        {"momentum": 0.9, "gradient_accumulation_steps": 2},
-        Update("sgd", 0.0, momentum=0.9, rates=FALLING, accumulation=2),
+        {"momentum": 0.9, "gradient_accumulation_steps": ACCUMULATED},
+        "SGD",
+        {"momentum": 0.9},
+        True,
     ),
-    "rmsprop": (
-        "RMSprop",
-        {"rho": 0.9, "epsilon": 1e-2, "momentum": 0.5},
-        Update("rmsprop", 0.0, momentum=0.5, **RMSPROP, rates=FALLING),
-    ),
+    "rmsprop": ("RMSprop", {**RMSPROP, "momentum": 0.5}, "RMSprop", {**OF_RMSPROP, "momentum": 0.5}, True),
     "centered": (
         "RMSprop",
-        {"rho": 0.9, "epsilon": 1e-2, "centered": True},
-        Update("rmsprop", 0.1, **RMSPROP, centered=True),
+        {**RMSPROP, "centered": True},
+        "RMSprop",
+        {**OF_RMSPROP, "centered": True},
+        False,
     ),
 }
 
 
-def trained(kind, options, update):
-    """The weights of :func:`simulate` after the steps of an aligned optimizer of Keras."""
+def of_pytorch(name):
+    """The weights after the steps of PyTorch's optimizer, by which gradients may be accumulated."""
+    torch = pytest.importorskip("torch")
+    _, _, kind, options, falls = ALIGNED[name]
+    rng = np.random.default_rng(0)
+    weights = torch.tensor(rng.standard_normal(64), requires_grad=True)
+    optimizer = getattr(torch.optim, kind)([weights], lr=0.1, **options)
+    total, average, accumulated = 0.0, weights.detach(), ACCUMULATED if "accumulated" in name else 1
+    for step in range(20):
+        total = total + torch.tensor(rng.standard_normal(64)) / accumulated
+        if falls:
+            optimizer.param_groups[0]["lr"] = FALLING[step]
+        if (step + 1) % accumulated == 0:
+            weights.grad, total = total, 0.0
+            optimizer.step()
+        share = AVERAGED if step and name == "averaged" else 0.0
+        average = share * average + (1 - share) * weights.detach()
+        if name == "averaged" and (step + 1) % EVERY == 0:
+            weights.data = average.clone()
+    return average.numpy()
+
+
+def trained(name):
+    """The weights after the steps of an aligned optimizer of Keras."""
     import keras
 
     from harness_keras.port.optimizers import align
@@ -63,9 +92,10 @@ def trained(kind, options, update):
         def __call__(self, step):
             return keras.ops.take(keras.ops.convert_to_tensor(np.array(FALLING)), step)
 
+    kind, options, _, _, falls = ALIGNED[name]
     rng = np.random.default_rng(0)
     variable = keras.Variable(rng.standard_normal(64))
-    optimizer = getattr(keras.optimizers, kind)(Falling() if update.rates else 0.1, **options)
+    optimizer = getattr(keras.optimizers, kind)(Falling() if falls else 0.1, **options)
     optimizer.build([variable])
     align(optimizer)
     for _ in range(20):
@@ -80,7 +110,7 @@ def child(engine, path):
     from harness_keras.port import prepare
 
     prepare()
-    Path(path).write_bytes(pickle.dumps({name: trained(*case) for name, case in ALIGNED.items()}))
+    Path(path).write_bytes(pickle.dumps({name: trained(name) for name in ALIGNED}))
 
 
 @pytest.fixture
@@ -102,7 +132,7 @@ def keras():
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ALIGNED)
 def test_aligned_updates_are_those_of_pytorch(keras, name):
-    np.testing.assert_allclose(trained(*ALIGNED[name]), simulate(ALIGNED[name][2]), rtol=1e-9)
+    np.testing.assert_allclose(trained(name), of_pytorch(name), rtol=1e-9)
 
 
 @pytest.mark.slow
@@ -112,7 +142,7 @@ def test_aligned_updates_are_those_of_pytorch_on_other_engines(engine, tmp_path)
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
     for name, weights in child_results("port.test_keras_optimizers", engine, folder=tmp_path).items():
-        np.testing.assert_allclose(weights, simulate(ALIGNED[name][2]), rtol=1e-9, err_msg=name)
+        np.testing.assert_allclose(weights, of_pytorch(name), rtol=1e-9, err_msg=name)
 
 
 @pytest.fixture

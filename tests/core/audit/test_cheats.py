@@ -28,7 +28,7 @@ def test_an_honest_backend_passes(trials, command):
     assert not found, words
 
 
-#: One cheat or two for each guarantee; the script tries all.
+#: One cheat for each guarantee; by hand, -m long tries further ones and the script all.
 FOUND_BY_A_RUN = [
     # Both sums of the clock, and the final calls in a new order.
     # Beside other tests these sums may show nothing: other programs may have used the time.
@@ -43,36 +43,48 @@ FOUND_BY_A_RUN = [
     ("replays-disk", "samples were drawn after the training"),
     # A second program repeats a segment that was drawn afterwards, and the newest.
     ("watched", "differs from its recomputation"),
-    ("honest-300", "differs from its recomputation"),
+    pytest.param("honest-300", "differs from its recomputation", marks=pytest.mark.long),
     pytest.param("honest-300-rounded", "differs from|not verified", marks=pytest.mark.long),
     pytest.param("honest-300-state", "do not follow the gradient|differs from", marks=pytest.mark.long),
     pytest.param("skips-50th", "differs from its recomputation", marks=pytest.mark.long),
     ("stops-early", "differs from its recomputation"),
     # NumPy computes first steps, later gradients, and the scores of samples.
     ("half-real", "differs from its recomputation in NumPy"),
-    ("skips-learned", "differs from its recomputation|do not follow the gradient"),
+    pytest.param(
+        "skips-learned",
+        "differs from its recomputation|do not follow the gradient",
+        marks=pytest.mark.long,
+    ),
     pytest.param(
         "skips-late-state",
         "differs from its recomputation|do not follow the gradient",
         marks=pytest.mark.long,
     ),
-    ("remembers-rows", "the loss of train sample .* was reported as .*, and the harness's own program gets"),
+    pytest.param(
+        "remembers-rows",
+        "the loss of train sample .* was reported as .*, and the harness's own program gets",
+        marks=pytest.mark.long,
+    ),
     ("forges-curves", "of train sample .* was reported as .* gets .* from the weights after epoch"),
     ("perfect-scores", "accuracy was reported as 1, and the mean over its samples is 0"),
-    # Certificates, and data that cannot be written.
-    ("repeats-batches", "differs from its recomputation|repeats that of step"),
+    # Certificates, which check and kit make too, and data that cannot be written.
+    pytest.param(
+        "repeats-batches", "differs from its recomputation|repeats that of step", marks=pytest.mark.long
+    ),
     ("dropout-mask", "drops the same values at every step"),
     ("writes-targets", "SIGSEGV|changed the training targets"),
-    ("unlocks-in-predict", "cannot set WRITEABLE|changed"),
+    pytest.param("unlocks-in-predict", "cannot set WRITEABLE|changed", marks=pytest.mark.long),
 ]
 
 
-@pytest.mark.flaky(reruns=3)  # what is repeated is drawn, and late in a training little may show
+#: What is repeated is drawn, and late in a training little may show: of so many runs one finds the cheat.
+RUNS = 3
+
+
 @pytest.mark.parametrize(("cheat", "words"), FOUND_BY_A_RUN)
 def test_a_run_finds(trials, options, cheat, words):
-    trial = trials.make("run", cheat, options(cheat))
-    assert trial.found, trial.words
-    assert re.search(words, trial.words), trial.words
+    tried = (trials.make("run", cheat, options(cheat)) for _ in range(RUNS))
+    assert any(trial.found and re.search(words, trial.words) for trial in tried)
 
 
 def test_a_plugin_that_patches_the_clock_of_its_process_gains_nothing(trials):

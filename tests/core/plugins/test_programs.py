@@ -169,7 +169,9 @@ def test_a_program_that_changes_nothing_passes():
 
 @linux
 @pytest.mark.parametrize(
-    "mode", [mode if " its " in mode else pytest.param(mode, marks=pytest.mark.slow) for mode in CHANGES]
+    # Certificates have each of them above, in this process.
+    "mode",
+    [mode if " its " in mode else pytest.param(mode, marks=pytest.mark.long) for mode in CHANGES],
 )
 def test_a_change_in_a_run_fails_it_and_names_the_call(harness, mode):
     record, _ = harness.recorded("failed", *SHORT, "--no-certify", "--backend", f"breaker:{mode}")

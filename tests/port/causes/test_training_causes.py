@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
-from harness.port.causes.training import Steps, gradient_texts, loss_gaps, worst_parameter
+from harness.port.causes.training import Steps, loss_causes, loss_gaps, worst_parameter
 from harness.port.pairing.matching import Matching
 from harness.tracing.calls import Stored
+from harness.tracing.side import Gradients
 
 FREE = Matching([], [(Stored("w"), Stored("v"))], [], [])
 
@@ -25,7 +26,7 @@ def test_steps_after_which_rounding_has_grown_show_nothing():
 
 
 def test_a_parameter_that_is_no_number_is_an_infinite_difference():
-    worst, where, *_ = worst_parameter(FREE, {"w": np.ones(3)}, {"v": np.array([1.0, math.nan, 1.0])})
+    worst, where = worst_parameter(FREE, {"w": np.ones(3)}, {"v": np.array([1.0, math.nan, 1.0])})
     assert (worst, where) == (math.inf, "v")
     assert worst_parameter(FREE, {"w": np.ones(3)}, {"v": np.ones(3)})[0] == 0.0
 
@@ -35,9 +36,15 @@ def test_an_infinite_number_that_is_not_compared_hides_no_difference():
     assert worst_parameter(FREE, of_a, {"v": np.array([1.0, 2.0, 1.0])})[0] == 1.0
 
 
-def test_an_index_without_a_gradient_is_named():
-    gradients = np.arange(1.0, 13.0).reshape(4, 3)
-    padded = gradients * np.array([[0.0], [1.0], [1.0], [1.0]])
-    assert gradient_texts(gradients, padded) == ("3 at 0 of axis 0", "none")
-    assert gradient_texts(padded.T, gradients.T) == ("none at 0 of axis 1", "3")
-    assert gradient_texts(gradients, gradients * 2) == ("", "")
+def gradient(array):
+    return Gradients(0.0, {}, [], np.zeros_like(array), array)
+
+
+def test_losses_are_compared_by_their_gradients_and_a_factor_is_named():
+    one = np.random.default_rng(0).normal(size=(4, 5))
+    assert loss_causes(gradient(one), gradient(one)) == []
+    (summed,) = loss_causes(gradient(one), gradient(4 * one))
+    assert (summed.kind, summed.b, summed.after < 1e-9) == ("loss", "loss × 4", True)
+    (other,) = loss_causes(gradient(one), gradient(one**3))
+    assert (other.kind, other.b, other.after) == ("loss", "", None)
+    assert loss_causes(gradient(one), gradient(np.full_like(one, np.nan)))[0].before is None

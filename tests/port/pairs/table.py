@@ -47,7 +47,7 @@ ARCHITECTURES = {
         TOKENS,
         {
             "halves": "(exchange|order).*halves|halves",
-            "half - 1": "table.*frequenc",
+            "half - 1": "^table",
             "interleaved": "table.*(transposition|order)",
         },
     ),
@@ -71,7 +71,7 @@ ARCHITECTURES = {
         {
             "adjacent": "adjacent",
             "exchanged": "exchange",
-            "base": "table.*frequenc|table",
+            "base": "^table",
             "sign": "sign|negative|subtract|order",
         },
     ),
@@ -231,7 +231,7 @@ OPTAX = {
         "torch.optim.AdamW([{'params': [p], 'weight_decay': 0.1 * (p.ndim > 1)} for p in parameters], 0.001)",
         "optax.adamw(0.001, weight_decay=0.1, mask=lambda tree: jax.tree.map(lambda p: p.ndim > 1, tree))",
         "optax.adamw(0.001, weight_decay=0.1)",
-        r"^weight decay, one.bias: nothing against a further decay of 0\.0001 in a step",
+        r"^optimizer, one.bias",
     ),
     "groups": (
         "torch.optim.SGD([{'params': [p], 'lr': 0.1 if len(p) == 3 else 0.01} for p in parameters])",

@@ -43,6 +43,7 @@ def test_exact_gradients_are_the_slopes_of_the_outputs(name):
     assert np.allclose(outputs, subject.outputs(inputs)[np.arange(len(inputs)), targets], rtol=1e-12)
 
 
+@pytest.mark.usefixtures("quick_xla")
 @pytest.mark.parametrize("framework", ["torch", "torch:channels_last", "jax"])
 def test_a_framework_has_the_same_gradients_as_the_reference(framework):
     name, _, mode = framework.partition(":")
