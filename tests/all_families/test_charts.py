@@ -237,6 +237,6 @@ def test_the_charts_of_a_gate_show_the_numbers_of_the_record():
 def test_the_chart_of_a_history_draws_the_level():
     series = read_history(fixed_gates([1.0] * 8 + [1.06] * 8)).series[0]
     rows = _rows(history_figures([series])[0].chart)
-    level = 100 * math.expm1(series.trend.levels[-1])
+    level = 100 * math.expm1(series.stretches[-1].trend.levels[-1])
     assert rows[-1]["level"] == pytest.approx(level, abs=1e-3)
     assert rows[-1]["low"] < rows[-1]["change"] < rows[-1]["high"]

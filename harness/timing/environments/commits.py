@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness.core.plugins.files import plugin_files
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.timing.engine.steps.process import Foreign
 from harness.timing.engine.steps.search_path import top_of
 from harness.timing.environments import git
@@ -147,14 +147,26 @@ class CommitPair:
     def installed(self, requirement: str = "") -> tuple[Environment, Environment]:
         """Return base and head with environments in which pip has installed the requirement of each tree.
 
+        If pip fails for head alone, head's environment has the failure.
+
         Raises:
-            HarnessError: pip fails.
+            HarnessError: pip fails for base.
         """
         source = Source(requirement or _USUAL_SOURCE, self.place)
-        head = self._stack.enter_context(head_environment(self.top, source, self._progress))
+        head = self._head_if_possible(source)
         tree = None if self._is_linked else self.tree  # pip must not find what the commit lacks
         base = base_environment(tree, self.top, self.commit, source, self._progress)
         return self._placed(*(msgspec.structs.replace(each, installed_first=True) for each in (base, head)))
+
+    def _head_if_possible(self, source: Source) -> Environment:
+        """Make the environment of head; one with the failure where pip fails."""
+        try:
+            return self._stack.enter_context(head_environment(self.top, source, self._progress))
+        except UsageError:
+            raise
+        except HarnessError as error:
+            commit = None if git.has_changes(self.top) else git.commit_of(self.top, "HEAD")
+            return Environment(label="head", python="", commit=commit, failure=str(error))
 
     def _placed(self, base: Environment, head: Environment) -> tuple[Environment, Environment]:
         variables, foreign = self._variables, Foreign(top_of(str(self.top)), _INSTALL_EACH)

@@ -41,7 +41,7 @@ class ImportedFiles:
         tops = [top_of(step.target.folder) for step in (base, head)]
         if tops[0] != tops[1]:
             for file in self.own[head.label]:
-                if is_part_of(file, tops[0]):
+                if is_part_of(file, tops[0]) and file != str(head.target.file):  # --step-from base
                     raise UsageError(f"{head.label} imports {file}, the code of {base.label}")
             for file in _untracked(tops[0], self.own[base.label]):
                 raise UsageError(

@@ -19,7 +19,7 @@ from harness.errors import UsageError
 from harness.timing.engine.steps.task_step import PREDICTION
 from harness.timing.environments.commits import pair_of_commits
 from harness.timing.environments.earlier_suite import suite_in_force, suite_of_file
-from harness.timing.environments.environment import Environment, EnvironmentPair, with_shared_path
+from harness.timing.environments.environment import Environment, EnvironmentPair, of_interpreters
 from harness.timing.environments.record import Side
 from harness.timing.environments.requirements import pair_of_requirements, requirements_of
 from harness.timing.environments.suite import Suite
@@ -206,7 +206,7 @@ def _environments(options: dict[str, Any], suite: Suite, display: GateDisplay) -
         head = Environment(label="head", python=head_python, variables=options["head_env"])
         earlier = suite_of_file(options["base_suite"]) if options["base_suite"] else None
         in_force = suite_in_force(suite, earlier, options["suite_from"])
-        yield EnvironmentPair(*with_shared_path(base, head), in_force)
+        yield EnvironmentPair(*of_interpreters(base, head), in_force)
         return
 
     with pair_of_commits(

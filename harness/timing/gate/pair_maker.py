@@ -26,7 +26,7 @@ from harness.timing.gate.conclusion import Ended
 _T = TypeVar("_T")
 
 
-class _Alternation(Alternation):
+class WatchedAlternation(Alternation):
     """Pairs, of which each process of a step says what it has imported."""
 
     files: ImportedFiles
@@ -55,7 +55,7 @@ class PairMaker:
         self._dataset = dataset
         self._say = say
         self._steps: list[int] = []
-        self._alternation = _Alternation(workloads, dataset)
+        self._alternation = WatchedAlternation(workloads, dataset)
         self._alternation.files = files
 
     def prepare(self, turns: int | None, *, same_work: bool = False) -> Prepared:

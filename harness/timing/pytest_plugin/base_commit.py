@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.timing.environments import git
 from harness.timing.environments.commits import CommitPair
 from harness.timing.environments.environment import Environment
@@ -52,11 +52,11 @@ class BaseCommit:
         """
         if is_step not in self._made:
             with _python_path_kept():
-                pair = self._pair or CommitPair(
-                    self._folder, self._reference, _Logged(), self._stack, _OPTION
-                )
-                self._pair = pair
+                pair = self._checked_out()
                 self._made[is_step] = [*(pair.in_this_interpreter() if is_step else pair.installed())]
+        for environment in self._made[is_step]:
+            if environment.failure:
+                raise HarnessError(environment.failure)
         return self._made[is_step]
 
     def _checked_out(self) -> CommitPair:

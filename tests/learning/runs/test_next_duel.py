@@ -66,7 +66,7 @@ def test_variables_that_this_shell_sets_too_are_not_named(monkeypatch):
 def test_the_command_line_takes_it():
     words = shlex.split(next_duel(_compared(options=_DEFAULTS | {"width": 0.5})))
     given = duel.make_context("duel", words[2:], resilient_parsing=False).params
-    assert given["names"] == ("jax:eager", "torch:eager")
+    assert given["texts"] == ("jax:eager", "torch:eager")
     assert (given["task"], given["assignments"], given["threads"]) == ("cnn", ("width=0.5",), 2)
 
 

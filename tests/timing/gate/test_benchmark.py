@@ -31,14 +31,14 @@ def undecided(monkeypatch):
         class Alternation:
             returned = None
 
-            def __init__(self, *_, certified=False):
+            def __init__(self, *_, certified=False, **_compares):
                 self.certified = certified
 
             def pair(self, _steps, turns):
                 asked.append(turns)
                 return made_pair(chance, step=step, first_step=first_step, memory=memory, turns=turns)
 
-        monkeypatch.setattr(pair_maker, "Alternation", Alternation)
+        monkeypatch.setattr(pair_maker, "WatchedAlternation", Alternation)
         ratios = {"step": step, "first step": first_step, "memory": memory}
         verdicts = {name: "INCONCLUSIVE" for name, ratio in ratios.items() if ratio != 1.0}
         record = made_benchmark(step=step, first_step=first_step, memory=memory, verdicts=verdicts)

@@ -18,7 +18,7 @@ from harness.timing.engine.steps.own import OwnStep
 from harness.timing.engine.steps.process import StepTarget
 from harness.timing.engine.steps.work import CALLS, Rounded, compare
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[3] / "support" / "pairs"
 #: The right outcomes of each kind of pair.
 RIGHT = {
     "equal": {"same", "rounding", "not distinguished"},
