@@ -16,9 +16,8 @@ from harness.core.runs.record import DatasetRecord
 from harness.errors import HarnessError, UsageError
 from harness.timing.engine.pairs import Program
 from harness.timing.engine.sessions import ConfigurationFailed
-from harness.timing.engine.steps import search_path
 from harness.timing.engine.steps.own import OwnStep
-from harness.timing.engine.steps.process import StepSession
+from harness.timing.engine.steps.process import PROGRAM_FILES
 from harness.timing.engine.workloads import Workload
 from harness.timing.environments.cache import forget
 from harness.timing.environments.environment import Environment, probe, program_of, workload_of
@@ -131,7 +130,7 @@ class Gate:
         """
         self._request, self._observer, self._start = request, observer, time.monotonic()
         suite = [str(Path(request.suite.file).resolve())] if Path(request.suite.file).is_file() else []
-        self._written = WrittenFiles([*suite, *StepSession.program, search_path.__file__])
+        self._written = WrittenFiles([*suite, *PROGRAM_FILES])
         if request.base.commit is not None and request.base.folder != request.head.folder:
             self._written.add_checkout("base", request.base.folder)
         identifier, started_at = stamp("gate")

@@ -17,12 +17,14 @@ from harness.core.plugins import registry
 from harness.core.worker import protocol
 from harness.core.worker.session import SILENCE_LIMIT_SECONDS, Session
 from harness.errors import PluginError, UsageError, WorkerTimeout
+from harness.timing.engine.steps import search_path
 from harness.timing.engine.steps.profiles import StepProfile
-from harness.timing.engine.steps.search_path import is_part_of
 from harness.tracing.user_code import is_file, split_target
 
 _R = TypeVar("_R", bound=msgspec.Struct)
 _PROGRAM = Path(__file__).with_name("program.py")
+#: The files that run in the process of a step.
+PROGRAM_FILES = (*sorted(map(str, _PROGRAM.parent.glob("program*.py"))), search_path.__file__)
 
 
 class Foreign(msgspec.Struct, frozen=True):
@@ -422,6 +424,6 @@ def refuse_foreign_code(label: str, imported: Imported, target: StepTarget) -> N
     """Raise UsageError if a process imported code of the checkout that is foreign to it."""
     foreign = target.foreign
     for file in imported.own:
-        if foreign is not None and Path(file) != target.file and is_part_of(file, foreign.top):
+        if foreign is not None and Path(file) != target.file and search_path.is_part_of(file, foreign.top):
             place = Path(file).relative_to(foreign.top)
             raise UsageError(f"{label}: {target.target}: it imports {place}{foreign.remedy}")
