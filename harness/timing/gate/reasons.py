@@ -152,6 +152,13 @@ class BudgetSpent(BaseReason, frozen=True, kw_only=True):
     remedy = _MORE_TIME
 
 
+class NotMeasured(BaseReason, frozen=True, kw_only=True):
+    """INVALID: the gate ended before the first pair."""
+
+    clause = "the gate ended before the first pair was made"
+    remedy = "Run the gate again."
+
+
 class ProcessTooLong(BaseReason, frozen=True, kw_only=True):
     """INVALID: a process would take ``seconds`` for its ``turns`` turns, more than ``limit_seconds``."""
 

@@ -29,7 +29,7 @@ from harness.timing.gate.benchmark import BenchmarkComparison
 from harness.timing.gate.conclusion import failed, worst_of
 from harness.timing.gate.metrics import limits_of
 from harness.timing.gate.outlook import Outlook
-from harness.timing.gate.reasons import FileWritten, NotInstalled, Removed, Replaced
+from harness.timing.gate.reasons import FileWritten, NotInstalled, NotMeasured, Removed, Replaced
 from harness.timing.gate.record import GATES, BenchmarkRecord, GateRecord, Stage, Upgrade
 
 
@@ -174,6 +174,10 @@ class Gate:
     def _conclude(self) -> None:
         """Set the verdict. A gate that did not end has not passed."""
         record = self.record
+        for benchmark in record.benchmarks if record.status in {"interrupted", "failed"} else ():
+            is_measured = benchmark.look or benchmark.reasons or not limits_of(benchmark.limits)
+            if benchmark.verdict == "PASS" and not is_measured:
+                benchmark.verdict, benchmark.reasons = "INVALID", [NotMeasured()]
         verdicts = [benchmark.verdict for benchmark in record.benchmarks]
         record.verdict = worst_of(verdicts if record.status == "ok" else [*verdicts, "INVALID"])
 

@@ -37,6 +37,7 @@ def test_pythonpath_is_ignored_and_a_line_says_so(tmp_path, monkeypatch, snapsho
 
 def test_a_plugin_file_of_the_checkout_is_refused(tmp_path, monkeypatch):
     files = [tmp_path / "elsewhere.py", tmp_path / "project" / "mine.py"]
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.setenv(PLUGIN_FILES_VARIABLE, str(files[0]))
     _separate_code(tmp_path / "project", [].append)
     monkeypatch.setenv(PLUGIN_FILES_VARIABLE, "\n".join(map(str, files)))
@@ -89,6 +90,20 @@ def test_a_record_that_cannot_be_written_costs_no_verdict_and_is_never_green(
     assert str(kept.path) in record.failure
     assert exit_code(record, "pass") == code
     assert folded(record, "pass") == verdict
+
+
+def test_a_benchmark_without_a_pair_has_not_passed_where_the_gate_was_interrupted(monkeypatch, tmp_path):
+    python = Environment(label="base", python="python")
+    request = GateRequest(suite=Suite(file="", benchmarks=()), base=python, head=python, datasets=[])
+    gate = Gate(request, tmp_path, SimpleNamespace())
+
+    def work():
+        gate.record.benchmarks.append(made_benchmark(metrics=[], look=[]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gate, "_run", work)
+    (benchmark,) = gate.carry_out().benchmarks
+    assert (benchmark.verdict, benchmark.reasons) == ("INVALID", [reasons.NotMeasured()])
 
 
 def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monkeypatch, tmp_path):

@@ -164,6 +164,6 @@ def _difference(comparison: WorkComparison) -> str:
         return ""
     where = ", in float64" if comparison.exact and difference.call <= comparison.calls else ""
     place = len(comparison.envelope) - 1 if difference.is_state else difference.call - 1
-    explained = comparison.envelope[place] if place < len(comparison.envelope) else None
+    explained = comparison.envelope[place] if 0 <= place < len(comparison.envelope) else None
     bound = "" if explained is None else f", where rounding explains {explained:.0e}"
     return f"{difference_text(difference)}{where}{bound}"

@@ -115,8 +115,17 @@ class Values:
         return values
 
 
-def _parts(value, name=""):
-    """Yield the name and the value of each part of a value that is neither a dict nor a list."""
+def _parts(value):
+    """Return the name and the value of each part of a value that is neither a dict nor a list."""
+    parts = list(_named(value))
+    names = [name for name, _ in parts]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise WrongInputError(f"the step returns two values of the name {twice}: give them different keys")
+    return parts
+
+
+def _named(value, name=""):
     if value is None:
         return
     if isinstance(value, dict):
@@ -127,7 +136,7 @@ def _parts(value, name=""):
         yield name, value
         return
     for key, part in parts:
-        yield from _parts(part, "{}.{}".format(name, key) if name else str(key))
+        yield from _named(part, "{}.{}".format(name, key) if name else str(key))
 
 
 def _as_array(value):

@@ -1,8 +1,12 @@
 """Arrays are compared whole; rounding is what was observed, in float64 where that was possible."""
 
+import io
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from harness.timing.engine.steps import program_values
 from harness.timing.engine.steps.deviations import Observed, differences, first_number
 from harness.timing.engine.steps.findings import comparison_text, difference_text
 from harness.timing.engine.steps.work import Rounded, compare
@@ -109,6 +113,19 @@ def test_a_state_is_compared_like_a_call_after_the_last():
     found = judged(single(1.0, state=2.0), single(1.0, state=2.1))
     assert (found.outcome, found.difference.is_state) == ("differs", True)
     assert difference_text(found.difference).startswith("the state w differs by up to")
+
+
+@pytest.mark.parametrize("state", [[2.0, 3.0], np.nan], ids=["shape", "not finite"])
+def test_a_state_without_a_size_of_its_difference_has_a_text(state):
+    found = judged(single(1.0, state=2.0), single(1.0, state=state))
+    assert found.outcome == "differs"
+    assert "the state w differs" in comparison_text(found)
+
+
+def test_two_values_of_one_name_are_refused():
+    values = program_values.Values(SimpleNamespace(array=lambda value: value))
+    with pytest.raises(program_values.WrongInputError, match=r"two values of the name a\.b"):
+        values.write({"a": {"b": 1.0}, "a.b": 2.0}, io.BytesIO())
 
 
 def test_a_tolerance_takes_the_place_of_rounding():
