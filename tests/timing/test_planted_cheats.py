@@ -5,7 +5,7 @@ import json
 import pytest
 from support.planted_repository import check_out, plant
 
-pytestmark = pytest.mark.slow
+FAULTS = ("patched-clock", "skipped-work", "written-base", "renamed-factory")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,11 @@ def gated(harness, planted, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "fault", ["patched-clock", "skipped-work", "stored-values", "written-base", "renamed-factory"]
+    "fault",
+    [
+        *(pytest.param(each, marks=pytest.mark.slow) for each in FAULTS),
+        pytest.param("stored-values", marks=pytest.mark.long),
+    ],
 )
 def test_no_deceit_passes(gated, fault):
     code, record = gated(fault)
@@ -39,21 +43,16 @@ def test_no_deceit_passes(gated, fault):
     assert code == {"FAIL": 1, "INVALID": 4}[record["verdict"]]
     (benchmark,) = record["benchmarks"]
     judged = [benchmark, benchmark["quality"] or {}, *benchmark["metrics"]]
-    assert [reason for each in judged for reason in each.get("reasons", [])]
+    kinds = [reason["kind"] for each in judged for reason in each.get("reasons", [])]
+    assert kinds
+    if fault == "skipped-work":
+        values = benchmark["quality"]["values"]
+        assert (values["outcome"], values["difference"]["call"] > 20) == ("differs", True)
+    if fault == "written-base":
+        assert benchmark["verdict"] == "FAIL" or "file written" in kinds
 
 
-def test_values_of_skipped_work_differ_later(gated):
-    _, record = gated("skipped-work")
-    values = record["benchmarks"][0]["quality"]["values"]
-    assert (values["outcome"], values["difference"]["call"] > 20) == ("differs", True)
-
-
-def test_what_base_reads_is_not_written_unseen(gated):
-    _, record = gated("written-base")
-    (benchmark,) = record["benchmarks"]
-    assert benchmark["verdict"] == "FAIL" or "file written" in [each["kind"] for each in benchmark["reasons"]]
-
-
+@pytest.mark.slow
 def test_loosened_limits_are_named_and_do_not_judge(gated):
     code, record = gated("loosened-limits")
     assert (code, record["verdict"]) == (1, "FAIL")
@@ -62,6 +61,7 @@ def test_loosened_limits_are_named_and_do_not_judge(gated):
     assert record["suites"]["changes"]
 
 
+@pytest.mark.slow
 def test_a_file_that_the_commit_lacks_is_named(gated):
     _, record = gated("untracked-file", "--budget", "1m")
     (benchmark,) = record["benchmarks"]

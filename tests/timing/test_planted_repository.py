@@ -82,14 +82,14 @@ def test_a_deep_copy_in_every_step_fails_by_its_time(gated):
     assert metric(benchmark, "step")["ratio"]["low"] > 1.05
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_leak_fails_by_its_memory(gated):
     code, benchmark, _ = gated("leak")
     assert (code, benchmark["verdict"], benchmark["quality"]["values"]["outcome"]) == (1, "FAIL", "same")
     assert metric(benchmark, "memory")["verdict"] == "FAIL"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_layout_passes_as_rounding_and_is_timed(gated):
     _, benchmark, _ = gated("layout", "--budget", "1m")
     quality = benchmark["quality"]
@@ -99,7 +99,7 @@ def test_another_layout_passes_as_rounding_and_is_timed(gated):
     assert metric(benchmark, "memory")["verdict"] == "PASS"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_duel_of_two_callables_finds_the_copying_one(harness, planted, tmp_path):
     check_out(planted, "base")
     folder = tmp_path / "two"
@@ -118,7 +118,7 @@ def test_a_duel_of_two_callables_finds_the_copying_one(harness, planted, tmp_pat
     assert [result["verdict"] for result in record["results"]] == ["slower"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_bisection_names_the_commit_that_copies(harness, planted, tmp_path):
     check_out(planted, "slower")
     harness.folder = planted
@@ -129,7 +129,7 @@ def test_a_bisection_names_the_commit_that_copies(harness, planted, tmp_path):
     assert culprit["title"] == "slower-by-copies"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_upgrade_to_other_mathematics_is_not_safe(harness):
     """Without NumPy, which pip could not install here."""
     step = "import mynet\ndef make_step():\n    value = [1.0]\n    def step():\n"

@@ -49,7 +49,7 @@ def test_steps_and_callables_are_gated(suite):
     done.stdout.fnmatch_lines(["*test_own.py::test_step: *", "*test_own.py::test_call: *"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_step_of_a_planted_repository_is_gated(suite, pytester):
     plant(pytester.path)
     gate = (

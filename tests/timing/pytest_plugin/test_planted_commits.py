@@ -4,7 +4,7 @@ import pytest
 from support.planted_repository import check_out, plant
 
 pytest_plugins = ["pytester"]
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.mark.parametrize(("fault", "outcome"), [("base", "passed"), ("weight-decay", "failed")])

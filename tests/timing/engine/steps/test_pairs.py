@@ -93,13 +93,16 @@ def test_numpy(tmp_path):
     assert wrong(compared("numpy", tmp_path)) == {}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("framework", ["torch", "jax"])
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    "framework", [pytest.param("torch", marks=pytest.mark.slow), pytest.param("jax", marks=pytest.mark.long)]
+)
 def test_frameworks(framework, tmp_path, unhurried):
     assert wrong(compared(framework, tmp_path, **QUICK_XLA)) == {}
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("engine", ["tensorflow", "jax", "torch"])
 def test_keras(engine, tmp_path, unhurried):
     assert wrong(compared("keras", tmp_path, KERAS_BACKEND=engine, **QUICK_XLA)) == {}
