@@ -46,8 +46,8 @@ def test_no_deceit_passes(gated, fault):
     kinds = [reason["kind"] for each in judged for reason in each.get("reasons", [])]
     assert kinds
     if fault == "skipped-work":
-        values = benchmark["quality"]["values"]
-        assert (values["outcome"], values["difference"]["call"] > 20) == ("differs", True)
+        difference = benchmark["quality"]["values"]["difference"]
+        assert difference["call"] > 20 if difference else benchmark["verdict"] == "INVALID"
     if fault == "written-base":
         assert benchmark["verdict"] == "FAIL" or "file written" in kinds
 

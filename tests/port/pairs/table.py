@@ -92,7 +92,7 @@ ARCHITECTURES = {
     ),
     "mirrored": (
         IMAGE,
-        {"axis": "^part", "back missing": "missing call.*(slice|flip|revers)|revers"},
+        {"axis": "^part|^flipped kernel", "back missing": "missing call.*(slice|flip|revers)|revers"},
     ),
     "upsampled": (IMAGE, {"not mirrored": "flipped|mirror"}),
     "grouped": ({"inputs": (9, 9, 4)}, {"exchanged": "groups"}),

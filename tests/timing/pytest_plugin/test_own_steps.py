@@ -53,7 +53,7 @@ def test_steps_and_callables_are_gated(suite):
 def test_a_step_of_a_planted_repository_is_gated(suite, pytester):
     plant(pytester.path)
     gate = (
-        SELF,
+        "--harness-base=base",
         "--harness-gate",
         "--harness-budget=30",
         "--harness-inconclusive=pass",
