@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from packaging.version import InvalidVersion, Version
 
 from harness.errors import UsageError
@@ -94,9 +95,16 @@ class Commits:
         link_data(self._top, tree)
         foreign = Foreign(top_of(str(self._top)), _ELSEWHERE)
         environment = Environment(
-            label=label, python=python, folder=str(folder), foreign=foreign, directory=directory, files=files
+            label=label,
+            python=python,
+            commit=commit,
+            folder=str(folder),
+            foreign=foreign,
+            directory=directory,
+            files=files,
         )
-        program = program_of(environment, self.benchmark, environment)
+        working_tree = msgspec.structs.replace(environment, folder=str(self._here))
+        program = program_of(environment, self.benchmark, working_tree)
         if isinstance(program, OwnStep) and not self.source:
             self._refuse_the_same_code(program)
         return program

@@ -154,15 +154,21 @@ def command(ctx: click.Context, /, texts: tuple[str, ...], **options: Any) -> No
     if options["seed"] == OWN_SEED:
         raise UsageError("--seed own is for steps of your own; give a number")
     if any(are_models):
-        prove = features.only("model_proof", "a duel of two models")
-        backends, options = prove(tuple(asked.name for asked in names), options)
-        names = tuple(
-            msgspec.structs.replace(asked, name=each) for asked, each in zip(names, backends, strict=True)
-        )
+        names, options = _proved(names, options)
     elif options["task"] is None:
         raise UsageError("--task is missing; `harness list tasks` lists the tasks")
     record, path = _here(names, options) if is_local(options) else _elsewhere(names, options)
     ctx.exit(_deliver(record, path, options))
+
+
+def _proved(
+    models: tuple[Asked, ...], options: Mapping[str, Any]
+) -> tuple[tuple[Asked, ...], dict[str, Any]]:
+    """Return the backends of two models that are proved equal, with their settings, and the options."""
+    prove = features.only("model_proof", "a duel of two models")
+    backends, given = prove(tuple(asked.name for asked in models), options)
+    pairs = zip(models, backends, strict=True)
+    return tuple(msgspec.structs.replace(asked, name=backend) for asked, backend in pairs), given
 
 
 def _deliver(record: DuelRecord, path: Path, options: Mapping[str, Any]) -> int:

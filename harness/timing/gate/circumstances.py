@@ -116,7 +116,8 @@ def sides_of(record: GateRecord) -> tuple[str, str]:
     base, head = (
         side.commit[:_COMMIT_DIGITS] if side.commit else side.python for side in (record.base, record.head)
     )
-    return base, head
+    is_of_commits = record.base.commit and not record.head.commit
+    return base, "the working tree (uncommitted changes)" if is_of_commits else head
 
 
 def details(record: GateRecord) -> dict[str, str]:

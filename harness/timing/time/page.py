@@ -55,7 +55,8 @@ def _headline(record: TimeRecord) -> Iterator[str]:
         findings = configuration_findings(record, 0)
         step = _time(findings.step_seconds)
         speed = "" if not _samples(record) else f", {findings.samples_per_second:,.0f} samples/s"
-        yield one_line(f"{name} takes {step} a call{speed} ({len(record.pairs)} processes)")
+        many = len(record.pairs)
+        yield one_line(f"{name} takes {step} a call{speed} ({many} process{'es' * (many != 1)})")
     if record.status == "failed":
         yield one_line(f"It failed: {record.failure}")
     elif record.status != "ok":

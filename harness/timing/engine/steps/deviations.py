@@ -189,6 +189,7 @@ def differences(base: Arrays, head: Arrays, call: int, *, is_state: bool = False
                 base=one,
                 head=other,
                 deviation=size[0] if size else None,
+                is_lacking=ours is None or theirs is None,
             )
     return found
 
@@ -204,6 +205,8 @@ def _numbers_apart(
         return None, None
     if base.dtype == head.dtype and base.tobytes() == head.tobytes():
         return None
+    if base.dtype.kind in "iu" and head.dtype.kind in "iu":
+        return _integers_apart(base, head)
     kind = np.complex128 if base.dtype.kind == "c" else np.float64
     ours, theirs = (parts(np.asarray(each, kind)) for each in (base, head))
     finite = np.isfinite(ours) & np.isfinite(theirs)
@@ -217,6 +220,16 @@ def _numbers_apart(
         return None
     scale = max(float(np.max(np.abs(np.where(finite, each, 0.0)))) for each in (ours, theirs))
     return float(ours[place]), float(theirs[place]), float(distances[place] / scale)
+
+
+def _integers_apart(base: Array, head: Array) -> tuple[float, float, float] | None:
+    """Return the two integers farthest apart and their relative distance; those of 64 bits exceed float64."""
+    pairs = [(int(one), int(other)) for one, other in zip(base.flat, head.flat, strict=True) if one != other]
+    if not pairs:
+        return None
+    one, other = max(pairs, key=lambda pair: abs(pair[0] - pair[1]))
+    scale = max(int(np.max(np.abs(each.astype(object)))) for each in (base, head))
+    return float(one), float(other), abs(one - other) / scale
 
 
 def is_single(array: Array | None) -> bool:

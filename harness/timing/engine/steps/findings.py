@@ -51,6 +51,8 @@ class ValueDiffers(msgspec.Struct, frozen=True, kw_only=True):
     """The digests of all numbers differ, and the few numbers that were sent do not."""
     types: list[str] = []
     """The types of both arrays, where they are the difference: ``float32``, ``float64``."""
+    is_lacking: bool = False
+    """Only one of the two has a value of this name."""
 
 
 class WorkComparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,14 +99,17 @@ def difference_text(difference: ValueDiffers) -> str:
     what = f"the values{name} differ"
     if difference.is_state:
         where, what = f"after call {difference.call}", f"the state{name} differs"
+    if difference.is_lacking:
+        value = f"the value {difference.name}" if difference.name else "a value"
+        return f"only one side returns {value} ({where})"
     if difference.types:
         return f"{what} in precision ({where}: {' and '.join(difference.types)})"
     if difference.deviation is not None:
         return f"{what} by up to {difference.deviation:.1e} ({where}: {_numbers(difference)})"
     if difference.is_unseen:
-        return f"{what} ({where}: the digests of all numbers)"
+        return f"{what} ({where}: in numbers that were not sent; the digests of all of them differ)"
     if difference.base is None and difference.head is None:
-        return f"{what} ({where}): the names or shapes, or where numbers are not finite"
+        return f"{what} ({where}: in shape, or in which numbers are finite)"
     return f"{what} ({where}: {_numbers(difference)})"
 
 

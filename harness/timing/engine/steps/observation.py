@@ -50,7 +50,7 @@ _OTHER_INSTRUCTIONS = {
 
 
 class Process(NamedTuple):
-    """One process of a step: with other rounding, or with these frameworks told to compute in float64."""
+    """One process of a step: as it is, with other rounding, or with these frameworks computing in float64."""
 
     workload: OwnStep
     other_rounding: bool = False

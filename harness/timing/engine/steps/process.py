@@ -148,7 +148,7 @@ class Make(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """For each module of a framework, the text of the file of hooks that a backend offers."""
     is_step: bool
     float64: list[str]
-    """The modules of frameworks that are told to compute in float64 as soon as they are imported."""
+    """The modules of frameworks that compute in float64 from their import on."""
 
 
 class Made(msgspec.Struct, frozen=True, tag=True):

@@ -20,8 +20,8 @@ from harness.timing.engine.steps.process import (
 from harness.timing.engine.steps.profiles import Profiles, StepProfile, merged
 from harness.timing.engine.workloads import Workload
 
-#: Profiles of each side, in alternation: so that noise can be told from a change. With slow imports there are
-#: fewer: no more begin after this time, from the third on.
+#: Profiles of each side, in alternation: their spread is the noise. With slow imports there are fewer: from
+#: the third on none begins after this time.
 _REPETITIONS, _FEWEST_REPETITIONS, _MOST_SECONDS = 5, 3, 60.0
 #: A profile is of so many calls: those of about this time, and at most so many.
 _PROFILE_SECONDS, _PROFILED_CALLS = 0.5, 50

@@ -49,7 +49,7 @@ class Frameworks:
     def _widen(self, module):
         hooks = list(self._hooks("compute_in_float64", module))
         if not hooks:
-            raise RuntimeError(f"{module} cannot be told to compute in float64")
+            raise RuntimeError(f"{module} has no way to compute in float64")
         for hook in hooks:
             hook()
 

@@ -82,7 +82,7 @@ class Values:
         found = {}
         for name, part in _parts(value):
             array = self._frameworks.array(part)
-            piece = _piece(array, _COMPARED_NUMBERS, start)
+            piece = _without_signed_zeros(_piece(array, _COMPARED_NUMBERS, start))
             _, dtype, numbers = _plain(piece)
             found[name] = {
                 "shape": list(getattr(array, "shape", ())),
@@ -153,6 +153,14 @@ def _piece(array, most, start):
     size = getattr(array, "size", 1)
     every = size // most if isinstance(size, int) else 1
     return array if every <= 1 else array.reshape(-1)[start % every :: every]
+
+
+def _without_signed_zeros(value):
+    """Return a value in which zeros have no sign, because they are equal numbers."""
+    if type(value) is float:
+        return value + 0.0
+    dtype = getattr(value, "dtype", None)
+    return value + dtype.type(0) if getattr(dtype, "kind", "") in {"f", "c"} else value
 
 
 def _is_overwritten(kept, place):

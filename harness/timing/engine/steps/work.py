@@ -1,10 +1,10 @@
 """Judgement of the work of two sides of a step, by the values of their first calls.
 
-Equal bits are the same work. Other bits are either other rounding or other mathematics, which no constant
-tells apart: rounding grows from call to call, slowly in a regression and fast in a deep network. So base is
-made again where only its rounding differs (:mod:`harness.timing.engine.steps.observation`), and the distance
-that this leads away from base is the *envelope*. Where the frameworks allow it both sides are made once more
-in float64, in which rounding is a billion times smaller, and that decides. Nothing is timed here.
+Equal numbers are the same work. Others come from other rounding or from other mathematics, and no constant
+separates the two: rounding grows from call to call, slowly in a regression and fast in a deep network. So
+base is made again where only its rounding differs (:mod:`harness.timing.engine.steps.observation`), and the
+distance that this leads away from base is the *envelope*. Where the frameworks allow it both sides are made
+once more in float64, in which rounding is a billion times smaller, and that decides. Nothing is timed here.
 """
 
 from collections.abc import Callable, Sequence

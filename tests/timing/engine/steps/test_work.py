@@ -122,6 +122,21 @@ def test_a_state_without_a_size_of_its_difference_has_a_text(state):
     assert "the state w differs" in comparison_text(found)
 
 
+def test_integers_are_compared_as_such_and_zeros_have_no_sign():
+    large = [Observed(None, [{"n": np.array([2**60 + more, 5])}], {}) for more in (0, 1)]
+    found = differences(large[0].calls[0], large[1].calls[0], 1)["n"]
+    assert found.deviation == pytest.approx(2.0**-60)
+    assert not differences({"n": np.array([0.0])}, {"n": np.array([-0.0])}, 1)
+    values = program_values.Values(SimpleNamespace(array=lambda value: value))
+    zeros = [values._sampled({"a": np.float32([zero, 1.0]), "b": zero}, 0) for zero in (0.0, -0.0)]
+    assert zeros[0] == zeros[1]
+
+
+def test_a_value_that_one_side_lacks_is_named():
+    found = differences({"a": np.array(1.0)}, {"a": np.array(1.0), "b": np.array(2.0)}, 3)
+    assert difference_text(found["b"]) == "only one side returns the value b (call 3)"
+
+
 def test_two_values_of_one_name_are_refused():
     values = program_values.Values(SimpleNamespace(array=lambda value: value))
     with pytest.raises(program_values.WrongInputError, match=r"two values of the name a\.b"):
