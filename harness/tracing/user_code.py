@@ -178,7 +178,7 @@ def split_target(target: str) -> tuple[str, str]:
     place, _, name = target.rpartition(":")
     is_place = (place.endswith(_FILE) and "\0" not in place) or _NAMES.fullmatch(place)
     if not is_place or not _NAMES.fullmatch(name):
-        raise UsageError(f"{target!r} names no model: give FILE.py:CALLABLE or package.module:CALLABLE")
+        raise UsageError(f"{target!r} names no callable: give FILE.py:CALLABLE or package.module:CALLABLE")
     return place, name
 
 

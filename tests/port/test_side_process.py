@@ -58,7 +58,7 @@ def test_a_file_that_python_would_read_without_end_is_refused(kind, tmp_path):
     "target", ["/dev/zero:x", "a\0.py:x", "a:b c", "a:", ":b", "a..b:c", "a.b", "1a:b", "a.py:b-c"]
 )
 def test_another_form_names_no_model(target):
-    with pytest.raises(UsageError, match="names no model"):
+    with pytest.raises(UsageError, match="names no callable"):
         split_target(target)
 
 

@@ -48,8 +48,8 @@ def commit_of(top: Path, reference: str, option: str = "--base") -> str:
         return _git(top, "rev-parse", "--verify", "--end-of-options", f"{reference}^{{commit}}")
     except HarnessError as error:
         raise UsageError(
-            f"{option} {reference}: no such commit. In CI a branch is origin/{reference}, and the job must "
-            "fetch the whole history (fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on GitLab)"
+            f"{option} {reference}: no such commit. In CI, write a branch as origin/BRANCH, and fetch the "
+            "whole history (fetch-depth: 0 on GitHub, GIT_DEPTH: 0 on GitLab)"
         ) from error
 
 

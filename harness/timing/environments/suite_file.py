@@ -83,7 +83,7 @@ def benchmark_tables(path: Path) -> dict[str, Any]:
 
 def _suite_table(path: Path) -> dict[str, Any] | None:
     try:
-        document = tomllib.loads(read_file(path, _MOST_BYTES).decode())
+        document = tomllib.loads(read_file(path, _MOST_BYTES).decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         why = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read the suite {path}: {why}") from error

@@ -17,6 +17,7 @@ metric that has failed to the others. A metric is within the limit only if the p
 all blocks are within it too.
 """
 
+import dataclasses
 import math
 from typing import Literal
 
@@ -80,7 +81,23 @@ def confirmed(series: PairedSeries, max_speedup: float | None, level: float, *, 
         return result("PASS")
     if worse <= level and (last or series.ratios.mean >= limit):
         return result("FAIL", _not_saved(series, refuted=True) or reasons.ProvenWorse())
-    return result("INCONCLUSIVE", _not_saved(series) or reasons.NotDecided())
+    return result("INCONCLUSIVE", _not_saved(series) or _not_decided(series, limit))
+
+
+def _not_decided(series: PairedSeries, limit: float) -> Reason:
+    """Return the reason why a loss up to ``limit``, a log ratio, is not decided.
+
+    The printed interval is that of the pairs' centre, so the reason names what else has to be within the limit.
+    """
+    ratios = series.ratios
+    if ratios.ratio is None or ratios.ratio.high is None or math.log(ratios.ratio.high) >= limit:
+        return reasons.NotDecided()
+    own = dataclasses.replace(ratios, observed=None)
+    if own.within_p_value(limit) <= WITHIN_LEVEL:
+        return reasons.NotShownByAll(measure="the harness's own clock")
+    if max(own.cautious_means) >= limit:
+        return reasons.NotShownByAll(measure="the mean that counts slow blocks in full")
+    return reasons.NotDecided()
 
 
 def _not_saved(series: PairedSeries, *, refuted: bool = False) -> Reason | None:

@@ -403,6 +403,14 @@ class NotDecided(BaseReason, frozen=True, kw_only=True):
     remedy = Step.MORE_EVIDENCE
 
 
+class NotShownByAll(BaseReason, frozen=True, kw_only=True):
+    """INCONCLUSIVE: the interval is within the limit, and a further ``measure`` of the same pairs is not."""
+
+    measure: Literal["the mean that counts slow blocks in full", "the harness's own clock"]
+    clause = "the interval is within the limit, but {measure} does not show that yet"
+    remedy = Step.MORE_EVIDENCE
+
+
 class BeyondLimit(BaseReason, frozen=True, kw_only=True):
     """INCONCLUSIVE: the whole interval is beyond the limit, but a loss is not proven. Never becomes PASS."""
 

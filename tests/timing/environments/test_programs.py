@@ -77,7 +77,7 @@ def test_a_worktree_of_a_worktree_and_of_a_sparse_one_is_complete(project, tmp_p
 
 def test_what_is_no_repository_or_no_commit_is_refused(project, tmp_path):
     top, _ = project
-    with pytest.raises(UsageError, match=r"no such commit\. In CI a branch is origin/nowhere"):
+    with pytest.raises(UsageError, match=r"nowhere: no such commit\. In CI, write a branch as origin/BRANCH"):
         git.commit_of(top, "nowhere")
     with pytest.raises(UsageError, match="needs a git repository"):
         git.repository(tmp_path)

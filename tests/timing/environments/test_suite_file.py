@@ -19,6 +19,11 @@ def suite(tmp_path):
     return write
 
 
+def test_a_mark_of_byte_order_is_skipped(suite):
+    (cnn,) = suite("\ufeff" + CNN).benchmarks
+    assert cnn.name == "cnn"
+
+
 def test_limits_of_the_suite_apply_to_benchmarks_that_do_not_set_them(suite):
     read = suite(
         'max_slowdown = "3%"\nmax_accuracy_loss = "0.5 points"\nfalse_alarms = "2%"\n'

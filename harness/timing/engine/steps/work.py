@@ -64,7 +64,7 @@ def compare(
     first, second = base
     other_versions = first.made.versions != head.made.versions
     calls = min(len(first.calls), len(second.calls), len(head.calls))
-    if not any(first.calls) and not any(head.calls):
+    if not any(array.size for side in (first, head) for arrays in side.calls for array in arrays.values()):
         return WorkComparison(outcome="not returned", other_versions=other_versions)
     states = len(first.calls) == len(head.calls) and bool(first.state or head.state)
     own, found = (Deviations(first, other, calls, states=states) for other in (second, head))

@@ -137,6 +137,12 @@ def test_a_value_that_one_side_lacks_is_named():
     assert difference_text(found["b"]) == "only one side returns the value b (call 3)"
 
 
+def test_empty_arrays_are_no_values():
+    empty = observed(np.zeros(0), np.zeros((0, 3)))
+    assert judged(empty, empty).outcome == "not returned"
+    assert judged(empty, single(1.0, 2.0)).outcome == "differs"
+
+
 def test_two_values_of_one_name_are_refused():
     values = program_values.Values(SimpleNamespace(array=lambda value: value))
     with pytest.raises(program_values.WrongInputError, match=r"two values of the name a\.b"):
