@@ -87,7 +87,7 @@ def confirmed(series: PairedSeries, max_speedup: float | None, level: float, *, 
 def _not_decided(series: PairedSeries, limit: float) -> Reason:
     """Return the reason why a loss up to ``limit``, a log ratio, is not decided.
 
-    The printed interval is that of the pairs' centre, so the reason names what else has to be within the limit.
+    The printed interval is that of the pairs' centre; the reason names what else must be within the limit.
     """
     ratios = series.ratios
     if ratios.ratio is None or ratios.ratio.high is None or math.log(ratios.ratio.high) >= limit:
