@@ -38,10 +38,10 @@ _SHORTEST_BEGINNING = 3
 def unknown_name(
     kind: str, name: str, known: Iterable[str], owner: str = "", meant: str | None = None
 ) -> UsageError:
-    """A :class:`UsageError` for an unknown name that offers the nearest known one and the whole list.
+    """Build a :class:`UsageError` for an unknown name that offers the nearest known name and the whole list.
 
-    ``owner`` is what the name would belong to, such as ``backend torch``; ``meant`` the known one where the
-    caller knows better than the spelling.
+    ``owner`` is the thing to which the name would belong, such as ``backend torch``. ``meant`` is the known
+    name to offer if the caller knows better than the spelling.
     """
     names = sorted(known)
     meant = meant or _nearest(name.lower(), names)
@@ -52,7 +52,7 @@ def unknown_name(
 
 
 def _nearest(name: str, names: Sequence[str]) -> str | None:
-    """The known name that is spelled almost alike, has these initials, or alone begins like this."""
+    """Find the known name that is spelled similarly, has these initials, or alone begins like ``name``."""
     for close in difflib.get_close_matches(name, names, cutoff=_LEAST_SIMILARITY):
         similarity = difflib.SequenceMatcher(None, close, name).ratio()
         if close[0] == name[0] or similarity >= _LEAST_SIMILARITY_OF_OTHERS:
@@ -64,7 +64,7 @@ def _nearest(name: str, names: Sequence[str]) -> str | None:
 
 
 def _initials(name: str) -> str:
-    """``lr`` of ``learning_rate``; empty for a single word."""
+    """Return the initials of a name, such as ``lr`` for ``learning_rate``; empty for a single word."""
     words = re.split("[-_]", name)
     return "".join(word[:1] for word in words) if len(words) > 1 else ""
 
@@ -78,7 +78,7 @@ class LossNotDeclared(Declined):
 
 
 def interruption(interrupt: KeyboardInterrupt) -> str:
-    """``interrupted``, or ``interrupted by SIGTERM`` where a signal other than that of Ctrl-C did it."""
+    """Return ``interrupted``, or ``interrupted by SIGTERM`` for a signal other than that of Ctrl-C."""
     return " by ".join(["interrupted", *map(str, interrupt.args)])
 
 

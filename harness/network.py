@@ -19,11 +19,11 @@ class Network(msgspec.Struct, metaclass=Described, frozen=True):
     layers: tuple[AnyLayer, ...]
 
     def placed(self) -> tuple[PlacedLayer, ...]:
-        """Each layer with its name (``conv2d_1``, ``residual_2``, ...) and shapes, in order.
+        """Give each layer its name (``conv2d_1``, ``residual_2``, ...) and its shapes, in order.
 
         Raises:
-            ValueError: there is no layer, or one does not fit its input, such as a pool of a picture that is
-                too small; names the layer.
+            ValueError: there is no layer, or a layer does not fit its input, such as a pool of a picture that
+                is too small; the message names the layer.
         """
         if not self.layers:
             raise ValueError("a network needs at least one layer")
@@ -32,20 +32,23 @@ class Network(msgspec.Struct, metaclass=Described, frozen=True):
         return places
 
     def leaves(self) -> Iterator[PlacedLayer]:
-        """Every layer that contains no other, in order of use, by its path; raises as :meth:`placed`."""
+        """Return every layer that contains no other by its path, in order of use.
+
+        Raises as :meth:`placed`.
+        """
         return leaves(self.placed())
 
     def output_shape(self) -> Shape:
-        """The shape of one sample's output."""
+        """Return the shape of one sample's output."""
         return self.placed()[-1].output_shape
 
     def vocabulary(self) -> int | None:
-        """The number of different tokens that it takes; None for a network whose inputs are numbers."""
+        """Count the different tokens that the network takes; None for a network whose inputs are numbers."""
         first = self.layers[0] if self.layers else None
         return first.vocabulary if isinstance(first, Embedding | Native) else None
 
     def parameters(self) -> dict[str, Parameter]:
-        """Every trainable array by name (``residual_1/body/conv2d_1/kernel``), in the order of the layers."""
+        """Return trainable arrays by name (``residual_1/body/conv2d_1/kernel``), in order of the layers."""
         return {
             f"{place.name}/{name}": parameter
             for place in self.leaves()
@@ -53,7 +56,7 @@ class Network(msgspec.Struct, metaclass=Described, frozen=True):
         }
 
     def state(self) -> dict[str, Parameter]:
-        """Every array that training changes without a gradient, by name, in the order of the layers."""
+        """Return every array that training changes without a gradient by name, in order of the layers."""
         return {
             f"{place.name}/{name}": array
             for place in self.leaves()
@@ -61,16 +64,16 @@ class Network(msgspec.Struct, metaclass=Described, frozen=True):
         }
 
     def parameter_count(self) -> int:
-        """The number of trainable values."""
+        """Count the trainable values."""
         return sum(math.prod(parameter.shape) for parameter in self.parameters().values())
 
     def forward_flops(self) -> int:
-        """FLOPs of one sample's forward pass: matrix products and convolutions."""
+        """Count the FLOPs of one sample's forward pass: matrix products and convolutions."""
         return sum(place.layer.forward_flops(place.input_shape) for place in self.leaves())
 
 
 def _check_embeddings(places: tuple[PlacedLayer, ...]) -> None:
-    """Tokens enter by the first layer, and an :class:`Unembedding` has a table of its shape."""
+    """Check that only the first layer takes tokens, and that each :class:`Unembedding` has its table."""
     all_leaves = list(leaves(places))
     tables = {place.name: place.layer for place in all_leaves if isinstance(place.layer, Embedding)}
     for place in all_leaves:

@@ -19,9 +19,9 @@ Array = Any
 
 
 def draws(steps: Steps, task: Task) -> dict[str, np.ndarray]:
-    """The arrays of ``steps`` by the names of its fields, one row a step; those that are None are left out.
+    """Return the arrays of ``steps`` by field name, one row for each step; fields that are None are left out.
 
-    ``learning_rates`` are always among them: where none are given, the optimizer's own at each step.
+    ``learning_rates`` are always included: where ``steps`` has none, the optimizer's own rate at each step.
     """
     fields = {field.name: getattr(steps, field.name) for field in dataclasses.fields(steps)}
     if (noise := fields.pop("noise")) is not None:
@@ -33,12 +33,12 @@ def draws(steps: Steps, task: Task) -> dict[str, np.ndarray]:
 
 
 def noise_name(parameter: str) -> str:
-    """The name under which :func:`draws` has the noise of a parameter, given by its full name."""
+    """Return the name under which :func:`draws` has the noise of ``parameter``, a full name."""
     return f"noise of {parameter}"
 
 
 def without_padding(step: Mapping[str, Array]) -> dict[str, Array]:
-    """The draws of a step of DP-SGD without most of the padding; an empty step keeps a row of it."""
+    """Drop most of the padding from the draws of a step of DP-SGD; an empty step keeps one row of padding."""
     rows = max(1, int(step["included"].sum()))
     padded_ones = {"indices", "included", "flips", "offsets"}
     return {name: array[:rows] if name in padded_ones else array for name, array in step.items()}
@@ -48,25 +48,25 @@ def without_padding(step: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def padded_pictures(inputs: np.ndarray, crop: int) -> np.ndarray:
-    """Pictures ``(n, height, width, channels)`` with ``crop`` zeros on each side, from which windows are cut.
+    """Pad pictures ``(n, height, width, channels)`` by ``crop`` zeros on each side, to cut windows from.
 
-    Without ``crop`` the inputs, of whatever shape, as they are.
+    Without ``crop`` the inputs, of any shape, are returned unchanged.
     """
     return np.pad(inputs, ((0, 0), (crop, crop), (crop, crop), (0, 0))) if crop else inputs
 
 
 def is_augmented(step: Mapping[str, Array]) -> bool:
-    """Whether the draws of a step change its pictures."""
+    """Check that the draws of a step change its pictures."""
     return "flips" in step or "offsets" in step
 
 
 def windows(
     where: Callable[[Array, Array, Array], Array], step: Mapping[str, Array], y: Array, x: Array
 ) -> tuple[Array, Array, Array]:
-    """The sample, row and column of each pixel of an augmented batch in the padded pictures.
+    """Compute the sample, row and column of each pixel of an augmented batch in the padded pictures.
 
-    ``where`` is the framework's function of this name, ``step`` has the draws of one step, and
-    ``y (height,)`` and ``x (width,)`` count the rows and columns of a picture without padding. Returns three
+    ``where`` is the framework's function of this name, ``step`` has the draws of one step, and ``y
+    (height,)`` and ``x (width,)`` count the rows and columns of a picture without padding. Returns three
     arrays that broadcast to ``(batch, height, width)``: ``padded[windows(...)]`` is the batch.
     """
     rows, y, x = step["indices"], y[None], x[None]
@@ -81,7 +81,7 @@ def windows(
 
 
 def padded(array: np.ndarray, length: int) -> np.ndarray:
-    """The array extended by rows of zeros to ``length``; itself if it has this length."""
+    """Extend ``array`` by rows of zeros to ``length``; an array of this length is returned unchanged."""
     if len(array) == length:
         return array
     whole = np.zeros((length, *array.shape[1:]), array.dtype)
@@ -92,18 +92,19 @@ def padded(array: np.ndarray, length: int) -> np.ndarray:
 def predicted(
     predict: Callable[[np.ndarray], Array], inputs: np.ndarray, sizes: Sequence[int], *, pad: bool = True
 ) -> np.ndarray:
-    """The outputs ``(n, ...)`` of all inputs, by calls of ``predict`` for a batch.
+    """Compute the outputs ``(n, ...)`` of all inputs, by one call of ``predict`` for each batch.
 
-    ``sizes`` are the numbers of rows of a call, in ascending order: the first that holds all inputs is used,
-    else the last. With ``pad`` the last batch is extended by zeros, so that one compilation serves each size.
-    Every call is made before the first output is converted to NumPy, so that a device need not wait.
+    ``sizes`` are the possible numbers of rows of a call, in ascending order. The first size that holds all
+    inputs is used, else the last. With ``pad`` the last batch is extended by zeros, so that one compilation
+    serves each size. Every call is made before the first output is converted to NumPy, so that a device need
+    not wait.
     """
     outputs = [predict(part) for (part,) in _batches((inputs,), sizes, pad=pad)]
     return _joined(outputs, len(inputs))
 
 
 def _batches(arrays: Sequence[np.ndarray], sizes: Sequence[int], *, pad: bool) -> Iterator[list[np.ndarray]]:
-    """The same rows of all arrays, a batch each time."""
+    """Yield the same rows of all arrays, one batch each time."""
     rows, (*smaller, largest) = len(arrays[0]), sizes
     size = next((size for size in smaller if rows <= size), largest)
     for start in range(0, rows, size):
@@ -123,14 +124,14 @@ def differentiated(
     *,
     pad: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The gradients and the outputs of :meth:`harness.spec.Program.input_gradients`, as :func:`predicted`."""
+    """Compute :meth:`harness.spec.Program.input_gradients` batch by batch, as :func:`predicted` does."""
     results = [differentiate(*parts) for parts in _batches((inputs, targets), sizes, pad=pad)]
     gradients, outputs = zip(*results, strict=True)
     return _joined(gradients, len(inputs)), _joined(outputs, len(inputs))
 
 
 def begins_with_embedding(network: Network) -> bool:
-    """Whether gradients are those by rows of a table, the output of the network's first layer.
+    """Check that the network begins with an embedding: gradients are then taken by the rows of its table.
 
     Raises:
         Unsupported: a model of the user's own takes the tokens.
@@ -145,7 +146,7 @@ def begins_with_embedding(network: Network) -> bool:
 
 
 def flat(tree: Any, path: str = "") -> dict[str, Any]:
-    """The leaves of nested dictionaries and tuples by their paths, such as ``moments/model/0``."""
+    """Return the leaves of nested dictionaries and tuples by their paths, such as ``moments/model/0``."""
     if isinstance(tree, Mapping):
         parts: Sequence[tuple[Any, Any]] = list(tree.items())
     elif isinstance(tree, tuple):
@@ -159,7 +160,7 @@ def flat(tree: Any, path: str = "") -> dict[str, Any]:
 
 
 def nested(leaves: Mapping[str, Any], like: Any, path: str = "") -> Any:
-    """The inverse of :func:`flat`: these leaves in the structure of ``like``."""
+    """Arrange ``leaves`` in the structure of ``like``; the inverse of :func:`flat`."""
     if isinstance(like, Mapping):
         return {
             name: nested(leaves, part, f"{path}/{name}" if path else str(name)) for name, part in like.items()
@@ -173,7 +174,7 @@ def nested(leaves: Mapping[str, Any], like: Any, path: str = "") -> Any:
 
 
 def code_of(layer: Native, framework: str) -> NativeModel:
-    """The user's code for a framework.
+    """Return the user's code for ``framework``.
 
     Raises:
         Unsupported: there is none.
@@ -188,10 +189,11 @@ def code_of(layer: Native, framework: str) -> NativeModel:
 def made_model(
     layer: Native, framework: str, make: Callable[..., Any], is_model: Callable[[Any], Any], wanted: str
 ) -> Any:
-    """What the user's code for a framework returns, by ``make(target, arguments)``.
+    """Call the user's code for ``framework`` by ``make(target, arguments)`` and return the model.
 
     Raises:
-        Unsupported: there is no code, it fails, or it returns no model, of which ``wanted`` says the kind.
+        Unsupported: there is no code, it fails, or it returns something else than a model of the kind
+            ``wanted``.
     """
     code = code_of(layer, framework)
     try:
@@ -204,10 +206,10 @@ def made_model(
 
 
 def stored_in(array: NativeArray, framework: str) -> Any:
-    """Where a framework's model holds an array.
+    """Return the place of ``array`` in the model of ``framework``.
 
     Raises:
-        Unsupported: the task does not say where.
+        Unsupported: the task does not name the place.
     """
     stored = array.stored.get(framework)
     if stored is None:
@@ -220,12 +222,12 @@ def refuse_changed(
 ) -> None:
     """Refuse a model whose code has changed since the task was written.
 
-    ``arrays`` are all of the model by name, one that is shared under each of its names; ``trained`` are the
-    names of those that gradients change.
+    ``arrays`` are all arrays of the model by name; a shared array is listed under each of its names.
+    ``trained`` are the names of the arrays that gradients change.
 
     Raises:
-        Unsupported: names the arrays that are new, missing or of another shape, and the command that writes
-            the task again.
+        Unsupported: the message names the arrays that are new, missing or of another shape, and the command
+            that writes the task again.
     """
     wanted = [(array, stored_in(array, framework)) for array in (*layer.trained, *layer.held)]
     known = {id(arrays[stored.name]) for _, stored in wanted if stored.name in arrays}
@@ -257,7 +259,7 @@ _NAMED = 4
 
 
 def _holds(shape: tuple[int, ...], stored: Any, array: NativeArray) -> bool:
-    """Whether an array can be taken from what is stored in this shape."""
+    """Check that an array can be taken from an array stored in this shape."""
     try:
         taken: np.ndarray = stored.canonical(np.broadcast_to(np.int8(0), shape))
     except (ValueError, IndexError):

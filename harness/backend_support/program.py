@@ -29,7 +29,7 @@ class Draws:
         self._entropy, self._drawn = [seed % 2**63, step], 0
 
     def seed(self) -> int:
-        """A seed of 63 bits, another for each call within a step."""
+        """Return a seed of 63 bits, a different seed for each call within a step."""
         self._drawn += 1
         sequence = np.random.SeedSequence([*self._entropy, self._drawn])
         return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
@@ -82,7 +82,7 @@ class FunctionalProgram(Program):
         """Check that the program computes every layer of a plan, in its precision.
 
         Raises:
-            Unsupported: names the first thing that it lacks.
+            Unsupported: the message names the first thing that the program lacks.
         """
         if plan.precision == "bfloat16":
             raise Unsupported("only float32 and float64")
@@ -109,24 +109,25 @@ class FunctionalProgram(Program):
 
     @abc.abstractmethod
     def array(self, values: np.ndarray) -> Array:
-        """A copy of these values on the device, in their own type: float32, float64, int64 or bool."""
+        """Copy ``values`` to the device, in their own type: float32, float64, int64 or bool."""
 
     @abc.abstractmethod
     def to_numpy(self, array: Array) -> np.ndarray:
-        """A copy of an array of the framework, which later steps do not change."""
+        """Copy an array of the framework to NumPy; later steps do not change the copy."""
 
     @abc.abstractmethod
     def value_and_grad(
         self, function: Callable[[Arrays], tuple[Array, Any]], parameters: Arrays
     ) -> tuple[tuple[Array, Any], Arrays]:
-        """What ``function`` returns, a scalar and anything else, and the scalar's gradients by name.
+        """Call ``function`` and differentiate its scalar by ``parameters``.
 
-        The results must not lead back to the parameters: the gradient of a later call does not go through
-        them.
+        ``function`` returns the scalar and anything else. Returns the results of ``function`` and the
+        gradients by name. The results must not lead back to the parameters: the gradient of a later call does
+        not go through them.
         """
 
     def draws(self, steps: Array) -> Draws:
-        """The random numbers of the step after ``steps``."""
+        """Return the random numbers of the step after ``steps``."""
         return Draws(self.seed, int(steps))
 
     # A network and a step, as pure functions.
@@ -134,7 +135,7 @@ class FunctionalProgram(Program):
     def forward(
         self, network: str, weights: Arrays, x: Array, draws: Draws | None
     ) -> tuple[Array, dict[str, Array]]:
-        """The outputs of a network for inputs ``(n, *input)``, and the next state of its layers by name.
+        """Compute a network's outputs for inputs ``(n, *input)``, and the next state of its layers by name.
 
         ``weights`` are its parameters and state. ``draws`` is given in a training step, None in evaluation.
         """
@@ -149,7 +150,10 @@ class FunctionalProgram(Program):
         draws: Draws | None,
         state: dict[str, Array],
     ) -> Array:
-        """A sequence of layers, those with branches by recursion; an empty one is the identity."""
+        """Apply a sequence of layers to ``x``, layers with branches by recursion.
+
+        An empty one is the identity.
+        """
         for place in places:
             branches = {
                 name: self._sequence(branch, weights, x, draws, state)
@@ -181,7 +185,7 @@ class FunctionalProgram(Program):
         return y if function is None else self.activations[function](y)
 
     def step(self, state: State, batch: Arrays) -> tuple[State, Array]:
-        """The next state, and the loss that the step minimised: ``()``, or ``(2,)`` for two networks.
+        """Compute the next state, and the loss that the step minimised: ``()``, or ``(2,)`` for two networks.
 
         ``batch`` holds ``inputs``, ``rate``, and ``targets`` or ``latents``.
         """
@@ -224,7 +228,7 @@ class FunctionalProgram(Program):
     def _minimize(
         self, state: State, network: str, minimized: Callable[[Arrays], tuple[Array, Any]], rate: Array
     ) -> tuple[Array, State]:
-        """The loss of a network, and the state after an update of its weights."""
+        """Update the weights of ``network`` by one step; return its loss and the state afterwards."""
         weights, moments = state["weights"][network], state["moments"][network]
         parameters = {name: weights[name] for name in self.task.networks[network].parameters()}
         (loss, layers), gradients = self.value_and_grad(minimized, parameters)
@@ -319,5 +323,5 @@ class FunctionalProgram(Program):
 
 
 def _activation_of(layer: Layer) -> str | None:
-    """The function that a layer applies to its output, or is."""
+    """Return the activation that a layer applies to its output, or that the layer itself is."""
     return getattr(layer, "activation", None) or getattr(layer, "function", None)

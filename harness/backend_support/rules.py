@@ -36,9 +36,9 @@ _Kept = tuple[Array, ...]
 def supervised_loss(
     xp: Any, objective: Objective, outputs: Array, targets: Array, class_weights: Array = None
 ) -> Array:
-    """The mean loss of a batch ``()``, as :mod:`harness.spec` defines it for each objective.
+    """Compute the mean loss of a batch ``()``, as :mod:`harness.spec` defines it for each objective.
 
-    It computes every loss of :data:`harness.spec.LOSSES`: a backend that uses it declares them all.
+    The function computes every loss of :data:`harness.spec.LOSSES`: a backend that uses it declares them all.
     ``class_weights (classes,)`` are those of the objective as an array, None where it has none.
 
     Raises:
@@ -87,22 +87,22 @@ def _log_softmax(xp: Any, logits: Array) -> Array:
 
 
 def real_loss(xp: Any, logits: Array) -> Array:
-    """Binary cross-entropy with the target 1, of the discriminator's logits of real pictures."""
+    """Compute the binary cross-entropy with target 1 of the discriminator's logits for real pictures."""
     return _softplus(xp, -logits).mean()
 
 
 def fake_loss(xp: Any, logits: Array) -> Array:
-    """Binary cross-entropy with the target 0, of the discriminator's logits of generated pictures."""
+    """Compute the binary cross-entropy with target 0 of the discriminator's logits for generated pictures."""
     return _softplus(xp, logits).mean()
 
 
 def _softplus(xp: Any, x: Array) -> Array:
-    """``log(1 + exp(x))``."""
+    """Compute ``log(1 + exp(x))``."""
     return xp.logaddexp(x, xp.zeros_like(x))
 
 
 def penalty_terms(xp: Any, penalty: Penalty, weights: Arrays) -> list[Array]:
-    """What the penalty adds to the loss of a network with these weights; empty where it adds nothing."""
+    """Return the terms that ``penalty`` adds to the loss of a network with these weights; may be empty."""
     kernels = [w for name, w in weights.items() if name.endswith("kernel")]
     factors = {xp.abs: penalty.l1, xp.square: penalty.l2}
     return [factor * sum(size(w).sum() for w in kernels) for size, factor in factors.items() if factor]
@@ -135,7 +135,7 @@ def _rmsprop(xp: Any, optimizer: RmsProp, g: Array, moments: _Kept, step: Array)
 
 
 def _corrected(xp: Any, moment: Array, beta: float, step: Array) -> Array:
-    """``moment / (1 - beta**step)``, with a divisor that is accurate for ``beta`` near 1."""
+    """Compute ``moment / (1 - beta**step)``, with a divisor that is accurate for ``beta`` near 1."""
     return moment / -xp.expm1(step * (math.log(beta) if beta else -math.inf))
 
 
@@ -164,7 +164,7 @@ def updated(
     rate: Array,
     weight_decay: Array = None,
 ) -> tuple[dict[str, Array], Moments]:
-    """The parameters of a network and their moments after ``step``, counted from 1, at this learning rate.
+    """Update the parameters of a network and their moments in ``step``, counted from 1, at ``rate``.
 
     Names may be those of the task or of the network. ``step`` and ``rate`` are ``()``, of the type of the
     parameters; ``rate`` may be a Python float. ``weight_decay`` in place of the task's may be an array, so
@@ -192,10 +192,11 @@ def private_gradients(
     batch_size: int,
     squares: Callable[[Array], Array] | None = None,
 ) -> dict[str, Array]:
-    """The gradient of a step of DP-SGD from those of its samples ``(batch, *shape)``; see :class:`Privacy`.
+    """Compute the gradient of a step of DP-SGD from the gradients ``(batch, *shape)`` of its samples.
 
-    ``included (batch,)`` marks the samples; ``noise`` are standard normal draws of the parameters' shapes.
-    ``squares``, the sums of squares of the rows of a matrix, may be given where a framework has a faster way.
+    See :class:`Privacy`. ``included (batch,)`` marks the samples; ``noise`` are standard normal draws of the
+    parameters' shapes. ``squares``, the sums of squares of the rows of a matrix, may be given where a
+    framework has a faster way.
     """
     squares = squares or (lambda g: xp.square(g).sum(1))
     rows = {name: g.reshape(len(included), -1) for name, g in gradients.items()}
@@ -209,7 +210,7 @@ def private_gradients(
 
 
 def clipped(xp: Any, gradients: Arrays, largest: float) -> dict[str, Array]:
-    """All gradients, scaled so that their norm together is at most ``largest``."""
+    """Scale all gradients so that their joint norm is at most ``largest``."""
     norm = xp.sqrt(sum(xp.square(gradient).sum() for gradient in gradients.values()))
     factor = largest / xp.clip(norm, largest, None)
     return {name: factor * gradient for name, gradient in gradients.items()}

@@ -93,7 +93,7 @@ class SelfAttention(Layer, frozen=True, tag="self_attention"):
         }
 
     def forward_flops(self, shape: Shape) -> int:
-        """Of a causal layer too the whole products are counted, as is usual (Chowdhery et al. 2022, B)."""
+        """Count the FLOPs of the full products, for causal layers too (Chowdhery et al. 2022, B)."""
         steps, width = shape
         return 2 * (math.prod(shape) * 4 * width + 2 * steps * steps * width)
 

@@ -44,26 +44,26 @@ class Layer(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True
     takes_axes: ClassVar[int | None] = None
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape of one sample's output for an input of ``shape``.
+        """Return the shape of one sample's output for an input of ``shape``.
 
         Raises:
-            ValueError: the layer does not fit this input; says why.
+            ValueError: the layer does not fit this input; the message gives the reason.
         """
         return shape
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
-        """The trainable arrays by name for an input of ``shape``."""
+        """Return the trainable arrays by name for an input of ``shape``."""
         return {}
 
     def state(self, shape: Shape) -> dict[str, Parameter]:
-        """The arrays by name that training changes without a gradient, such as running statistics."""
+        """Return the arrays by name that training changes without a gradient, such as running statistics."""
         return {}
 
     def forward_flops(self, shape: Shape) -> int:
-        """FLOPs of one sample: two for each multiply-add of a product; nothing else is counted."""
+        """Count the FLOPs of one sample: two for each multiply-add of a product; nothing else is counted."""
         return 0
 
 
 def kernel_and_bias(kernel: Parameter, outputs: int, *, bias: bool) -> dict[str, Parameter]:
-    """The parameters of a layer that multiplies by a kernel and adds a bias of zeros, if it has one."""
+    """Return the parameters of a layer with this ``kernel`` and, with ``bias``, a bias of zeros."""
     return {"kernel": kernel} | ({"bias": Parameter((outputs,), "zeros")} if bias else {})

@@ -25,7 +25,7 @@ class Convolution(Layer, frozen=True):
         return (*(length // self.strides + 1 for length in lengths), self.filters)
 
     def same_padding(self, axis: int) -> tuple[int, int]:
-        """Zeros before and after an axis of this length, by the rule of ``padding``."""
+        """Count the zeros before and after an axis of this length that ``padding`` adds."""
         if self.padding == "valid":
             return (0, 0)
         if self.padding != "same":

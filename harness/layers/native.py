@@ -73,5 +73,5 @@ class Native(Layer, frozen=True, tag="native"):
         return self.flops or 0
 
     def model_of(self, framework: str) -> NativeModel | None:
-        """The code for a framework; None if there is none."""
+        """Return the code for ``framework``; None if there is none."""
         return next((model for model in self.models if model.framework == framework), None)

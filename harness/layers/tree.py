@@ -18,11 +18,14 @@ class Composite(Layer, frozen=True):
     """A layer that contains sequences of layers, its branches; parameters and state are theirs."""
 
     def branches(self) -> dict[str, tuple[AnyLayer, ...]]:
-        """The sequences by name; all of them see the layer's input, and an empty one is the identity."""
+        """Return the sequences by name.
+
+        Each takes the layer's input, and an empty sequence is the identity.
+        """
         raise NotImplementedError
 
     def joined_shape(self, shape: Shape, outputs: dict[str, Shape]) -> Shape:
-        """The shape of the output, of an input of ``shape`` and the branches' ``outputs``."""
+        """Return the output shape for an input of ``shape`` and branches with the shapes ``outputs``."""
         raise NotImplementedError
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -103,10 +106,10 @@ class PlacedLayer(msgspec.Struct, metaclass=Described, frozen=True):
 
 
 def place_layers(layers: Sequence[AnyLayer], shape: Shape, prefix: str = "") -> tuple[PlacedLayer, ...]:
-    """Each layer with its name (``conv2d_1``, ``residual_2``, ...), its shapes and its branches, in order.
+    """Give each layer its name (``conv2d_1``, ``residual_2``, ...), its shapes and its branches, in order.
 
     Raises:
-        ValueError: a layer does not fit its input; names it by its path.
+        ValueError: a layer does not fit its input; the message names the layer by its path.
     """
     counts: dict[str, int] = {}
     placed = []
@@ -120,7 +123,7 @@ def place_layers(layers: Sequence[AnyLayer], shape: Shape, prefix: str = "") -> 
 
 
 def leaves(places: Sequence[PlacedLayer]) -> Iterator[PlacedLayer]:
-    """Every layer that contains no other, in order of use."""
+    """Yield every layer that contains no other, in order of use."""
     for place in places:
         if isinstance(place.layer, Composite):
             for branch in place.branches.values():
@@ -132,7 +135,10 @@ def leaves(places: Sequence[PlacedLayer]) -> Iterator[PlacedLayer]:
 def exchanged(
     layers: Sequence[AnyLayer], exchange: Callable[[AnyLayer], AnyLayer | None]
 ) -> tuple[AnyLayer, ...]:
-    """The layers, each that contains no other exchanged for another one; for None it is left out."""
+    """Replace each layer that contains no other by ``exchange(layer)``.
+
+    A layer is left out where that is None.
+    """
     kept: list[AnyLayer] = []
     for layer in layers:
         if isinstance(layer, Composite):

@@ -112,7 +112,7 @@ class Program(abc.ABC):
 
     @abc.abstractmethod
     def weights(self) -> dict[str, np.ndarray]:
-        """The current weights as canonical float32 or float64 arrays, which later steps must not change.
+        """Return the current weights as canonical float32 or float64 arrays that later steps do not change.
 
         The harness reads them right after steps, to see that :meth:`synchronize` waits: each call must take
         equally long, so it must not compile anything after the first call or cache its result.
@@ -120,14 +120,14 @@ class Program(abc.ABC):
 
     @abc.abstractmethod
     def train(self, steps: Steps) -> np.ndarray:
-        """Make these steps in order. Returns the loss that each minimised ``(steps,)``, penalty included.
+        """Make these steps in order. Returns the minimised losses ``(steps,)``, each including the penalty.
 
-        An adversarial program returns ``(steps, 2)``: the discriminator's and the generator's loss. The
-        penalty of each network belongs to the loss of that network. With ``privacy`` it is the sum of the
-        losses of the samples in the step, divided by the task's ``batch_size``, plus the penalty.
+        An adversarial program returns ``(steps, 2)``: the discriminator's and the generator's loss, each
+        including the penalty of its own network. With ``privacy`` the loss of a step is the sum of the losses
+        of its samples, divided by the task's ``batch_size``, plus the penalty.
 
         Losses are a NumPy array of float32 or float64, in a plan in ``bfloat16`` too. Arrays of a framework,
-        such as one that JAX computes later, are refused. The timed call ends when they have been copied.
+        such as an array that JAX computes later, are refused. The timed call ends when they have been copied.
 
         Each loss is the value before the update, from which the gradient was taken. The call may return
         before an accelerator has finished: the harness calls :meth:`synchronize` before it reads the clock.
@@ -135,48 +135,48 @@ class Program(abc.ABC):
 
     @abc.abstractmethod
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
-        """Outputs ``(n, *output)`` of a network in evaluation mode, as a float32 or float64 array.
+        """Return the outputs ``(n, *output)`` of ``network`` in evaluation mode, as float32 or float64.
 
         This holds for plans in ``bfloat16`` and for a generator's pictures too: NumPy has no bfloat16.
 
         ``inputs (n, *input)``, with ``n`` at least 1, have the dtype of the training data. The backend
-        chooses its batches. Running statistics are used and do not change. The call must not affect the
-        training, nor its random numbers.
+        chooses the batches. Running statistics are used and do not change. The call must not affect the
+        training or its random numbers.
         """
 
     def predictor(self, network: str = "model") -> Callable[[np.ndarray], np.ndarray]:
-        """A function that predicts one batch, as the framework is used to serve a network; optional.
+        """Return a function that predicts one batch, as the framework is used to serve ``network``; optional.
 
-        It maps inputs ``(n, *input)`` as :meth:`predict` takes them to outputs ``(n, *output)`` as NumPy
-        arrays of float32 or float64, in evaluation mode and in one batch of exactly this size: it is timed
-        with few sizes, each of them many times, so a framework may compile for each. By default it is
-        :meth:`predict`, which may pad its inputs.
+        The function maps inputs ``(n, *input)``, as :meth:`predict` takes them, to outputs ``(n, *output)``
+        as NumPy arrays of float32 or float64, in evaluation mode and in one batch of exactly this size. It is
+        timed with few sizes, each of them many times, so a framework may compile for each size. By default it
+        is :meth:`predict`, which may pad its inputs.
         """
         return functools.partial(self.predict, network=network)
 
     def input_gradients(
         self, inputs: np.ndarray, targets: np.ndarray, network: str = "model"
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The gradient of one output of each row by its inputs, and that output; optional.
+        """Differentiate one output of each row by the row's inputs; optional.
 
         Returns the gradients ``(n, *input)`` and the outputs ``(n,)``, float32 or float64. ``targets (n,)``
-        int64 say which output: its place in the outputs of a row, flattened in canonical order. For a
-        classifier that is the class, whose logit is differentiated, before any softmax; for one of each
-        position ``position * classes + class``.
+        int64 select the output: its place in the outputs of a row, flattened in canonical order. For a
+        classifier the target is the class, whose logit is differentiated before any softmax; for a classifier
+        of positions it is ``position * classes + class``.
 
         The network is in evaluation mode as in :meth:`predict`: no dropout, and running statistics, so that
-        rows do not depend on one another. What is differentiated is the network as it is: where a ReLU is 0
-        its slope is 0, whatever the sign of the gradient.
+        rows do not depend on one another. The network is differentiated unchanged: where a ReLU is 0 its
+        slope is 0, whatever the sign of the gradient.
 
         ``inputs (n, *input)`` have the dtype of the training data. Tokens have no gradient: for a network
-        that begins with an :class:`Embedding` inputs are the rows of its table ``(n, steps, width)``, which
-        the harness looks up, and the gradients are those by them. An :class:`Unembedding` that shares the
-        table is a constant.
+        that begins with an :class:`Embedding`, ``inputs`` are the rows of its table ``(n, steps, width)``,
+        which the harness looks up, and the gradients are taken by these rows. An :class:`Unembedding` that
+        shares the table is a constant.
 
         The call must not affect the training. By default a program has no gradients of inputs.
 
         Raises:
-            Unsupported: the program does not offer them, for this network.
+            Unsupported: the program does not offer gradients for this network.
         """
         raise Unsupported("no gradients of inputs")
 
@@ -185,31 +185,34 @@ class Program(abc.ABC):
         """Wait until the device has finished all work."""
 
     def device_peak_memory_bytes(self) -> int | None:
-        """Peak memory on an accelerator so far, in bytes; None for a program that runs on the CPU."""
+        """Return the peak memory on an accelerator so far, in bytes.
+
+        None for a program that runs on the CPU.
+        """
         return None
 
     def training_state(self) -> dict[str, np.ndarray] | None:
-        """Copies of everything besides the weights on which later training steps depend; optional.
+        """Copy everything besides the weights on which later training steps depend; optional.
 
-        That is the optimizer's moments, step counts, and the state of random generators that training uses,
-        such as dropout's. An empty dictionary says that there is nothing: plain gradient descent without
-        dropout. None, the default, says that the state cannot be read.
+        The result holds the optimizer's moments, step counts, and the state of random generators that
+        training uses, such as dropout's. An empty dictionary states that there is nothing: plain gradient
+        descent without dropout. None, the default, states that the state cannot be read.
 
         After ``load(weights)`` and ``load_training_state(state)`` a second program of the same backend, plan
-        and data continues exactly where this one was, up to rounding. The keys and the arrays' types are the
-        backend's own.
+        and data continues exactly where this program was, up to rounding. The keys and the arrays' types are
+        the backend's own.
 
-        Read only between calls of :meth:`train`. The call must not change the training, nor later steps the
-        arrays.
+        The harness reads the state only between calls of :meth:`train`. The call must not change the
+        training, and later steps must not change the arrays.
         """
         return None
 
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Continue from a result of :meth:`training_state`; called only where that is not None.
+        """Continue from a result of :meth:`training_state`; called only where that result is not None.
 
-        After ``load(weights)`` and this call the program continues exactly where the one that returned the
-        state was, up to rounding, whether or not it has made steps before. The arrays are read-only: copy
-        what training changes.
+        After ``load(weights)`` and this call the program continues exactly where the program that returned
+        the state was, up to rounding, whether or not it has made steps before. The arrays are read-only: copy
+        the arrays that training changes.
         """
         raise NotImplementedError("a program that returns a training_state must load it")
 
@@ -270,9 +273,9 @@ class Backend(abc.ABC):
     step_hooks: tuple[str, str] | None = None
 
     def default_mode(self, task: Task) -> str:
-        """The mode for a task where the user names none; optional.
+        """Return the mode for ``task`` where the user names none; optional.
 
-        It is the mode that the framework's own guide recommends for such a network on any machine.
+        The mode is the one that the framework's own guide recommends for such a network on any machine.
         """
         return self.modes[0]
 
@@ -282,8 +285,9 @@ class Backend(abc.ABC):
 
         Keys: ``engine`` (``torch``, ``tensorflow``, ``jax``, ...), its version under that name, and the
         properties of its build that influence speed. Runs with different versions are different
-        configurations; the versions that count are those under the engine's name, the backend's name, and
-        the part of that before a hyphen. The harness adds the plugin's version where it is installed.
+        configurations; the versions that count are those under the engine's name, the backend's name, and the
+        part of the backend's name before a hyphen. The harness adds the plugin's version where it is
+        installed.
 
         Called before :meth:`build`; the harness times it as the import. A worker calls it once, the
         conformance kit once for each test in one process: a further call with the same threads must change
@@ -299,10 +303,10 @@ class Backend(abc.ABC):
 
         ``data.inputs`` are scaled, float32 (float64 if the plan says so), or int64 tokens for a network that
         begins with an :class:`Embedding`; targets are int64 classes ``(n,)`` or ``(n, ...)``, or for a
-        :class:`Regression` values of the inputs' dtype. The arrays are read-only: copy what you change.
-        On Linux a run's are in memory that the process cannot write, where a write through a pointer, such as
-        ``torch.from_numpy(inputs).mul_(0.5)``, ends it by SIGSEGV. The same is true of validation and test
-        inputs in :meth:`Program.predict`.
+        :class:`Regression` values of the inputs' dtype. The arrays are read-only: copy what you change. On
+        Linux the arrays of a run lie in memory that the process cannot write: a write through a pointer, such
+        as ``torch.from_numpy(inputs).mul_(0.5)``, ends the process by SIGSEGV. The same is true of validation
+        and test inputs in :meth:`Program.predict`.
 
         Raises:
             Unsupported: the framework or this machine does not support what the plan asks for.

@@ -101,35 +101,39 @@ class DataSource(abc.ABC):
 
     @abc.abstractmethod
     def is_ready(self) -> bool:
-        """Whether :meth:`load` can succeed now. Cheap: must not read arrays."""
+        """Check that :meth:`load` can succeed now. Cheap: must not read arrays."""
 
     @abc.abstractmethod
     def load(self) -> Dataset:
         """Load the data set from this machine, without the network.
 
         Raises:
-            DataError: the data is not on this machine, or is broken; says which, and the remedy.
+            DataError: the data is not on this machine, or is damaged; the message names the fault and the
+                remedy.
         """
 
     def summarize(self) -> DatasetSummary | None:
-        """Summarize the data on this machine without reading arrays; None where that takes :meth:`load`.
+        """Summarize the data on this machine without reading arrays.
+
+        None if only :meth:`load` can describe it.
 
         Raises:
-            DataError: the data is not on this machine, or its description is broken.
+            DataError: the data is not on this machine, or its description is damaged.
         """
         return None
 
     def fetch(self, progress: DownloadProgress) -> None:
-        """Download or create the data on this machine. Does nothing if it is complete already.
+        """Download or create the data on this machine. Does nothing if the data is complete already.
 
         Raises:
-            DataError: it cannot be obtained; says why.
+            DataError: the data cannot be obtained; the message gives the reason.
         """
 
     def import_from(self, path: Path, progress: DownloadProgress) -> Dataset:
         """Import the data set from the user's files, completely or not at all.
 
         Raises:
-            DataError: the files are not this data set; says what was expected and what they are.
+            DataError: the files are not this data set; the message states what was expected and what was
+                found.
         """
         raise NotImplementedError

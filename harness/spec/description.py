@@ -9,11 +9,12 @@ from harness.spec.task import Task
 
 
 def description_sha256(task: Task) -> str:
-    """The sha256 of a task's description.
+    """Return the sha256 of a task's description.
 
     Fields that equal their defaults are left out, so that a field added later does not change the hash of an
     unchanged task. msgspec compares defaults by identity, which would distinguish ``Sgd(0.1, 0.0)`` from
-    ``Sgd(0.1)``. Here they are compared by value, after numbers were converted to the types of the fields.
+    ``Sgd(0.1)``. Here defaults are compared by value, after numbers were converted to the types of the
+    fields.
     """
     exact = msgspec.json.decode(msgspec.json.encode(task), type=Task)
     return hashlib.sha256(msgspec.json.encode(_described(exact), order="deterministic")).hexdigest()

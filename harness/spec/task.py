@@ -281,37 +281,40 @@ class Task(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True, omit_
     privacy: Privacy | None = None
 
     def parameters(self) -> dict[str, Parameter]:
-        """Every parameter of every network by its full name, ``model/conv2d_1/kernel``."""
+        """Return every parameter of every network by its full name, such as ``model/conv2d_1/kernel``."""
         return self._by_full_name(Network.parameters)
 
     def state(self) -> dict[str, Parameter]:
-        """What training changes without a gradient, by its full name: ``model/batch_norm_1/running_mean``."""
+        """Return state, changed without gradients, by full name: ``model/batch_norm_1/running_mean``."""
         return self._by_full_name(Network.state)
 
     def weights(self) -> dict[str, Parameter]:
-        """Parameters and state: what :meth:`Program.load` and :meth:`Program.weights` exchange."""
+        """Return parameters and state, which :meth:`Program.load` and :meth:`Program.weights` exchange."""
         return self.parameters() | self.state()
 
     def takes_tokens(self) -> bool:
-        """Whether the training inputs are int64 tokens, which are not scaled."""
+        """Check that the training inputs are int64 tokens, which are not scaled."""
         return any(network.vocabulary() is not None for network in self.networks.values())
 
     def predicts_positions(self) -> bool:
-        """Whether there is a class for each position, as in a text, and not one for each sample."""
+        """Check that targets have a class for each position, as in a text, not one for each sample."""
         classifies = isinstance(self.objective, Classification)
         return classifies and len(self.networks["model"].output_shape()) > 1
 
     def special_loss(self) -> str | None:
-        """The loss of the objective where that is one of :data:`LOSSES`, otherwise None."""
+        """Return the loss of the objective if it is one of :data:`LOSSES`, else None."""
         loss = getattr(self.objective, "loss", None)
         return loss if loss in LOSSES else None
 
     def is_decayed(self, parameter: str) -> bool:
-        """Whether ``weight_decay`` shrinks the parameter of this name."""
+        """Check that ``weight_decay`` shrinks the parameter of this name."""
         return parameter.endswith("kernel") or (self.decay_embeddings and parameter.endswith("table"))
 
     def with_layers(self, exchange: Callable[[AnyLayer], AnyLayer | None]) -> Task:
-        """The task, each layer that contains no other exchanged; for None it is left out."""
+        """Return the task with each layer that contains no other replaced by ``exchange``.
+
+        A layer for which ``exchange`` returns None is left out.
+        """
         networks = {
             name: msgspec.structs.replace(network, layers=exchanged(network.layers, exchange))
             for name, network in self.networks.items()
@@ -372,12 +375,12 @@ class TaskDefinition(msgspec.Struct, metaclass=Described, frozen=True, kw_only=T
 
 
 def training_flops_per_sample(task: Task) -> int:
-    """FLOPs of one sample in a training step; matrix products and convolutions only.
+    """Count the FLOPs of one sample in a training step; matrix products and convolutions only.
 
-    A backward pass counts as two forward passes, one for the gradients of the weights and one for those of
-    the inputs (Kaplan et al. 2020, section 2.1). An adversarial step trains the discriminator on a real and a
-    generated sample (3 forward passes each), then takes the generator's gradient through the discriminator's
-    inputs (a forward pass and the input half of a backward pass).
+    A backward pass counts as two forward passes: one for the gradients of the weights, one for the gradients
+    of the inputs (Kaplan et al. 2020, section 2.1). An adversarial step trains the discriminator on a real
+    and a generated sample (3 forward passes each), then takes the generator's gradient through the
+    discriminator's inputs (a forward pass and the input half of a backward pass).
     """
     flops = {name: network.forward_flops() for name, network in task.networks.items()}
     if isinstance(task.objective, Adversarial):
@@ -390,7 +393,7 @@ _BYTES_A_NUMBER = 4
 
 
 def communicated_bytes(task: Task) -> int:
-    """What a round of federated averaging sends: weights and state in float32, to every client and back."""
+    """Count the bytes of a round of federated averaging: float32 weights and state to and from clients."""
     if task.federated is None:
         return 0
     numbers = sum(math.prod(array.shape) for array in task.weights().values())

@@ -52,7 +52,7 @@ class CaseFailed(HarnessError):
     """
 
     def __init__(self, case: str, reason: str, frames: str = "") -> None:
-        """Make the message of the case and the reason."""
+        """Set the message from the case and the reason."""
         super().__init__(f"case {case!r}: {reason}")
         self.case, self.reason, self.frames = case, reason, frames
 
@@ -88,7 +88,7 @@ class InProcessExaminer:
         self._programs = TrialPrograms(backend, mode, threads)
 
     def begin(self) -> None:
-        """Do nothing: there is no time limit."""
+        """Do nothing: the examiner has no time limit."""
 
     def examine(self, kind: Examination[_T], case: Case, precision: Precision = "float64") -> _T:
         """See :meth:`harness.core.certify.certify.Examiner.examine`."""

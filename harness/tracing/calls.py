@@ -34,11 +34,11 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
     flipped: tuple[int, ...] = ()
 
     def canonical(self, stored: np.ndarray) -> np.ndarray:
-        """The canonical array of what is stored."""
+        """Return the canonical array of the array ``stored``."""
         return self.of_part(self.part(stored))
 
     def of_part(self, part: np.ndarray) -> np.ndarray:
-        """The canonical array of the part alone (see :meth:`part`)."""
+        """Return the canonical array of the part alone (see :meth:`part`)."""
         if self.shape is not None:
             part = part.reshape(self.shape)
         if self.axes is not None:
@@ -53,7 +53,7 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
         part[...] = self.in_stored_form(canonical, part.shape)
 
     def in_stored_form(self, canonical: np.ndarray, part: tuple[int, ...]) -> np.ndarray:
-        """A canonical array as the part of this shape."""
+        """Arrange a canonical array in the shape of ``part``."""
         if self.flipped:
             canonical = canonical[self._reversal(canonical)]
         if self.axes is None:
@@ -64,7 +64,10 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
         return shuffled.transpose(back).reshape(part)
 
     def then(self, layout: Stored) -> Stored | None:
-        """The part that a layout, which needs no name, makes of this one; None if it is no such part."""
+        """Return the part that ``layout``, which needs no name, makes of this part.
+
+        None if it is no such part.
+        """
         replace, made = msgspec.structs.replace, self
         if self.flipped:
             return None
@@ -88,7 +91,7 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
         return replace(made, flipped=layout.flipped)
 
     def part(self, stored: np.ndarray) -> np.ndarray:
-        """The part of what is stored, a view."""
+        """Return this part of the array ``stored``, as a view."""
         if self.axis is None:
             return stored.reshape(-1)[self.start : self.stop] if self.stop else stored
         place = [slice(None)] * stored.ndim
@@ -170,6 +173,6 @@ class InputShape(msgspec.Struct, frozen=True):
     maximum: int = 0
 
     def sample(self, rng: np.random.Generator, batch: int) -> np.ndarray:
-        """Standard normal numbers (batch, *shape), or integers below the maximum."""
+        """Draw standard normal numbers ``(batch, *shape)``, or integers below the maximum."""
         size = batch, *self.shape
         return rng.integers(0, max(1, self.maximum), size) if self.integer else rng.standard_normal(size)

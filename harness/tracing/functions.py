@@ -21,7 +21,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def entering(table: dict[_Key, Any]) -> Callable[..., Callable[[_Function], _Function]]:
-    """A decorator that enters a function into a table, by each of its arguments."""
+    """Return a decorator that enters a function into ``table`` under each of its arguments."""
 
     def under(*keys: _Key) -> Callable[[_Function], _Function]:
         def enter(function: _Function) -> _Function:
@@ -35,7 +35,7 @@ def entering(table: dict[_Key, Any]) -> Callable[..., Callable[[_Function], _Fun
 
 @contextlib.contextmanager
 def replaced(attributes: Iterable[tuple[Any, str, Any]]) -> Iterator[None]:
-    """Attributes of modules and classes replaced for a while: their owners, names and values."""
+    """Replace attributes of modules and classes for a while; ``attributes`` are owners, names and values."""
     attributes = list(attributes)
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in attributes]
     try:
@@ -48,31 +48,34 @@ def replaced(attributes: Iterable[tuple[Any, str, Any]]) -> Iterator[None]:
 
 
 def from_end(axis: int, rank: int) -> int:
-    """An axis counted from the end."""
+    """Count an axis from the end."""
     return axis if axis < 0 else axis - rank
 
 
 def all_from_end(axes: int | Sequence[int] | None, rank: int) -> tuple[int, ...]:
-    """Axes counted from the end, in order; None stands for all."""
+    """Count axes from the end, in order; None stands for all axes."""
     if axes is None:
         return tuple(range(-rank, 0))
     return tuple(sorted(from_end(int(axis), rank) for axis in np.atleast_1d(axes)))
 
 
 def sliced(parts: Iterable[str]) -> kinds.Slice:
-    """An index of these parts, one for each axis from the first."""
+    """Return an index of ``parts``, one for each axis from the first."""
     return kinds.Slice(index=f"[{', '.join(parts) or ':'}]")
 
 
 def span(cut: slice, length: int) -> str:
-    """A range of an axis of this length, as a part of an index; the ends of the axis are left out."""
+    """Describe the range ``cut`` of an axis of this length, as a part of an index.
+
+    The axis' ends are left out.
+    """
     start = "" if cut.start in {None, 0} else str(cut.start)
     stop = "" if cut.stop is None or cut.stop >= length else str(cut.stop)
     return f"{start}:{stop}" + ("" if cut.step in {None, 1} else f":{cut.step}")
 
 
 def reversal(axes: Iterable[int], rank: int) -> kinds.Slice:
-    """Axes in reversed order."""
+    """Return an index that reverses the order of these axes."""
     reversed_ = {axis % rank for axis in axes}
     return sliced("::-1" if axis in reversed_ else ":" for axis in range(rank))
 
@@ -80,7 +83,7 @@ def reversal(axes: Iterable[int], rank: int) -> kinds.Slice:
 def split(
     recorder: Any, function: str, x: Any, axis: int, lengths: Iterable[int], run: Callable[[Any], Any]
 ) -> list[Any]:
-    """A call for each part of an axis, which is not counted from the end; ``run`` gives all parts."""
+    """Record a call for each part of an axis, which is not counted from the end; ``run`` gives all parts."""
     made, start = [], 0
     for place, length in enumerate(lengths):
         stop = start + length
@@ -98,7 +101,7 @@ def split(
 
 
 def index_of(key: Any) -> kinds.Slice | None:
-    """An index in the words of Python; None if arrays are part of it."""
+    """Convert an index of Python; None if arrays are part of it."""
     parts = []
     for part in key if isinstance(key, tuple) else (key,):
         if part is Ellipsis:
@@ -115,7 +118,10 @@ def index_of(key: Any) -> kinds.Slice | None:
 
 
 def causal_offset(seen: np.ndarray) -> int | None:
-    """The offset of a mask (..., queries, keys) that is true where a query sees a key; None if not causal."""
+    """Find the offset of a mask ``(..., queries, keys)``, True where a query sees a key.
+
+    None if not causal.
+    """
     planes = seen.reshape(-1, *seen.shape[-2:])
     offset = int(planes[0, 0].sum()) - 1
     queries, keys = seen.shape[-2:]
@@ -123,7 +129,7 @@ def causal_offset(seen: np.ndarray) -> int | None:
 
 
 def activation(function: str, slope: str = "") -> Reading:
-    """An elementwise function of the first argument, perhaps with an argument as its slope."""
+    """Read an elementwise function of the first argument, perhaps with an argument as its slope."""
 
     def read(called: Any) -> Any:
         number = float(called[slope]) if slope else None
@@ -133,7 +139,7 @@ def activation(function: str, slope: str = "") -> Reading:
 
 
 def arithmetic(function: str) -> Reading:
-    """Of the first two arguments, one of which may be a number."""
+    """Read a function of the first two arguments, one of which may be a number."""
 
     def read(called: Any) -> Any:
         names = list(called.arguments)[:2]
@@ -148,12 +154,12 @@ def arithmetic(function: str) -> Reading:
 
 
 def gelu(called: Any) -> Any:
-    """By the argument ``approximate``."""
+    """Read a GELU, exact or approximate by the argument ``approximate``."""
     return activation("gelu_tanh" if called["approximate"] else "gelu")(called)
 
 
 def softmax(*, logarithm: bool) -> Reading:
-    """Over one axis."""
+    """Read a softmax, or its logarithm, over one axis."""
 
     def read(called: Any) -> Any:
         axis = called["axis"]
@@ -166,7 +172,7 @@ def softmax(*, logarithm: bool) -> Reading:
 
 
 def reduction(function: str) -> Reading:
-    """Over the axes that ``axis`` gives."""
+    """Read a reduction over the axes that ``axis`` gives."""
 
     def read(called: Any) -> Any:
         if any(called.get(name) is not None for name in ("where", "initial", "out")):
@@ -184,7 +190,7 @@ def reduction(function: str) -> Reading:
 
 
 def padded(called: Any) -> Any:
-    """By ``pad_width``, ``mode`` and ``constant_values``."""
+    """Read a padding by ``pad_width``, ``mode`` and ``constant_values``."""
     value, widths = called.get("constant_values"), called["pad_width"]
     if isinstance(widths, dict) or np.ndim(value) > 0 or called["mode"] not in _BORDERS:
         return NotImplemented
@@ -222,7 +228,7 @@ REDUCTIONS: dict[str, Reading] = {
 
 
 def each_of(value: Any, count: int) -> tuple[int, ...]:
-    """A number for each spatial axis, of one or several numbers; None stands for one."""
+    """Return a number for each spatial axis, from one or several numbers; None stands for one."""
     if value is None:
         return (1,) * count
     values = tuple(int(each) for each in np.atleast_1d(value))
@@ -230,21 +236,21 @@ def each_of(value: Any, count: int) -> tuple[int, ...]:
 
 
 def spatial(shape: Sequence[int], *, first: bool) -> tuple[int, ...]:
-    """The spatial lengths of an array with batch and channels, which may come first."""
+    """Return the spatial lengths of an array with batch and channels, which may come first."""
     return tuple(shape[2:] if first else shape[1:-1])
 
 
 def dilated(sizes: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
-    """How many positions a window with dilation covers."""
+    """Count the positions that a window with dilation covers."""
     return tuple((size - 1) * step + 1 for size, step in zip(sizes, dilation, strict=True))
 
 
 def window_padding(
     padding: str, lengths: Sequence[int], windows: Sequence[int], strides: Sequence[int]
 ) -> kinds.Padding:
-    """(low, high) for each spatial axis; ``same`` depends on the length and the stride.
+    """Return the padding (low, high) of each spatial axis; ``same`` depends on the length and the stride.
 
-    ``windows`` are what they cover with their dilation.
+    ``windows`` are the lengths that windows cover with their dilation.
     """
     pairs = []
     for length, window, stride in zip(lengths, windows, strides, strict=True):
@@ -271,9 +277,10 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def product(equation: str, shapes: Sequence[Sequence[int]]) -> Product | None:
-    """Read ``ij,jk->ik``; None for what is no product of two operands, or sums one of them alone.
+    """Read an equation such as ``ij,jk->ik``; None unless it is a product of two operands.
 
-    Axes of an ellipsis have capital letters, the last one Z.
+    None also if it sums an axis of one operand alone. Axes of an ellipsis have capital letters, the last one
+    Z.
     """
     terms, _, result = equation.replace(" ", "").partition("->")
     parts = terms.split(",")
@@ -307,7 +314,7 @@ class Library(NamedTuple):
 def contracted(
     letters: Product, operands: Sequence[Any], library: Library, is_kernel: Callable[..., bool]
 ) -> Any:
-    """A sum over products as transpositions, one product of matrices, and a reshape.
+    """Compute a sum over products by transpositions, one product of matrices, and a reshape.
 
     A parameter goes to the right, as the kernel of a linear layer.
     """
@@ -320,7 +327,7 @@ def contracted(
     columns = "".join(letter for letter in of_right if letter not in of_left)
 
     def arranged(x: Any, own: str, merged: Sequence[str]) -> Any:
-        """With axes of these letters, some of them merged."""
+        """Arrange ``x`` by axes of these letters, some of them merged."""
         order = tuple(own.index(letter) for letter in "".join(merged))
         shape = tuple(math.prod(sizes[letter] for letter in each) for each in merged)
         x = x if order == tuple(range(len(order))) else library.transpose(x, order)
@@ -342,5 +349,5 @@ def contracted(
 
 
 def attention_scale(scale: float | None, depth: int) -> float:
-    """The factor of the scores, by default the inverse root of the depth."""
+    """Return the factor of the scores, by default the inverse root of the depth."""
     return 1 / math.sqrt(depth) if scale is None else float(scale)

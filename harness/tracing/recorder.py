@@ -27,9 +27,9 @@ _BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 def named_tensors(
     outputs: Any, is_tensor: Callable[[Any], bool], name: str = ""
 ) -> Iterator[tuple[str, Tensor]]:
-    """The tensors that a model returns, named by position, key or field; what is no tensor is left out.
+    """Yield the tensors that a model returns, named by position, key or field; other leaves are left out.
 
-    Those of a dictionary come in alphabetical order, in which every framework gives them.
+    Tensors of a dictionary come in alphabetical order, in which every framework gives them.
     """
     items: Iterable[tuple[Any, Any]] = ()
     if is_tensor(outputs):
@@ -77,35 +77,35 @@ class Recorder:
     # What a framework has of its own.
 
     def numbers(self, tensor: Tensor) -> np.ndarray:
-        """What a tensor holds now, which nobody writes into later."""
+        """Copy the numbers that a tensor holds now; nothing writes into the copy later."""
         raise NotImplementedError
 
     def numbers_of(self, name: str) -> np.ndarray:
-        """What the parameter of this name holds."""
+        """Copy the numbers that the parameter of this name holds."""
         raise NotImplementedError
 
     def replacement(self, array: np.ndarray, of: Tensor) -> Tensor:
-        """A tensor of the array's numbers and of another one's type and shape."""
+        """Make a tensor of the array's numbers, with the type and shape of the tensor ``of``."""
         raise NotImplementedError
 
     def is_tensor(self, leaf: Any) -> bool:
-        """Whether something that a call takes or gives is a tensor."""
+        """Check that a leaf, which a call takes or returns, is a tensor."""
         raise NotImplementedError
 
     def flattened(self, tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
-        """The leaves of a tree, and what makes such a tree of others."""
+        """Return the leaves of a tree, and a function that makes such a tree of other leaves."""
         raise NotImplementedError
 
     def type_of(self, tensor: Tensor) -> str:
-        """The type of its numbers: ``float32``."""
+        """Return the name of the type of a tensor's numbers, such as ``float32``."""
         return str(tensor.dtype)
 
     def made(self, tensor: Tensor) -> Tensor:
-        """The tensor to go on with in the place of one that a call gave."""
+        """Return the tensor with which to continue in place of ``tensor``, which a call returned."""
         return tensor
 
     def operand(self, value: Any) -> Any:
-        """A value or number with which a function of the framework computes, NumPy's arrays as tensors."""
+        """Convert ``value`` for a function of the framework: NumPy's arrays become tensors."""
         return value
 
     @contextlib.contextmanager
@@ -121,7 +121,7 @@ class Recorder:
 
     @contextlib.contextmanager
     def inside(self, path: str) -> Iterator[None]:
-        """Calls that come belong to the part of the model with this name."""
+        """Assign calls within this context to the part of the model at ``path``."""
         self.paths.append(path)
         try:
             yield
@@ -138,24 +138,27 @@ class Recorder:
         self.trace.outputs.append(place)
 
     def knows(self, tensor: Tensor) -> bool:
-        """Whether a tensor is a value already, or a parameter or a part of one."""
+        """Check that a tensor is a value already, or a parameter or a part of one."""
         return any(id(tensor) in known for known in (self._places, self.names, self._parts))
 
     def number(self, operand: Any) -> float | None:
-        """The one number that an operand is, unless it depends on the model's inputs or parameters."""
+        """Return the one number that an operand is.
+
+        None if it depends on the model's inputs or parameters.
+        """
         shape = getattr(operand, "shape", None)
         is_number = isinstance(operand, int | float) if shape is None else tuple(shape) == ()
         return float(operand) if is_number and not self.knows(operand) else None
 
     def place(self, tensor: Tensor) -> int:
-        """The place of a tensor among the values; a constant if it is not known."""
+        """Return the place of a tensor among the values; an unknown tensor becomes a constant."""
         if id(tensor) in self._places:
             return self._places[id(tensor)]
         part = self.part(tensor)
         return self.add(tensor, "constant") if part is None else self.parameter(part.name)
 
     def parameter(self, name: str) -> int:
-        """The place of a parameter among the values."""
+        """Return the place of a parameter among the values."""
         if name not in self._named:
             with self.quiet():  # reading a variable is a primitive of TensorFlow
                 self._named[name] = len(self.trace.values)
@@ -168,7 +171,7 @@ class Recorder:
         return self.identify(tensor, len(self.trace.values) - 1)
 
     def part(self, tensor: Tensor, layout: Stored | None = None) -> Stored | None:
-        """The part of a parameter that a tensor is, or becomes by a layout; None if it is none."""
+        """Return the part of a parameter that a tensor is, or becomes by ``layout``; None if it is none."""
         name = self.names.get(id(tensor))
         part = self._parts.get(id(tensor)) if name is None else Stored(name)
         return part if part is None or layout is None else part.then(layout)
@@ -182,8 +185,8 @@ class Recorder:
     ) -> Tensor:
         """Rearrange a part of a parameter, or record the call if the result is no such part.
 
-        ``layout`` is how the result lies in the part, or says so of it; ``record`` carries out and records
-        the call.
+        ``layout`` describes how the result lies in the part, or that it is no part. ``record`` carries out
+        and records the call.
         """
         if self.part(tensor) is None:
             return record()
@@ -198,7 +201,7 @@ class Recorder:
         return result
 
     def used(self, tensor: Tensor) -> Tensor:
-        """The tensor to compute with in the place of one: a call that was deferred is recorded now."""
+        """Return the tensor to compute with in place of ``tensor``; a deferred call is recorded now."""
         deferred = self._deferred.get(id(tensor))
         if deferred is None or id(tensor) in self._places:
             return tensor
@@ -230,7 +233,7 @@ class Recorder:
                 self._deferred[id(tensor)] = self._deferred[id(of)]
 
     def overridden(self, of: Literal["input", "output"], number: int, tensors: Sequence[Tensor]) -> list[Any]:
-        """The tensors that a call takes or gives, those that are overridden replaced."""
+        """Return the tensors that a call takes or returns, replaced where they are overridden."""
         given = [self._overrides.get((number, of, place)) for place in range(len(tensors))]
         return [
             tensor if array is None else self.replacement(array, tensor)
@@ -244,7 +247,7 @@ class Recorder:
         places: list[int],
         parameters: Mapping[str, Stored] | None = None,
     ) -> Call:
-        """A new call, which has no outputs yet."""
+        """Begin a new call, which has no outputs yet."""
         call = Call(
             path=self.paths[-1],
             function=function,
@@ -265,7 +268,10 @@ class Recorder:
         run: Callable[..., Any],
         parameters: Mapping[str, Stored] | None = None,
     ) -> Any:
-        """Carry out and record one call of these inputs; returns what it gave, or what overrides it."""
+        """Carry out and record one call of these inputs.
+
+        Return its result, or the value that overrides it.
+        """
         inputs = [self.used(tensor) for tensor in inputs]
         number, places = len(self.trace.calls), [self.place(tensor) for tensor in inputs]
         for stored in (parameters or {}).values():
@@ -325,7 +331,7 @@ class Recorder:
         return result
 
     def _made_for_now(self, place: int | None) -> list[Call]:
-        """The linear layer or convolution, perhaps with a reshape, that made a value which none has used."""
+        """Find the linear layer or convolution that made a value still unused, perhaps with a reshape."""
         chain: list[Call] = []
         for call in reversed(self.trace.calls):
             if call.outputs == [place]:
@@ -338,7 +344,7 @@ class Recorder:
         return []
 
     def unheard(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run something without recording what it does."""
+        """Call ``run`` without recording its calls."""
         with self.quiet():
             return run(*args, **kwargs)
 
@@ -363,7 +369,7 @@ class Running:
         kwargs: Mapping[str, Any],
         **fields: Any,
     ) -> Self:
-        """The call of a function of this signature; its arguments include defaults, and no ``self``."""
+        """Bind the arguments of a call by ``signature``; they include defaults, and no ``self``."""
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         parameters = list(signature.parameters.values())[len(args) :]
@@ -384,7 +390,7 @@ class Running:
         return self.arguments[name]
 
     def get(self, name: str, default: Any = None) -> Any:
-        """An argument that not every such function has."""
+        """Return an argument that not every such function has, or ``default``."""
         return self.arguments.get(name, default)
 
     @property
@@ -396,7 +402,7 @@ class Running:
         return self.arguments[self.first]
 
     def record(self, does: AnySemantics, *names: str, parameters: Mapping[str, Stored] | None = None) -> Any:
-        """Record it as one call; its inputs are the tensors of these arguments, by default of the first."""
+        """Record this as one call; its inputs are the tensors of these arguments, by default of the first."""
         names = names or (self.first,)
         leaves, packed = self.recorder.flattened([self.arguments[name] for name in names])
         places = [place for place, leaf in enumerate(leaves) if self.recorder.is_tensor(leaf)]
@@ -410,7 +416,10 @@ class Running:
         return self.part(does, [leaves[place] for place in places], run, parameters)
 
     def rearrange(self, does: AnySemantics, layout: Stored) -> Any:
-        """Record what only moves the first argument; a part of a parameter is known by its ``layout``."""
+        """Record a function that only moves the first argument.
+
+        ``layout`` identifies a part of a parameter.
+        """
 
         def run(x: Tensor) -> Tensor:
             return self.run(**{self.first: x})
@@ -424,5 +433,5 @@ class Running:
         run: Callable[..., Any],
         parameters: Mapping[str, Stored] | None = None,
     ) -> Any:
-        """Record one call of several that it consists of."""
+        """Record one of several calls of which this call consists."""
         return self.recorder.call(self.function, does, inputs, run, parameters)

@@ -111,11 +111,11 @@ class Side(Protocol):
     versions: dict[str, str]
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """All parameters and state by name, in the order of the framework, as stored, float64."""
+        """Return all parameters and state by name, in the order of the framework, as stored, float64."""
         ...
 
     def trained(self) -> set[str]:
-        """The names of the parameters that training changes by gradients."""
+        """Return the names of the parameters that training changes by gradients."""
         ...
 
     def load(self, parameters: Mapping[str, np.ndarray]) -> None:
@@ -123,16 +123,19 @@ class Side(Protocol):
         ...
 
     def trace(self, inputs: Inputs, *, training: bool, overrides: Sequence[Override] = ()) -> Trace:
-        """Evaluate once, recording every call. State is as before afterwards; the change is in the trace."""
+        """Evaluate once and record every call.
+
+        The state is restored afterwards; its change is in the trace.
+        """
         ...
 
     def gradients(
         self, inputs: Inputs, targets: np.ndarray, loss: Loss, *, output: str = "", own: bool = False
     ) -> Gradients:
-        """Gradients of the loss of an output in training mode, dropout switched off.
+        """Compute gradients of the loss of an output in training mode, dropout switched off.
 
-        The output is that of this name, or else the first. The loss is the named one, or with ``own`` that of
-        the side if it gives one.
+        The output is the one named ``output``, or else the first. The loss is the named loss, or with ``own``
+        the side's own loss if it has one.
         """
         ...
 
@@ -146,11 +149,11 @@ class Side(Protocol):
         aligned: bool = False,
         held: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> Trained:
-        """Train a step on each batch with the side's own optimizer and loss if it gives one, else SGD.
+        """Train a step on each batch with the side's own optimizer and loss if it has them, else SGD.
 
         With ``aligned`` the options of :data:`CONVENTIONS` are placed as in PyTorch. ``held`` are masks of
         parameters: where a mask is True, the gradient is zero. If the optimizer gives parameters other values
-        at the end of training, such as averages, these are the result.
+        at the end of training, such as averages, these values are the result.
         """
         ...
 
@@ -171,12 +174,12 @@ class AsWritten(NamedTuple):
     record: Callable[[Inputs], Trace]
 
     def outputs(self, inputs: Inputs) -> Trace:
-        """The outputs of one evaluation, in a trace without calls."""
+        """Return the outputs of one evaluation, in a trace without calls."""
         values = [Value("call", array, name) for name, array in self.evaluate(inputs)]
         return Trace(values, [], [], list(range(len(values))))
 
     def trace(self, inputs: Inputs) -> Trace:
-        """One evaluation with its calls; numbers of types that NumPy lacks are float32."""
+        """Trace one evaluation with its calls; numbers of types that NumPy lacks become float32."""
         trace = self.record(inputs)
         for value in trace.values:
             if value.array.dtype.kind not in "biufc":
@@ -205,7 +208,7 @@ class SidePlugin(Protocol):
     """
 
     def claims(self, built: Any) -> bool:
-        """Whether what the user's callable returned is of this framework."""
+        """Check that ``built``, the result of the user's callable, is of this framework."""
         ...
 
     def prepare(self) -> None:
@@ -213,16 +216,16 @@ class SidePlugin(Protocol):
         ...
 
     def make_as_written(self, built: Any, shapes: Sequence[InputShape]) -> AsWritten:
-        """The model as its code is, in a process that is not prepared."""
+        """Return the model as its code is, in a process that is not prepared."""
         ...
 
     def make_side(self, built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> Side:
-        """The side of a model; ``shapes`` are needed where parameters are made at the first call."""
+        """Return the side of a model; ``shapes`` are needed where parameters are made at the first call."""
         ...
 
 
 def later(module: str, name: str) -> Callable[..., Any]:
-    """A function or class of a module that imports a framework, which is imported at the first call."""
+    """Return a stand-in for a function or class of ``module``, which is imported at the first call."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         return getattr(importlib.import_module(module), name)(*args, **kwargs)

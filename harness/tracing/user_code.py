@@ -24,17 +24,17 @@ _NAMES = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def is_file(target: str) -> bool:
-    """Whether a target names a file, and no module."""
+    """Check that a target names a file, not a module."""
     return split_target(target)[0].endswith(_FILE)
 
 
 def user_module(place: str) -> ModuleType:
-    """The module of a target's first part: a file, or what is installed, or else in the current folder.
+    """Import the module of a target's first part: a file, an installed module, or one in the current folder.
 
-    The current folder comes last: in a gate it is head's, and base must not import its code.
+    The current folder comes last: in a gate it is the folder of head, and base must not import its code.
 
     Raises:
-        UsageError: there is none, or its import raised; says what.
+        UsageError: there is no such module, or its import raised an error; the message states which.
     """
     try:
         if place.endswith(_FILE):
@@ -54,7 +54,7 @@ def _source(path: Path) -> Path:
     """Return the path of a file that can be read: Python reads a device or a pipe without end.
 
     Raises:
-        UsageError: there is none, or it is something else.
+        UsageError: there is no such path, or it is not a file.
     """
     try:
         status = path.stat()
@@ -84,8 +84,8 @@ _HARMLESS_IMPORTS = sys.stdlib_module_names | {"numpy"}
 def import_first(target: str) -> None:
     """Import the frameworks that the module of a target imports before it does anything else.
 
-    The module itself, which may for example name Keras's engine in a variable, is not executed. What fails
-    here is reported where the module is imported.
+    The module itself, which may for example name Keras's engine in a variable, is not executed. An import
+    that fails here is reported where the module is imported.
     """
     with contextlib.suppress(Exception):
         place, _ = split_target(target)
@@ -116,10 +116,10 @@ def first_imports(source: str) -> Iterator[str]:
 
 
 def user_callable(module: ModuleType, name: str, place: str) -> Callable[..., Any]:
-    """The callable of this name.
+    """Return the callable of this name.
 
     Raises:
-        UsageError: there is none; says which there are.
+        UsageError: there is none; the message lists the callables of the module.
     """
     found: Any = module
     for part in name.split("."):
@@ -132,10 +132,10 @@ def user_callable(module: ModuleType, name: str, place: str) -> Callable[..., An
 
 
 def call_user(factory: Callable[..., Any], target: str, arguments: Mapping[str, Any]) -> Any:
-    """What the callable returns.
+    """Call ``factory`` and return the result.
 
     Raises:
-        UsageError: it needs other arguments, or raised; says which, or what.
+        UsageError: the callable needs other arguments, or raised an error; the message states which.
     """
     _check_arguments(factory, target, arguments)
     try:
@@ -170,10 +170,10 @@ def _check_arguments(factory: Callable[..., Any], target: str, arguments: Mappin
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """The file or module of a target, and the name in it.
+    """Split a target into its file or module, and the name in it.
 
     Raises:
-        UsageError: it has another form.
+        UsageError: the target has another form.
     """
     place, _, name = target.rpartition(":")
     is_place = (place.endswith(_FILE) and "\0" not in place) or _NAMES.fullmatch(place)
@@ -183,7 +183,7 @@ def split_target(target: str) -> tuple[str, str]:
 
 
 def described(error: BaseException) -> str:
-    """The type and the first line of an exception."""
+    """Return the type and the first line of an exception."""
     try:
         lines = str(error).strip().splitlines()
     except Exception:  # noqa: BLE001  a user's exception may raise here, too
@@ -200,7 +200,7 @@ _FRAMEWORKS = frozenset(
 
 
 def user_line() -> str:
-    """The line of the user's code that runs now, ``model.py:41``; empty if none is on the stack."""
+    """Return the line of the user's code that runs now, ``model.py:41``; empty if none is on the stack."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  the documented way to the stack, without a list of it
     while frame is not None:
         if _is_user(frame.f_code.co_filename):
@@ -216,7 +216,7 @@ def _is_user(filename: str) -> bool:
 
 
 def _packages(filename: str) -> list[str]:
-    """The names of the top-level package and of the folders around it."""
+    """Return the names of the top-level package and of the folders around it."""
     parts = Path(filename).parts
     last = max((place for place, part in enumerate(parts) if part == "site-packages"), default=None)
     if last is not None:
@@ -226,6 +226,9 @@ def _packages(filename: str) -> list[str]:
 
 
 def make_model(target: str, arguments: Mapping[str, Any]) -> Any:
-    """What the callable of a target returns; raises as :func:`user_module` and :func:`call_user`."""
+    """Call the callable of a target and return the model.
+
+    Raises as :func:`user_module` and :func:`call_user`.
+    """
     place, name = split_target(target)
     return call_user(user_callable(user_module(place), name, place), target, arguments)
