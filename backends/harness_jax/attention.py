@@ -10,25 +10,25 @@ from harness_jax.layers import Apply, Call, dropped
 
 
 def _embedding(call: Call[Embedding], tokens: jax.Array) -> jax.Array:
-    """The rows of ``tokens (batch, steps)``."""
+    """Look up the rows of the table for ``tokens (batch, steps)``."""
     return call.weights["table"][tokens]
 
 
 def _position_embedding(call: Call[PositionEmbedding], x: jax.Array) -> jax.Array:
-    """``x (batch, steps, width)`` plus the first rows of the table."""
+    """Add the first rows of the table to ``x (batch, steps, width)``."""
     return x + call.weights["table"][: x.shape[1]]
 
 
 def _unembedding(call: Call[Unembedding], x: jax.Array) -> jax.Array:
-    """The products of ``x (batch, ..., width)`` with each row of an embedding's table."""
+    """Multiply ``x (batch, ..., width)`` by each row of an embedding's table."""
     return x @ call.network[f"{call.layer.embedding}/table"].T
 
 
 def _self_attention(call: Call[SelfAttention], x: jax.Array) -> jax.Array:
-    """``x (batch, steps, width)`` to the same shape.
+    """Map ``x (batch, steps, width)`` to the same shape by multi-head attention.
 
-    This is what ``jax.nn.dot_product_attention`` computes on the CPU, written out, because that rounds
-    float64 to float32 before the softmax and has no dropout (jax 0.10).
+    The function computes the same as ``jax.nn.dot_product_attention`` on the CPU, written out, because the
+    latter rounds float64 to float32 before the softmax and has no dropout (jax 0.10).
     """
     layer, weights = call.layer, call.weights
     batch, steps, width = x.shape

@@ -44,7 +44,7 @@ Differentiator = Callable[[Weights, Any, Any], tuple[jax.Array, jax.Array]]
 
 
 def block_of(task: Task, platform: str, precision: Precision) -> Block:
-    """The compiled loop: maps a state, what is given, draws and a number of steps to state and losses.
+    """Return the compiled loop, which maps a state, arrays, draws and a number of steps to state and losses.
 
     The old state is donated: its memory is overwritten. Raises as :func:`harness_jax.networks.forward_of`.
     """
@@ -52,7 +52,7 @@ def block_of(task: Task, platform: str, precision: Precision) -> Block:
 
 
 def _computation(task: Task) -> Task:
-    """The task without what does not change the computation of a step, so that programs can share it."""
+    """Reset the fields of ``task`` that do not change a step's computation, so that programs share it."""
     return msgspec.structs.replace(
         task,
         name="",
@@ -92,7 +92,7 @@ def _block_of(task: Task, platform: str, precision: Precision) -> Block:
 
 @shared
 def predictor_of(network: Network, platform: str, precision: Precision) -> Predictor:
-    """The network in evaluation as a compiled function; raises as :func:`harness_jax.networks.forward_of`."""
+    """Compile the network in evaluation as a function; raises as :func:`harness_jax.networks.forward_of`."""
     forward = forward_of(network, fastest_convolutions(platform), precision)
     predictor: Predictor = jax.jit(lambda weights, inputs: forward(weights, inputs)[0])
     return predictor
@@ -100,7 +100,7 @@ def predictor_of(network: Network, platform: str, precision: Precision) -> Predi
 
 @shared
 def differentiator_of(network: Network, platform: str, precision: Precision) -> Differentiator:
-    """Gradients by the inputs, compiled; see :meth:`harness.spec.Program.input_gradients`."""
+    """Compile the gradients by the inputs; see :meth:`harness.spec.Program.input_gradients`."""
     forward = forward_of(network, fastest_convolutions(platform), precision)
     embedded = feeding.begins_with_embedding(network)
 
@@ -116,7 +116,7 @@ def differentiator_of(network: Network, platform: str, precision: Precision) -> 
 
 
 def _gathered(crop: int, inputs: jax.Array, draws: Mapping[str, jax.Array]) -> jax.Array:
-    """The inputs of a step, by one gather and augmented if asked for."""
+    """Collect the inputs of a step by one gather, augmented if the draws ask for it."""
     rows = draws["indices"]
     if not feeding.is_augmented(draws):
         return inputs[rows]
@@ -125,7 +125,7 @@ def _gathered(crop: int, inputs: jax.Array, draws: Mapping[str, jax.Array]) -> j
 
 
 def _batch(task: Task, given: Given, draws: Mapping[str, jax.Array], step: jax.Array) -> Batch:
-    """What a step sees; ``step`` is the number of steps before it."""
+    """Collect the arguments of a step; ``step`` is the number of steps before it."""
     return Batch(
         _gathered(task.augmentation.crop, given.inputs, draws),
         draws["latents"] if "latents" in draws else given.targets[draws["indices"]],
@@ -157,7 +157,7 @@ def _advance(
 
 
 def _shape_of_losses(task: Task, draws: Mapping[str, Any]) -> tuple[tuple[int, ...], Any]:
-    """And their type."""
+    """Return the shape of the losses of all steps, and their type."""
     columns = (2,) if isinstance(task.objective, Adversarial) else ()
     return (len(draws["indices"]), *columns), draws["learning_rates"].dtype
 
@@ -180,7 +180,7 @@ def _block(
 def _called_block(
     task: Task, advance: Advance, state: State, given: Given, draws: dict[str, Any], count: np.int32
 ) -> Carry:
-    """As :func:`_block`, with a compiled step that is called for each, as users do it.
+    """Make the steps of :func:`_block` by one call of a compiled step for each, as users do.
 
     Within a loop XLA's CPU compiler has no fast routine for the gradients of convolutions as autodiff writes
     them: a step of a small CNN of flax took 10 ms, and 2 ms outside (jax 0.10, one core). Networks without

@@ -29,13 +29,13 @@ Convolution = Callable[[jax.Array, jax.Array, int, Padding], jax.Array]
 
 
 def xla_convolution(x: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
-    """XLA's convolution with the gradients of autodiff, which are fast on an accelerator."""
+    """Convolve by XLA with the gradients of autodiff, which are fast on an accelerator."""
     return lax.conv_general_dilated(x, kernel, (strides, strides), padding, dimension_numbers=_LAYOUT)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def ordered_convolution(x: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
-    """XLA's convolution with both gradients written as convolutions with the same order of axes."""
+    """Convolve by XLA, with both gradients written as convolutions with the same order of axes."""
     return xla_convolution(x, kernel, strides, padding)
 
 
@@ -69,7 +69,7 @@ def _ordered_backward(
 def _kernel_gradient(
     x: jax.Array, gradient: jax.Array, strides: int, padding: list[tuple[int, int]]
 ) -> jax.Array:
-    """The sum of a few parts of the batch, one after the other.
+    """Compute the kernel's gradient as the sum of a few parts of the batch, one after the other.
 
     In a loop of its own, a transposition is not merged with the layers before it, which XLA would otherwise
     compute again for each element out of order. A part of a batch also fits into the cache. The ``resnet``'s
@@ -103,7 +103,7 @@ ordered_convolution.defvjp(_ordered_forward, _ordered_backward)
 
 
 def matmul_convolution(x: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
-    """All windows side by side, followed by one matrix product."""
+    """Convolve by one matrix product of all windows, placed side by side."""
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
     height, width, _, filters = kernel.shape
     rows, columns = ((x.shape[1] - height) // strides, (x.shape[2] - width) // strides)
@@ -116,20 +116,23 @@ def matmul_convolution(x: jax.Array, kernel: jax.Array, strides: int, padding: P
 
 
 def xla_transposed(layer: ConvTranspose2D, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """XLA's transposed convolution, whose "SAME" has the contract's crop and whose kernel is flipped."""
+    """Apply XLA's transposed convolution; its "SAME" has the contract's crop, and the kernel is flipped."""
     strides = (layer.strides, layer.strides)
     return lax.conv_transpose(x, kernel[::-1, ::-1], strides, "SAME", dimension_numbers=_LAYOUT)
 
 
 def cpu_convolution(x: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
-    """A matrix product for a kernel of one pixel, such as a shortcut's; else :func:`ordered_convolution`."""
+    """Convolve by a matrix product for a kernel of one pixel, such as a shortcut's.
+
+    Other kernels take :func:`ordered_convolution`.
+    """
     if kernel.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)):
         return x[:, ::strides, ::strides] @ kernel[0, 0]
     return ordered_convolution(x, kernel, strides, padding)
 
 
 def matmul_transposed(layer: ConvTranspose2D, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Each of the ``strides**2`` output positions within an input by a small convolution of its own.
+    """Compute each of the ``strides**2`` output positions within an input by a small convolution of its own.
 
     Shi et al. (2016), "Real-time single image and video super-resolution", section 3: no products with the
     zeros between the inputs. Six times as fast as XLA's on the CPU for a layer of the ``gan``.
@@ -156,20 +159,21 @@ class Convolutions(NamedTuple):
     transposed: Callable[[ConvTranspose2D, jax.Array, jax.Array], jax.Array]
 
     def convolve(self, layer: Conv2D, shape: Shape, x: jax.Array, kernel: jax.Array) -> jax.Array:
-        """The layer's convolution of pictures of ``shape``, without the bias."""
+        """Convolve pictures of ``shape`` as the layer does, without the bias."""
         padding = (layer.same_padding(shape[0]), layer.same_padding(shape[1]))
         return self.plain(x, kernel, layer.strides, padding)
 
     def convolve_sequence(self, layer: Conv1D, x: jax.Array, kernel: jax.Array) -> jax.Array:
-        """The layer's convolution of sequences ``(n, steps, in)``, as pictures of one column."""
+        """Convolve sequences ``(n, steps, in)`` as the layer does, as pictures of one column."""
         padding = (layer.same_padding(x.shape[1]), (0, 0))
         return self.plain(x[:, :, None], kernel[:, None], layer.strides, padding)[:, :, 0]
 
 
 def fastest_convolutions(platform: str) -> Convolutions:
-    """The forms measured to be fastest in float32 on the CPU; XLA's own on an accelerator.
+    """Return the convolutions measured to be fastest in float32 on the CPU; XLA's own on an accelerator.
 
-    They are the same in every precision, so that the code certified in float64 is the code timed in float32.
+    The convolutions are the same in every precision, so that the code certified in float64 is the code timed
+    in float32.
     """
     if platform != "cpu":
         return Convolutions(xla_convolution, xla_transposed)

@@ -46,7 +46,7 @@ class Call(Generic[KindT]):
         return self.key is not None
 
     def biased(self, y: jax.Array) -> jax.Array:
-        """``y`` plus the layer's bias, if it has one."""
+        """Add the layer's bias to ``y``, if the layer has a bias."""
         return y + self.weights["bias"] if "bias" in self.weights else y
 
 
@@ -55,7 +55,7 @@ Apply = Callable[[Call[Any], jax.Array], jax.Array]
 
 
 def dropped(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
-    """``x`` with values zeroed at ``rate`` and the rest scaled, in a training step."""
+    """Set values of ``x`` to zero at ``rate`` and scale the rest, in a training step."""
     if key is None or not rate:
         return x
     kept = jax.random.bernoulli(key, 1.0 - rate, x.shape)
@@ -111,7 +111,7 @@ def _activation(call: Call[kinds.Activation], x: jax.Array) -> jax.Array:
 
 
 def _max_pool(call: Call[kinds.MaxPool2D], x: jax.Array) -> jax.Array:
-    """The maxima of windows, by comparing slices.
+    """Compute the maxima of windows by comparing slices.
 
     The gradient goes to the first of equal values, as the contract requires; ``max`` would divide it among
     them. XLA's reduce_window took twice as long on the CPU.
@@ -130,7 +130,7 @@ def _global_average_pool(_: Call, x: jax.Array) -> jax.Array:
 
 
 def _up_sample(call: Call[kinds.UpSample2D], x: jax.Array) -> jax.Array:
-    """Each value ``factor`` times in both directions, by a broadcast whose gradient is a sum."""
+    """Repeat each value ``factor`` times in both directions, by a broadcast whose gradient is a sum."""
     samples, height, width, channels = x.shape
     factor = call.layer.factor
     spread = (samples, height, factor, width, factor, channels)
@@ -147,7 +147,7 @@ def _reshape(call: Call[kinds.Reshape], x: jax.Array) -> jax.Array:
 
 
 def _windows(x: jax.Array, size: int) -> jax.Array:
-    """``(samples, rows, size, columns, size, channels)``, without incomplete windows."""
+    """Divide ``x`` into ``(samples, rows, size, columns, size, channels)``, without incomplete windows."""
     samples, height, width, channels = x.shape
     rows, columns = height // size, width // size
     whole = x[:, : rows * size, : columns * size]
@@ -162,7 +162,7 @@ def _larger(first: jax.Array, later: jax.Array) -> jax.Array:
 
 
 def _recurrent(call: Call[kinds.GRU] | Call[kinds.LSTM], x: jax.Array) -> jax.Array:
-    """``x (batch, steps, in)`` through each direction; see :class:`harness.layers.GRU`."""
+    """Run ``x (batch, steps, in)`` through each direction; see :class:`harness.layers.GRU`."""
     layer, outputs = call.layer, []
     for way in layer.directions:
         prefix = f"{way}/"
@@ -172,7 +172,7 @@ def _recurrent(call: Call[kinds.GRU] | Call[kinds.LSTM], x: jax.Array) -> jax.Ar
 
 
 def _direction(layer: kinds.GRU | kinds.LSTM, weights: Weights, x: jax.Array, *, reverse: bool) -> jax.Array:
-    """``x (batch, steps, in)`` to ``(batch, steps, units)``, or to the last step ``(batch, units)``."""
+    """Map ``x (batch, steps, in)`` to ``(batch, steps, units)``, or to the last step ``(batch, units)``."""
     cell, states = (_gru_cell, 1) if isinstance(layer, kinds.GRU) else (_lstm_cell, 2)
 
     def advance(state: tuple, inputs: jax.Array) -> tuple[tuple, jax.Array | None]:
@@ -186,7 +186,7 @@ def _direction(layer: kinds.GRU | kinds.LSTM, weights: Weights, x: jax.Array, *,
 
 
 def _gru_cell(weights: Weights, state: tuple[jax.Array], x: jax.Array) -> tuple[jax.Array]:
-    """The next ``(h,)``; ``x (batch, 3 * units)`` is the input's product with the kernel, bias added."""
+    """Compute the next ``(h,)``; ``x (batch, 3 * units)`` is the input times the kernel, bias added."""
     (h,) = state
     x_r, x_z, x_n = jnp.split(x, len(kinds.GRU.gates), axis=-1)
     product = h @ weights["recurrent_kernel"] + weights["recurrent_bias"]
@@ -199,7 +199,7 @@ def _gru_cell(weights: Weights, state: tuple[jax.Array], x: jax.Array) -> tuple[
 def _lstm_cell(
     weights: Weights, state: tuple[jax.Array, jax.Array], x: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """The next ``(h, c)``; ``x (batch, 4 * units)`` is the input's product with the kernel, bias added."""
+    """Compute the next ``(h, c)``; ``x (batch, 4 * units)`` is the input times the kernel, bias added."""
     h, c = state
     i, f, g, o = jnp.split(x + h @ weights["recurrent_kernel"], len(kinds.LSTM.gates), axis=-1)
     c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)

@@ -31,9 +31,9 @@ _HIDDEN = ":"
 
 
 def shared(make: Callable[..., _Made]) -> Callable[..., _Made]:
-    """The function, which gives programs one result for structs that say the same as its first argument.
+    """Cache ``make`` by the contents of the struct in its first argument, so that programs share results.
 
-    It keeps the latest results: compiled code and models take memory.
+    The cache keeps the latest results: compiled code and models take memory.
     """
 
     @functools.lru_cache(_KEPT)
@@ -49,7 +49,7 @@ def shared(make: Callable[..., _Made]) -> Callable[..., _Made]:
 
 
 def native_models(network: Network, precision: Precision) -> dict[str, "NativeModel"]:
-    """The models of a network by the names of their layers; programs share them.
+    """Return the models of a network by the names of their layers; programs share the models.
 
     Raises:
         Unsupported: there is no code for JAX, it gives no model, it cannot be compiled, or its arrays are not
@@ -63,7 +63,7 @@ def native_models(network: Network, precision: Precision) -> dict[str, "NativeMo
 
 
 def has_native(network: Network) -> bool:
-    """Whether a network has a model of the user's own."""
+    """Check that a network has a model of the user's own."""
     return any(isinstance(place.layer, Native) for place in network.leaves())
 
 
@@ -118,13 +118,13 @@ class NativeModel:
         self.hidden: Arrays = {}
 
     def __call__(self, call: Call[Native], x: jax.Array) -> jax.Array:
-        """The outputs; the next state is put into the call."""
+        """Compute the outputs; the next state is stored in ``call``."""
         y, state = self.evaluated(call.weights, x, call.key)
         call.state.update(state)
         return y
 
     def evaluated(self, weights: Weights, x: jax.Array, key: jax.Array | None) -> tuple[jax.Array, Weights]:
-        """The outputs and the next state; ``key`` is that of a training step, None in evaluation."""
+        """Compute the outputs and the next state; ``key`` is given in a training step, None in evaluation."""
         outputs, changed = self._evaluate(weights, x, key)
         names = (*(array.name for array in self._layer.held), *self.hidden)
         state = {name: self._next(name, weights[name], changed) for name in names}
@@ -153,7 +153,7 @@ class NativeModel:
             )
 
     def _arrays(self, weights: Weights) -> Arrays:
-        """All of the model's own arrays; in bfloat16 the state remains float32."""
+        """Collect all of the model's own arrays; in bfloat16 the state remains float32."""
         given = {
             **weights,
             **{array.name: self._lowered(weights[array.name]) for array in self._layer.trained},
@@ -168,7 +168,7 @@ class NativeModel:
         return array.astype(jnp.bfloat16) if lower else array
 
     def try_out(self, network_input: InputShape) -> None:
-        """Evaluate the shapes of a training step: what is wrong is known before any step is timed."""
+        """Evaluate the shapes of a training step, so that faults show before any step is timed."""
         wide = jnp.float64 if self._precision == "float64" else jnp.float32
         lower = jnp.bfloat16 if self._precision == "bfloat16" else wide
         weights = {name: jax.ShapeDtypeStruct(part.shape, wide) for name, part in self.parts.items()}
@@ -217,7 +217,7 @@ class Whole(NamedTuple):
 
 
 def part_of(array: NativeArray, stored: Stored, whole: Shape) -> Part:
-    """The part of an array of shape ``whole`` that holds a canonical one."""
+    """Return the part of an array of shape ``whole`` that holds a canonical array."""
     length = stored.stop - stored.start
     shape: Shape = (length,) if stored.stop else whole
     if stored.axis is not None:
@@ -226,10 +226,10 @@ def part_of(array: NativeArray, stored: Stored, whole: Shape) -> Part:
 
 
 def whole_of(name: str, shape: Shape, parts: Iterable[tuple[str, Stored]]) -> Whole:
-    """The array of these parts, which must follow each other without gaps.
+    """Return the array that consists of ``parts``, which must follow each other without gaps.
 
     Raises:
-        Unsupported: they do not.
+        Unsupported: there are gaps between the parts.
     """
     ordered = sorted(parts, key=lambda part: part[1].start)
     axis = ordered[0][1].axis
@@ -272,9 +272,9 @@ class Storage:
         return self._parts[name].shape if name in self._parts else canonical
 
     def stored(self, name: str, canonical: np.ndarray) -> np.ndarray:
-        """A canonical array in the form that it has on the device, maybe a view."""
+        """Arrange a canonical array as it is stored on the device, maybe as a view."""
         return self._parts[name].to_stored(canonical) if name in self._parts else canonical
 
     def canonical(self, name: str, stored: np.ndarray) -> np.ndarray:
-        """The inverse of :meth:`stored`."""
+        """Return the canonical array of a stored one; the inverse of :meth:`stored`."""
         return self._parts[name].to_canonical(stored) if name in self._parts else stored

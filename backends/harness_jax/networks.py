@@ -35,7 +35,7 @@ _PRECISE: tuple[type[Layer], ...] = (*normalization.KINDS, Native)
 
 
 def _of(part: str, weights: Weights) -> dict[str, jax.Array]:
-    """The weights whose names begin with ``part/``, by the rest of their names."""
+    """Return the weights whose names begin with ``part/``, by the rest of their names."""
     prefix = f"{part}/"
     return {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
 
@@ -77,7 +77,7 @@ class _Pass:
 
 
 def forward_of(network: Network, convolutions: Convolutions, precision: Precision) -> Forward:
-    """The network as a function; in ``bfloat16`` it computes in that, from and to float32.
+    """Return the network as a function; with ``bfloat16`` it computes in bfloat16, from and to float32.
 
     Raises:
         Unsupported: a model of the user's own is not for JAX; see :func:`harness_jax.native.native_models`.

@@ -19,9 +19,10 @@ _Saved = tuple[jax.Array, jax.Array, jax.Array]
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
 def normalized(x: jax.Array, axes: tuple[int, ...], epsilon: float) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """``(x - mean) / sqrt(variance + epsilon)`` over ``axes``; the mean and the biased variance.
+    """Return ``(x - mean) / sqrt(variance + epsilon)`` over ``axes``, the mean and the biased variance.
 
-    No gradient flows through the last two, which are of the size of ``x`` with 1 for each of the axes.
+    No gradient flows through the mean and the variance, which have the shape of ``x`` with 1 for each of the
+    axes.
     """
     return _normalized(x, axes, epsilon)[0]
 
@@ -49,7 +50,7 @@ normalized.defvjp(_normalized, _normalized_backward)
 
 
 def _batch_norm(call: Call[BatchNorm], x: jax.Array) -> jax.Array:
-    """By the statistics of the batch in a training step, else by the running ones."""
+    """Normalise by the statistics of the batch in a training step, else by the running statistics."""
     dtype, x = x.dtype, _at_least_float32(x)
     weights, layer = call.weights, call.layer
     if call.training:

@@ -33,7 +33,7 @@ class LabelRules(NamedTuple):
 
 
 def label_rules(task: Task) -> tuple[tuple[float, ...], float]:
-    """The weight of each class, ones where the objective has none, and the label smoothing."""
+    """Return the weight of each class, ones where the objective has none, and the label smoothing."""
     match task.objective:
         case Classification(weights, smoothing):
             return weights or (1.0,) * task.networks["model"].output_shape()[-1], smoothing
@@ -46,7 +46,7 @@ def label_rules(task: Task) -> tuple[tuple[float, ...], float]:
 def supervised_loss(
     objective: Objective, outputs: jax.Array, targets: jax.Array, rules: LabelRules
 ) -> jax.Array:
-    """The mean loss of a batch ``()``."""
+    """Compute the mean loss of a batch ``()``."""
     match objective:
         case Regression(loss):
             return _REGRESSION_TERMS[loss](outputs - targets).mean()
@@ -84,9 +84,9 @@ def _cross_entropy(logits: jax.Array, targets: jax.Array, rules: LabelRules) -> 
 
 
 def _chosen(logits: jax.Array, targets: jax.Array, rules: LabelRules) -> tuple[jax.Array, jax.Array]:
-    """Where the class of each target is ``(..., classes)``, and the weight of that class ``(..., 1)``.
+    """Return a mask ``(..., classes)`` of each target's class, and the weight of that class ``(..., 1)``.
 
-    By a mask: the gradient of indexing is a scatter, which XLA's CPU compiler runs element by element.
+    The gradient of indexing would be a scatter, which XLA's CPU compiler runs element by element.
     """
     chosen = targets[..., None] == jnp.arange(logits.shape[-1], dtype=targets.dtype)
     return chosen, jnp.where(chosen, rules.class_weights, 0.0).sum(axis=-1, keepdims=True)
@@ -115,7 +115,7 @@ class State(NamedTuple):
     steps: jax.Array
 
     def weights(self, network: str) -> dict[str, jax.Array]:
-        """The network's parameters and its layers' state, by name."""
+        """Return the network's parameters and its layers' state by name."""
         return self.parameters[network] | self.layers[network]
 
 
@@ -148,7 +148,7 @@ def _updated(
     number: jax.Array,
     rates: Rates,
 ) -> tuple[dict[str, jax.Array], rules.Moments]:
-    """The parameters and moments after the step of this number, counted from 1."""
+    """Compute the parameters and moments after step ``number``, counted from 1."""
     step = number.astype(rates.learning_rate.dtype)
     # Without decay this multiplies by 1, which costs nothing within the loop over the values.
     return rules.updated(
@@ -173,7 +173,7 @@ def _supervised_step(task: Task, forward: Forward) -> Step:
 
 
 def _private_step(task: Task, forward: Forward) -> Step:
-    """DP-SGD; see :class:`harness.spec.Privacy`."""
+    """Build a step of DP-SGD; see :class:`harness.spec.Privacy`."""
     privacy, batch_size = task.privacy, task.batch_size
     assert privacy is not None and batch_size is not None  # noqa: S101, PT018
 
@@ -202,7 +202,7 @@ def _private_step(task: Task, forward: Forward) -> Step:
 
 
 def _noise(private: Weights, parameters: Weights) -> dict[str, jax.Array]:
-    """Standard normal draws of the parameters' shapes: the harness's, or by the step's own seeds."""
+    """Return standard normal draws of the parameters' shapes: the harness's, or by the step's own seeds."""
     if "noise_seeds" not in private:
         return {name: private[name] for name in parameters}
     key = jax.random.wrap_key_data(private["noise_seeds"].astype(jnp.uint32), impl="threefry2x32")
@@ -252,7 +252,7 @@ def _adversarial_step(task: Task, generate: Forward, discriminate: Forward) -> S
 
 
 def step_of(task: Task, forwards: Mapping[str, Forward]) -> Step:
-    """The training step of a task whose networks are ``forwards``."""
+    """Build the training step of a task whose networks are ``forwards``."""
     if isinstance(task.objective, Adversarial):
         return _adversarial_step(task, forwards["generator"], forwards["discriminator"])
     make = _supervised_step if task.privacy is None else _private_step

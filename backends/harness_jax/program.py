@@ -62,11 +62,11 @@ class JaxProgram(Program):
         self._state = self._empty_state()
 
     def _use_precision(self) -> None:
-        """JAX's 64-bit switch is global to the process, and another program may have changed it."""
+        """Set JAX's 64-bit switch, which is global to the process: another program may have changed it."""
         jax.config.update("jax_enable_x64", self._x64)
 
     def _place(self, data: Samples) -> Given:
-        """Put on the device what stays the same throughout the training."""
+        """Put the arrays that stay the same throughout the training on the device."""
         given = Given(
             _narrow(feeding.padded_pictures(data.inputs, self._task.augmentation.crop)),
             _narrow(data.targets),
@@ -77,11 +77,11 @@ class JaxProgram(Program):
         return jax.device_put(given, self._device)
 
     def _own(self, array: np.ndarray) -> jax.Array:
-        """A copy on the device that training may overwrite."""
+        """Copy an array on the device, so that training may overwrite the copy."""
         return jax.device_put(np.asarray(array, self._dtype), self._device, may_alias=False)
 
     def _zeros(self, network: str, arrays: Mapping[str, Parameter]) -> dict[str, jax.Array]:
-        """Zeros for each array of a network, copied instead of computed: JAX would compile each shape."""
+        """Make zeros for each array of a network by copies: JAX would compile a computation per shape."""
         shape_of = self._storage.shape
         return {
             name: self._own(np.zeros(shape_of(f"{network}/{name}", array.shape)))
@@ -89,7 +89,7 @@ class JaxProgram(Program):
         }
 
     def _placed(self, arrays: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
-        """Copies of the arrays, of their own types."""
+        """Copy arrays to the device, in their own types."""
         return {name: jax.device_put(array, self._device, may_alias=False) for name, array in arrays.items()}
 
     def _empty_state(self) -> State:
@@ -106,7 +106,7 @@ class JaxProgram(Program):
         return State(parameters, moments, layers, jax.device_put(np.int32(0), self._device))
 
     def _calls(self, steps: Steps) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        """The steps divided into calls: the number of steps, and their draws padded to a fixed number."""
+        """Divide the steps into calls: the number of steps, and their draws padded to a fixed number."""
         total, batch_size = steps.indices.shape
         capacity = min(CALL_STEPS, max(1, len(self._given.targets) // batch_size))
         draws = {name: _narrow(array) for name, array in feeding.draws(steps, self._task).items()}
@@ -211,5 +211,5 @@ class JaxProgram(Program):
 
 
 def _narrow(array: np.ndarray) -> np.ndarray:
-    """Integers, such as classes and tokens, as int32, of which a device computes more at a time."""
+    """Convert integers, such as classes and tokens, to int32, of which a device computes more at a time."""
     return array.astype(np.int32) if array.dtype.kind == "i" else array

@@ -15,7 +15,7 @@ import numpy
 
 
 def compute_in_float64() -> None:
-    """Make 64 bits the default, also for who names ``jax.numpy.float32`` or brings an array of NumPy."""
+    """Make 64 bits the default, even for code that names ``jax.numpy.float32`` or passes NumPy arrays."""
     jax.config.update("jax_enable_x64", True)
     setattr(numpy, "float32", numpy.float64)  # noqa: B010  the library itself names it, as in its attention
     jax.numpy.float32 = jax.numpy.float64
@@ -50,9 +50,9 @@ def types() -> tuple[type, ...]:
 
 
 def profile(run: Callable[[], None]) -> list[tuple[Any, str, float, float]] | None:
-    """Run, and return what XLA's profiler saw: lane, operation, start and duration in seconds.
+    """Run ``run``, and return the events of XLA's profiler: lane, operation, start and duration in seconds.
 
-    None for versions of JAX that cannot read what they record.
+    None for versions of JAX that cannot read their own profiles.
     """
     if not hasattr(jax.profiler, "ProfileData"):
         return None
@@ -77,5 +77,5 @@ def _events(data: Any) -> Iterator[tuple[Any, str, float, float]]:
 
 
 def _operation(name: str) -> str:
-    """The operation of an event without its number; empty for what the runtime does beside operations."""
+    """Return the operation of an event without its number; empty for events of the runtime itself."""
     return "" if not re.fullmatch(r"[\w.-]+", name) else re.sub(r"(\.\d+)+$", "", name)

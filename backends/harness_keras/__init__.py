@@ -59,7 +59,7 @@ class KerasBackend(Backend):
         return {"keras": keras.version(), **self._engine().prepare(threads)}
 
     def build(self, plan: Plan, data: Samples) -> Program:
-        """The compiled model with the training data on its device; raises as :meth:`Backend.build` does."""
+        """Compile the model, with the training data on its device; raises as :meth:`Backend.build` does."""
         from harness_keras.program import KerasProgram
 
         return KerasProgram(self._engine(), plan, data, _JIT_COMPILE[plan.mode])
@@ -101,5 +101,5 @@ _BACKENDS = (
 
 @hookimpl
 def harness_backend(name: str) -> Backend | None:
-    """Return the backend of this name; there is one for each engine."""
+    """Return the backend of this name; there is one backend for each engine."""
     return next((backend for backend in _BACKENDS if backend.name == name), None)

@@ -23,14 +23,14 @@ class Embedding(keras.layers.Embedding):
     """
 
     def call(self, inputs: Tensor, reverse: bool = False) -> Tensor:
-        """Tokens ``(batch, steps)`` to rows; with ``reverse`` ``(..., width)`` to logits by the table."""
+        """Map tokens ``(batch, steps)`` to rows; with ``reverse`` ``(..., width)`` to logits by the table."""
         if not reverse:
             return super().call(inputs)
         table = ops.cast(self.embeddings, self.compute_dtype)
         return ops.cast(inputs, self.compute_dtype) @ ops.transpose(table)
 
     def compute_output_spec(self, inputs: Tensor, reverse: bool = False) -> Tensor:
-        """The symbolic output, from which Keras learns its shape."""
+        """Return the symbolic output, from which Keras learns its shape."""
         shape = (*inputs.shape[:-1], self.input_dim) if reverse else (*inputs.shape, self.output_dim)
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 

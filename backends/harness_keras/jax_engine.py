@@ -44,7 +44,7 @@ def prepare(threads: int) -> dict[str, str]:
 
 
 def select(device: str, precision: Precision) -> str:
-    """The name of the device that JAX will use for ``device``, in 64 bits if the precision needs it.
+    """Return the name of JAX's device for ``device``; enable 64 bits if ``precision`` needs them.
 
     Raises:
         Unsupported: a GPU is requested and JAX sees none.
@@ -75,7 +75,10 @@ class SupervisedModel(OnDevice, keras.Model):
     """
 
     def train_step(self, state: tuple[Any, ...], step: dict[str, Tensor]) -> tuple[Any, ...]:
-        """One update on ``indices (batch,)`` of inputs and targets; returns the loss that it minimised."""
+        """Make one update on ``indices (batch,)`` of inputs and targets.
+
+        Returns the loss that it minimised.
+        """
         trainable, non_trainable, optimizer, metrics = state
         inputs, targets = _inputs_of(self, step), step["targets"][step["indices"]]
         if self.privacy is not None:
@@ -105,7 +108,7 @@ class SupervisedModel(OnDevice, keras.Model):
         inputs: Tensor,
         targets: Tensor,
     ) -> tuple[Tensor, list[Tensor]]:
-        """The loss and the gradients of a step of DP-SGD; see :class:`harness.spec.Privacy`."""
+        """Compute the loss and the gradients of a step of DP-SGD; see :class:`harness.spec.Privacy`."""
 
         def loss_of(trainable: list[Tensor], x: Tensor, target: Tensor) -> Tensor:
             outputs, _ = self.stateless_call(trainable, non_trainable, x[None], training=True)
@@ -144,7 +147,7 @@ class AdversarialModel(TwoNetworks):
         self.optimizer = _Optimizers(generator.optimizer, discriminator.optimizer)
 
     def train_step(self, state: tuple[Any, ...], step: dict[str, Tensor]) -> tuple[Any, ...]:
-        """One update of each network; see :class:`harness.spec.Adversarial`."""
+        """Update each network once; see :class:`harness.spec.Adversarial`."""
         *states, metrics = state
         # In each list of variables the generator's come first.
         lengths = (
@@ -193,7 +196,7 @@ class AdversarialModel(TwoNetworks):
 def _updated(
     network: keras.Model, step: dict[str, Tensor], state: list[list[Tensor]], gradients: list[Tensor]
 ) -> list[list[Tensor]]:
-    """The network's trainable, other and optimizer's variables after an update."""
+    """Update a network; return its trainable, other and optimizer's variables."""
     trainable, non_trainable, optimizer = state
     if "learning_rates" in step:
         rate, variables = network.optimizer.learning_rate, network.optimizer.variables
@@ -206,7 +209,7 @@ def _updated(
 
 
 def _inputs_of(model: OnDevice, step: dict[str, Tensor]) -> Tensor:
-    """The inputs of a step by one gather, augmented if asked for."""
+    """Collect the inputs of a step by one gather, augmented if the draws ask for it."""
     inputs = step["inputs"]
     if not is_augmented(step):
         return inputs[step["indices"]]
@@ -217,7 +220,10 @@ def _inputs_of(model: OnDevice, step: dict[str, Tensor]) -> Tensor:
 def differentiator(
     model: keras.Model, picked: Callable[[Tensor, Tensor], Tensor]
 ) -> Callable[[np.ndarray, np.ndarray], tuple[Tensor, Tensor]]:
-    """Gradients by the inputs of what is ``picked`` of the outputs, and that."""
+    """Return a function that differentiates the ``picked`` outputs by the inputs.
+
+    It also returns the outputs.
+    """
 
     def differentiate(variables: tuple[Any, Any], inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         def summed(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -250,7 +256,7 @@ class _Batches(keras.utils.PyDataset):
 
 
 def batches(model: OnDevice, steps: dict[str, np.ndarray]) -> keras.utils.PyDataset:
-    """The argument of ``fit`` that makes these steps; each array has one row per step."""
+    """Return the argument of ``fit`` that makes these steps; each array has one row per step."""
     resident = {"inputs": model.inputs_on_device, "targets": model.targets_on_device}
     return _Batches(
         resident, {name: a.astype(np.int32) if a.dtype == np.int64 else a for name, a in steps.items()}
@@ -258,7 +264,7 @@ def batches(model: OnDevice, steps: dict[str, np.ndarray]) -> keras.utils.PyData
 
 
 def to_host(losses: list[Tensor]) -> np.ndarray:
-    """Scalars on the device as one array ``(steps,)``; all transfers start before the first wait."""
+    """Copy scalars on the device to one array ``(steps,)``; all transfers start before the first wait."""
     return np.array(jax.device_get(losses))
 
 
@@ -268,6 +274,6 @@ def synchronize(model: Any) -> None:
 
 
 def peak_memory_bytes() -> int | None:
-    """The peak of the GPU's allocator; None if it keeps no statistics."""
+    """Return the peak of the GPU's allocator in bytes; None if it keeps no statistics."""
     statistics = jax.devices()[0].memory_stats() or {}
     return int(statistics["peak_bytes_in_use"]) if "peak_bytes_in_use" in statistics else None

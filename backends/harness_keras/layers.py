@@ -32,10 +32,10 @@ _ACTIVATIONS_OF_ENGINE = ("leaky_relu", "tanh", "sigmoid", "gelu", "gelu_tanh")
 
 
 def spread(number: int) -> int:
-    """A seed of 31 bits, far from the seeds of adjacent numbers.
+    """Return a seed of 31 bits, far from the seeds of adjacent numbers.
 
-    Keras on PyTorch adds a layer's number of draws to its seed. With adjacent seeds one layer would draw at a
-    step what another draws at the next.
+    Keras on PyTorch adds a layer's number of draws to its seed. With adjacent seeds a layer would draw the
+    same numbers at a step as another layer at the next step.
     """
     return int.from_bytes(hashlib.sha256(str(number).encode()).digest()[:4], "little") >> 1
 
@@ -50,9 +50,9 @@ class Maker:
     xla: bool
 
     def layers(self, place: PlacedLayer, seed: int) -> Iterator[keras.layers.Layer]:
-        """The Keras layers that in order make up one of the network.
+        """Yield the Keras layers that in order make up a layer of the network.
 
-        The one that holds the parameters has the path of ``place`` as its name.
+        The Keras layer that holds the parameters has the path of ``place`` as its name.
         """
         name = keras_name(place.name)
         match place.layer:
@@ -113,7 +113,7 @@ class Maker:
         return {"name": name, "activation": self._activation(activation), **self._weights()}
 
     def _weights(self, kind: str = "kernel") -> dict[str, Any]:
-        """The initializer and the regularizer of a kernel."""
+        """Return the initializer and the regularizer of a kernel."""
         l1, l2 = self.penalty.l1, self.penalty.l2
         return {
             f"{kind}_initializer": _INITIALIZER,
@@ -127,12 +127,12 @@ class Maker:
 
 
 def keras_name(path: str) -> str:
-    """The name of a layer in its Keras model, where a slash is not allowed."""
+    """Return the name of a layer in its Keras model, where a slash is not allowed."""
     return path.replace("/", "_")
 
 
 def _data_format(pictures: bool) -> dict[str, str]:
-    """Sequences keep their features last, whatever the engine does with pictures."""
+    """Return the data format of a layer; sequences keep their features last on every engine."""
     return {} if pictures else {"data_format": "channels_last"}
 
 
@@ -156,7 +156,7 @@ def _normalization(place: PlacedLayer, name: str) -> Iterator[keras.layers.Layer
 
 
 def _on_last_axis(made: keras.layers.Layer, place: PlacedLayer) -> Iterator[keras.layers.Layer]:
-    """A layer that works on the last axis, between permutations where that is not the channels'."""
+    """Yield a layer for the last axis, between permutations if the channels are on another axis."""
     if not channels_first(place.input_shape):
         yield made
         return
@@ -189,7 +189,7 @@ class GlobalAverage(keras.layers.Layer):
 
 
 def _sampling(place: PlacedLayer, name: str) -> Iterator[keras.layers.Layer]:
-    """The Keras layers that in order make up one without weights."""
+    """Yield the Keras layers that in order make up a layer without weights."""
     match place.layer:
         case kinds.MaxPool2D(pool_size):
             yield keras.layers.MaxPooling2D(pool_size, name=name)
@@ -215,7 +215,7 @@ def _sampling(place: PlacedLayer, name: str) -> Iterator[keras.layers.Layer]:
 def _recurrent(
     layer: kinds.GRU | kinds.LSTM, name: str, weights: dict[str, Any], tanh: Any, *, xla: bool
 ) -> keras.layers.Layer:
-    """The Keras layer; ``weights`` are the initializers and regularizers of its two kernels.
+    """Return the recurrent layer; ``weights`` are the initializers and regularizers of its two kernels.
 
     With ``xla`` no layer of cuDNN is used, because XLA cannot compile it.
     """
@@ -245,13 +245,13 @@ def _recurrent(
 
 
 def directions(layer: kinds.GRU | kinds.LSTM, made: keras.layers.Layer) -> tuple[keras.layers.Layer, ...]:
-    """The Keras layers of ``layer.directions``."""
+    """Return the Keras layers of ``layer.directions``."""
     return (made.forward_layer, made.backward_layer) if layer.bidirectional else (made,)
 
 
 @contextlib.contextmanager
 def _without_tensorflow() -> Iterator[None]:
-    """Make imports of TensorFlow fail inside, on other engines.
+    """Make imports of TensorFlow fail in this context, on other engines.
 
     ``Bidirectional`` copies its layer through Keras's serialization, which imports TensorFlow wherever it is
     installed. That costs seconds and hundreds of megabytes, which would be measured.

@@ -14,13 +14,13 @@ PICTURE_AXES = 3
 
 
 def put_channels_first() -> None:
-    """Let the harness's own networks put the channels of pictures first."""
+    """Put the channels of pictures first in the harness's own networks."""
     keras.config.set_image_data_format("channels_first")
 
 
 @contextlib.contextmanager
 def configured_format() -> Iterator[None]:
-    """Inside, the format of pictures is the one that Keras is configured for."""
+    """Use the format of pictures for which Keras is configured, in this context."""
     before = keras.config.image_data_format()
     keras.config.set_image_data_format(_CONFIGURED_FORMAT)
     try:
@@ -30,15 +30,15 @@ def configured_format() -> Iterator[None]:
 
 
 def channels_first(shape: Shape) -> bool:
-    """Whether this canonical shape is a picture and the engine puts its channels first."""
+    """Check that this canonical shape is a picture and that the engine puts its channels first."""
     return len(shape) == PICTURE_AXES and keras.config.image_data_format() == "channels_first"
 
 
 def keras_shape(shape: Shape) -> Shape:
-    """A canonical shape in the order of this engine."""
+    """Convert a canonical shape to the order of this engine."""
     return (shape[-1], *shape[:-1]) if channels_first(shape) else shape
 
 
 def channels_axis(shape: Shape) -> int:
-    """The axis of the channels in a batch of this canonical shape."""
+    """Return the axis of the channels in a batch of this canonical shape."""
     return 1 if channels_first(shape) else -1

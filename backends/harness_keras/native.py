@@ -62,13 +62,13 @@ class NativeModel:
         self.draws = self._seed_layers(seed) or drops
 
     def __call__(self, x: Tensor, *, training: bool) -> Tensor:
-        """The model's output of inputs in its own layout."""
+        """Compute the model's output for inputs in its own layout."""
         with self._as_alone():
             return self._output_of(x, training=training)
 
     @contextlib.contextmanager
     def _as_alone(self) -> Iterator[None]:
-        """What the user's code finds when it runs: Keras as it is configured, exact in a certificate."""
+        """Run the user's code as outside the harness: Keras as it is configured, exact in a certificate."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(configured_format())
             if self._exact:
@@ -86,7 +86,7 @@ class NativeModel:
         return outputs[0]
 
     def _evaluate_once(self) -> keras.KerasTensor:
-        """The symbolic output; a model that was not built before is built."""
+        """Compute the symbolic output; a model that was not built before is built."""
         dtype = "int32" if self._tokens else keras.config.floatx()
         x = keras.KerasTensor((None, *_in_layout(self._shape, first=self.inputs_first)), dtype=dtype)
         try:
@@ -112,14 +112,14 @@ class NativeModel:
         return output
 
     def _adds_losses(self, x: keras.KerasTensor) -> bool:
-        """Whether any layer adds a term to the loss of training."""
+        """Check for layers that add a term to the loss of training."""
         added: list[Any] = []
         with mock.patch.object(keras.layers.Layer, "add_loss", lambda _, loss: added.append(loss)):
             backend.compute_output_spec(lambda x: self._output_of(x, training=True), x)
         return bool(added)
 
     def _seed_layers(self, seed: int) -> bool:
-        """Let every layer that draws at random follow the plan's seed, whatever its own; are there any?"""
+        """Seed every layer that draws at random by the plan's seed; returns True if there are such layers."""
         states = [v for v in self.layer.non_trainable_variables if v.name == "seed_generator_state"]
         draws = random.Random(seed)  # noqa: S311
         for state in states:
@@ -137,7 +137,7 @@ def _in_layout(shape: Shape, *, first: bool) -> Shape:
 
 @contextlib.contextmanager
 def _global_value(name: str, value: Any) -> Iterator[None]:
-    """One of Keras's own global values, exchanged for a while."""
+    """Replace one of Keras's own global values for a while."""
     before = global_state.get_global_attribute(name)
     global_state.set_global_attribute(name, value)
     try:
@@ -148,7 +148,7 @@ def _global_value(name: str, value: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """What the user's code draws follows this seed; Python's and NumPy's generators are restored."""
+    """Seed all draws of the user's code; Python's and NumPy's generators are restored afterwards."""
     before, before_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
@@ -186,7 +186,7 @@ class NativeSlot:
     shapes: tuple[tuple[int, ...], ...]
 
     def is_decayed(self, task: Task) -> bool:
-        """Whether the task's weight decay shrinks the variable; raises as :meth:`agrees`."""
+        """Check that the task's weight decay shrinks the variable; raises as :meth:`agrees`."""
         return bool(task.weight_decay) and self.agrees("decayed", task.is_decayed)
 
     def to_keras(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
@@ -202,10 +202,10 @@ class NativeSlot:
         ]
 
     def agrees(self, treatment: str, applies: Callable[[str], bool]) -> bool:
-        """Whether a treatment applies to the arrays, by their names.
+        """Check that a treatment applies to the arrays, by their names.
 
         Raises:
-            Unsupported: it applies to some of them only.
+            Unsupported: the treatment applies to some of the arrays only.
         """
         chosen = {applies(name) for name in self.names}
         if len(chosen) > 1:
@@ -216,7 +216,7 @@ class NativeSlot:
 def native_slots(
     place: PlacedLayer, arrays: Sequence[NativeArray], model: keras.layers.Layer, *, trained: bool
 ) -> list[NativeSlot]:
-    """The slots of these arrays, all of which gradients change, or none.
+    """Return the slots of ``arrays``; gradients change all of these arrays (``trained``) or none.
 
     Raises:
         Unsupported: the model trains a variable that the task does not, or the other way round.
@@ -291,7 +291,7 @@ class NativeLayer(keras.layers.Layer):
 
 
 def _moved(x: Tensor, was_first: bool, is_first: bool) -> Tensor:
-    """A batch with its channels where they are expected."""
+    """Move the channels of a batch to the axis where they are expected."""
     if was_first == is_first:
         return x
     moved = ops.moveaxis(x, 1, -1) if was_first else ops.moveaxis(x, -1, 1)

@@ -33,7 +33,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         statistic.assign(statistic + (of_batch - statistic) * (1.0 - self.momentum))
 
     def _bessel(self, x: Tensor) -> Tensor:
-        """``n / (n - 1)`` for the ``n`` values of a channel."""
+        """Compute ``n / (n - 1)`` for the ``n`` values of a channel."""
         shape = ops.shape(x)
         counts = [shape[axis] for axis in self._reduction_axes]
         if all(isinstance(count, int) for count in counts):

@@ -55,7 +55,7 @@ class TwoNetworks(OnDevice, keras.Model):
 
 
 def loss_terms(objective: spec.Objective) -> LossTerms:
-    """The terms of an objective; adversarial targets are 1 for real and 0 for generated pictures."""
+    """Return the terms of an objective; adversarial targets are 1 for real and 0 for generated pictures."""
     match objective:
         case spec.Classification(class_weights, label_smoothing, loss):
             terms = _smoothed(label_smoothing) if label_smoothing else _CLASS_TERMS[loss]
@@ -69,7 +69,7 @@ def loss_terms(objective: spec.Objective) -> LossTerms:
 
 
 def _cross_entropies(targets: Tensor, logits: Tensor) -> Tensor:
-    """From classes ``(batch, ...)`` and logits ``(batch, ..., classes)`` to ``(batch, ...)``."""
+    """Compute the cross-entropy of each class ``(batch, ...)`` by logits ``(batch, ..., classes)``."""
     return keras.losses.sparse_categorical_crossentropy(targets, _exact(logits), from_logits=True)
 
 
@@ -85,7 +85,10 @@ def _smoothed(label_smoothing: float) -> LossTerms:
 
 
 def _errors_of_softmax(targets: Tensor, logits: Tensor) -> Tensor:
-    """As :func:`_cross_entropies`: the mean squared error over the classes of each target."""
+    """Compute the mean squared error of the softmax over the classes.
+
+    Shapes as in :func:`_cross_entropies`.
+    """
     return _errors_of_logits(targets, ops.softmax(_exact(logits)))
 
 
@@ -96,17 +99,17 @@ def _errors_of_logits(targets: Tensor, values: Tensor) -> Tensor:
 
 
 def _class_mean(values: Tensor) -> Tensor:
-    """The mean over the last axis; ``ops.mean`` would go through float32."""
+    """Compute the mean over the last axis; ``ops.mean`` would go through float32."""
     return ops.sum(values, axis=-1) / values.shape[-1]
 
 
 def _of_class_one(targets: Tensor, logits: Tensor) -> Tensor:
-    """From targets ``(batch,)`` and logits of class 1 ``(batch, 1)`` to ``(batch,)``."""
+    """Compute cross-entropies ``(batch,)`` of targets ``(batch,)`` and logits of class 1 ``(batch, 1)``."""
     return _binary_cross_entropies(targets, logits[:, 0])
 
 
 def _errors_of_sigmoid(targets: Tensor, logits: Tensor) -> Tensor:
-    """As :func:`_of_class_one`."""
+    """Compute the squared errors of the sigmoid; shapes as in :func:`_of_class_one`."""
     return ops.square(ops.sigmoid(_exact(logits[:, 0])) - _exact(targets))
 
 
@@ -122,7 +125,7 @@ def _weighted(terms: LossTerms, class_weights: tuple[float, ...]) -> LossTerms:
 
 
 def _squared_errors(targets: Tensor, outputs: Tensor) -> Tensor:
-    """From values and outputs, both ``(batch, outputs)``, to the same shape."""
+    """Compute the squared errors of outputs, of the shape of both arguments, ``(batch, outputs)``."""
     return ops.square(_exact(outputs) - targets)
 
 
@@ -136,12 +139,12 @@ def _huber_errors(targets: Tensor, outputs: Tensor) -> Tensor:
 
 
 def _binary_cross_entropies(targets: Tensor, logits: Tensor) -> Tensor:
-    """From targets and logits of the same shape to that shape."""
+    """Compute the cross-entropies of targets and logits of the same shape, of that shape."""
     return ops.binary_crossentropy(_exact(targets), _exact(logits), from_logits=True)
 
 
 def _exact(values: Tensor) -> Tensor:
-    """Values in the precision of the loss, which may have been computed in bfloat16."""
+    """Convert values, which may have been computed in bfloat16, to the precision of the loss."""
     return ops.cast(values, keras.config.floatx())
 
 
@@ -160,9 +163,9 @@ _REGRESSION_TERMS: dict[str, LossTerms] = {
 
 
 def optimizer(engine: ModuleType, task: Task, exempt: list[Any]) -> keras.optimizers.Optimizer:
-    """The task's optimizer exactly as its docstring in :mod:`harness.spec` defines it.
+    """Build the task's optimizer exactly as its docstring in :mod:`harness.spec` defines it.
 
-    ``exempt`` are the variables that weight decay leaves as they are. Keras's ``global_clipnorm`` is the
+    ``exempt`` are the variables that weight decay leaves unchanged. Keras's ``global_clipnorm`` is the
     contract's ``clip_norm``.
     """
     options: dict[str, Any] = {}
@@ -177,9 +180,9 @@ def optimizer(engine: ModuleType, task: Task, exempt: list[Any]) -> keras.optimi
 
 
 def by_name(steps: spec.Steps, task: Task) -> dict[str, np.ndarray]:
-    """The inputs of a model's ``train_step``, one row per step, by the names of :class:`harness.spec.Steps`.
+    """Return the inputs of ``train_step``, one row per step, by the names of :class:`harness.spec.Steps`.
 
-    Without ``learning_rates`` the optimizer keeps its own rate, which is that of every step.
+    Without ``learning_rates`` the optimizer keeps its own rate, which is the same for every step.
     """
     every = feeding.draws(steps, task)
     rates = every.pop("learning_rates")
@@ -189,7 +192,7 @@ def by_name(steps: spec.Steps, task: Task) -> dict[str, np.ndarray]:
 
 
 def refuse_unmapped(task: Task, *, xla: bool) -> None:
-    """Raise Unsupported for DP-SGD with layers that Keras cannot map over samples, each on its own."""
+    """Raise Unsupported for DP-SGD with layers that Keras cannot map over single samples."""
     if task.privacy is None:
         return
     layers = [place.layer for network in task.networks.values() for place in network.leaves()]
@@ -202,14 +205,14 @@ def refuse_unmapped(task: Task, *, xla: bool) -> None:
 
 
 def noise_key(position: int) -> str:
-    """The name under which a step has the harness's noise of the trainable variable at this position."""
+    """Return the name of the noise that a step has for the trainable variable at ``position``."""
     return f"noise_{position}"
 
 
 def noise_of(
     step: Mapping[str, Tensor], shapes: list[tuple[int, ...]], drawn: Callable[[int], Tensor]
 ) -> list[Tensor]:
-    """Standard normal noise for variables of these shapes: the harness's, or ``drawn(numbers)`` cut up."""
+    """Return standard normal noise of these shapes: the harness's, or ``drawn(numbers)`` cut up."""
     if "noise_seeds" not in step:
         return [step[noise_key(position)] for position in range(len(shapes))]
     sizes = [math.prod(shape) for shape in shapes]
@@ -229,10 +232,10 @@ def private_gradients(
     drawn: Callable[[int], Tensor],
     squares: Callable[[Tensor], Tensor] | None = None,
 ) -> list[Tensor]:
-    """The gradients of a step of DP-SGD, from those of its samples, in the order of the variables.
+    """Compute the gradients of a step of DP-SGD from those of its samples, in the order of the variables.
 
-    ``drawn(count)`` are standard normal draws by the step's seeds. For TensorFlow, whose arrays lack NumPy's
-    methods, there is a version of its own.
+    ``drawn(count)`` are standard normal draws by the step's seeds. TensorFlow, whose arrays lack NumPy's
+    methods, has its own version of this function.
     """
     noise = noise_of(step, [tuple(variable.shape) for variable in model.trainable_variables], drawn)
     gradients, draws = ({str(n): array for n, array in enumerate(arrays)} for arrays in (each, noise))
@@ -243,13 +246,13 @@ def private_gradients(
 
 
 def penalty(variables: list[Any], values: list[Tensor]) -> Any:
-    """What the penalty adds to the loss for these values of the trainable variables; 0 without one."""
+    """Compute the penalty on the loss for these values of the trainable variables; 0 without a penalty."""
     pairs = zip(variables, values, strict=True)
     return sum(variable.regularizer(value) for variable, value in pairs if variable.regularizer is not None)
 
 
 def windows(step: Mapping[str, Tensor], height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """See :func:`harness.backend_support.feeding.windows`; for pictures of this size without padding."""
+    """Compute :func:`harness.backend_support.feeding.windows` for pictures of this size without padding."""
     dtype = keras.backend.standardize_dtype(step["indices"].dtype)
     y, x = (ops.arange(axis, dtype=dtype) for axis in (height, width))
     return feeding.windows(ops.where, step, y, x)
@@ -271,5 +274,5 @@ class KernelPenalty(keras.regularizers.Regularizer):
         return total
 
     def get_config(self) -> dict[str, float]:
-        """The arguments for a copy, which ``Bidirectional`` makes."""
+        """Return the arguments for a copy, which ``Bidirectional`` makes."""
         return {"l1": self._l1, "l2": self._l2}

@@ -22,7 +22,7 @@ class Sgd(keras.optimizers.SGD):
     """Keras's SGD, but ``v = momentum * v + g; w = w - learning_rate * v``."""
 
     def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Tensor) -> None:
-        """The rule on one variable, with Nesterov's momentum where asked for."""
+        """Update one variable, with Nesterov's momentum where asked for."""
         if self.momentum:
             v = self.momentums[self._get_variable_index(variable)]
             self.assign(v, v * self.momentum + gradient)
@@ -34,7 +34,7 @@ class Adam(keras.optimizers.Adam):
     """Keras's Adam, but epsilon is added to the root of the corrected moment (Kingma and Ba, algorithm 1)."""
 
     def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Tensor) -> None:
-        """Algorithm 1 on one variable."""
+        """Update one variable by algorithm 1."""
         index = self._get_variable_index(variable)
         m, v = self._momentums[index], self._velocities[index]
         step = ops.cast(self.iterations + 1, variable.dtype)
@@ -46,7 +46,7 @@ class Adam(keras.optimizers.Adam):
 
 
 def _correction(beta: float, step: Tensor) -> Tensor:
-    """``1 - beta**step``, accurate in float32 for ``beta`` near 1."""
+    """Compute ``1 - beta**step``, accurate in float32 for ``beta`` near 1."""
     return -ops.expm1(step * math.log(beta)) if beta else ops.ones_like(step)
 
 
@@ -54,7 +54,7 @@ class RmsProp(keras.optimizers.RMSprop):
     """Keras's RMSprop, but epsilon is added outside the root."""
 
     def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Tensor) -> None:
-        """Hinton's rule on one variable."""
+        """Update one variable by Hinton's rule."""
         v = self._velocities[self._get_variable_index(variable)]
         self.assign_add(v, ops.subtract(ops.square(gradient), v) * (1 - self.rho))
         self.assign_sub(variable, learning_rate * gradient / (ops.sqrt(v) + self.epsilon))

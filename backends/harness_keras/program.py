@@ -46,7 +46,7 @@ class _Losses(keras.callbacks.CallbackList):
 
 
 def picked(outputs: Any, targets: Any) -> Any:
-    """The output ``(n,)`` of each row in this place ``(n,)`` of its canonical order."""
+    """Pick the output ``(n,)`` of each row at this place ``(n,)`` of its canonical order."""
     if channels_first(tuple(outputs.shape[1:])):
         outputs = keras.ops.moveaxis(outputs, 1, -1)
     flat = keras.ops.reshape(outputs, (outputs.shape[0], -1))
@@ -92,7 +92,7 @@ class KerasProgram(Program):
         self._draws_from_engine |= network.draws_from_engine
 
     def _trained(self, task: Task, jit_compile: bool | str) -> Any:
-        """The model on which ``fit`` is called."""
+        """Build the model on which ``fit`` is called."""
         if isinstance(task.objective, Adversarial):
             model = self._engine.AdversarialModel(
                 self._networks["generator"], self._networks["discriminator"], jit_compile
@@ -141,7 +141,7 @@ class KerasProgram(Program):
     def _with_noise(
         self, drawn: dict[str, np.ndarray], noise: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """The draws with the noise of each trainable variable, by its position, in place of that by name."""
+        """Replace the noise of each parameter, by name, by that of each trainable variable, by position."""
         drawn = {name: array for name, array in drawn.items() if name not in set(map(noise_name, noise))}
         slots = {id(slot.variable): (network, slot) for network, slot in self._slots}
         for position, variable in enumerate(self._model.trainable_variables):
@@ -202,9 +202,9 @@ class KerasProgram(Program):
             self._engine.load_generator_state(state)
 
     def _state(self) -> dict[str, Any]:
-        """Of each network the states of its dropout's generators and the variables of its optimizer.
+        """Return the states of dropout's generators and the variables of the optimizer, for each network.
 
-        By position, because Keras numbers the names of all optimizers in a process.
+        Variables are named by position, because Keras numbers the names of all optimizers in a process.
         """
         weights = {id(slot.variable) for _, slot in self._slots}
         return {
@@ -217,7 +217,7 @@ class KerasProgram(Program):
         }
 
     def _framework_layout(self, arrays: np.ndarray) -> np.ndarray:
-        """``(n, *canonical)`` with the channels in the position of this engine, and tokens in its type."""
+        """Put the channels of ``(n, *canonical)`` where the engine expects them, and tokens in its type."""
         if arrays.dtype.kind == "i":
             return np.ascontiguousarray(arrays, INTEGERS)
         if channels_first(arrays.shape[1:]):
@@ -225,7 +225,7 @@ class KerasProgram(Program):
         return np.ascontiguousarray(arrays)
 
     def _canonical_layout(self, arrays: np.ndarray) -> np.ndarray:
-        """The inverse of :meth:`_framework_layout`."""
+        """Convert arrays from the engine's layout; the inverse of :meth:`_framework_layout`."""
         if channels_first(arrays.shape[1:]):
             arrays = np.moveaxis(arrays, 1, -1)
         return np.ascontiguousarray(arrays)

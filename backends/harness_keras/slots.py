@@ -39,7 +39,7 @@ class Slot:
     convert: Callable[[np.ndarray], np.ndarray] = np.asarray
 
     def is_decayed(self, task: Task) -> bool:
-        """Whether the task's weight decay shrinks the variable."""
+        """Check that the task's weight decay shrinks the variable."""
         return task.is_decayed(self.names[0])
 
     def to_keras(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
@@ -52,9 +52,9 @@ class Slot:
 
 
 def slots(layers: Mapping[str, keras.layers.Layer], network: Network) -> Iterator[Slot | NativeSlot]:
-    """The slots of a network's weights, by their names in the network (``conv2d_1/kernel``).
+    """Yield the slots of a network's weights, by their names in the network (``conv2d_1/kernel``).
 
-    ``layers`` are those that hold weights, by their paths. Parameters come before state.
+    ``layers`` are the layers that hold weights, by their paths. Parameters come before state.
     """
     leaves = list(network.leaves())
     for place in leaves:
@@ -87,7 +87,7 @@ def _parameter_slots(place: PlacedLayer, layer: Any) -> Iterator[Slot | NativeSl
 
 
 def _variable(layer: keras.layers.Layer, name: str) -> Any:
-    """The variable of a layer that holds the canonical array of this name."""
+    """Return the variable of a layer that holds the canonical array of this name."""
     match layer, name:
         case attention.Embedding(), "table":
             return layer.embeddings
@@ -110,11 +110,11 @@ def _recurrent_slots(name: str, layer: GRU | LSTM, cell: keras.layers.Layer) -> 
 
 
 def _swap_in_and_out(kernel: np.ndarray) -> np.ndarray:
-    """Keras stores the kernel of a transposed convolution as ``(height, width, out, in)``."""
+    """Swap the last axes: Keras stores transposed convolutions as ``(height, width, out, in)``."""
     return kernel.swapaxes(2, 3)
 
 
 def _swap_reset_and_update(array: np.ndarray) -> np.ndarray:
-    """Keras orders the gates ``(..., 3 * units)`` as update, reset, candidate."""
+    """Swap two gates: Keras orders the gates ``(..., 3 * units)`` as update, reset, candidate."""
     gates = array.reshape(*array.shape[:-1], 3, -1)
     return gates[..., [1, 0, 2], :].reshape(array.shape)

@@ -23,13 +23,13 @@ def compute_in_float64() -> None:
 
 
 def synchronize(value: Any) -> None:
-    """Wait until the value is computed, which reading it does."""
+    """Wait until the value is computed, by reading it."""
     if hasattr(value, "numpy") and keras.backend.backend() == "tensorflow":
         value.numpy()
 
 
 def array(value: Any) -> Any:
-    """A tensor of the engine as an array of NumPy; other values unchanged."""
+    """Convert a tensor of the engine to an array of NumPy; other values unchanged."""
     return keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value
 
 
@@ -39,9 +39,10 @@ def types() -> tuple[type, ...]:
 
 
 def profile(run: Callable[[], None]) -> list[tuple[Any, str, float, float]] | None:
-    """Run, and return what TensorFlow's profiler saw: lane, kind of operation, start and duration in seconds.
+    """Run ``run``, and return the events of TensorFlow's profiler.
 
-    None on other engines, whose own profilers watch.
+    An event is its lane, kind of operation, start and duration in seconds. None on other engines, whose own
+    profilers watch.
     """
     if keras.backend.backend() != "tensorflow":
         return None

@@ -40,10 +40,10 @@ def prepare(threads: int) -> dict[str, str]:
 
 
 def select(device: str, precision: Precision) -> str:
-    """The name of the device that TensorFlow will use for ``device``; any precision goes.
+    """Return the name of TensorFlow's device for ``device``, in any precision.
 
     Raises:
-        Unsupported: a GPU is requested and TensorFlow sees none, or it uses one that it must not.
+        Unsupported: a GPU is requested and TensorFlow sees none, or it uses a GPU that it must not use.
     """
     del precision
     gpus = tf.config.list_physical_devices("GPU")
@@ -66,7 +66,7 @@ def leaky_relu(x: Tensor) -> Tensor:
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """The logistic function."""
+    """Compute the logistic function."""
     # Keras's losses on TensorFlow undo a sigmoid that they find at a network's end, even if it is not theirs.
     return tf.identity(tf.nn.sigmoid(x))
 
@@ -79,7 +79,7 @@ def gelu(x: Tensor) -> Tensor:
 
 
 def gelu_tanh(x: Tensor) -> Tensor:
-    """The approximation of :func:`gelu` by tanh."""
+    """Compute the approximation of :func:`gelu` by tanh."""
     if x.dtype == tf.float64:
         return 0.5 * x * (1 + tf.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
     return tf.nn.gelu(x, approximate=True)
@@ -92,7 +92,7 @@ class SupervisedModel(OnDevice, keras.Model):
     """
 
     def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One update on ``indices (batch,)``; returns the loss that it minimised."""
+        """Make one update on ``indices (batch,)``; returns the loss that it minimised."""
         inputs = _inputs_of(self, step)
         targets = tf.gather(self.targets_on_device, step["indices"])
         if self.privacy is not None:
@@ -104,7 +104,7 @@ class SupervisedModel(OnDevice, keras.Model):
         return {"loss": loss}
 
     def _private_step(self, step: dict[str, Tensor], inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """DP-SGD; see :class:`harness.spec.Privacy`."""
+        """Make one step of DP-SGD; see :class:`harness.spec.Privacy`."""
         variables = self.trainable_variables
         values = [variable.value for variable in variables]
 
@@ -125,7 +125,7 @@ class SupervisedModel(OnDevice, keras.Model):
 
 
 def _private_gradients(model: SupervisedModel, step: dict[str, Tensor], each: list[Tensor]) -> list[Tensor]:
-    """As :func:`harness.backend_support.rules.private_gradients`, whose arrays have NumPy's methods."""
+    """Compute :func:`harness.backend_support.rules.private_gradients` without NumPy's methods of arrays."""
     privacy, dtype = model.privacy, each[0].dtype
     assert privacy is not None  # noqa: S101  asked for before
     rows = [tf.reshape(gradient, (tf.shape(gradient)[0], -1)) for gradient in each]
@@ -148,7 +148,7 @@ class AdversarialModel(TwoNetworks):
     """A generator and a discriminator, trained by the step of Keras's DCGAN example in TensorFlow."""
 
     def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One update of each network; see :class:`harness.spec.Adversarial`."""
+        """Update each network once; see :class:`harness.spec.Adversarial`."""
         pictures = _inputs_of(self, step)
         with tf.GradientTape() as generator_tape:
             made = tf.cast(self.generator(step["latents"], training=True), pictures.dtype)
@@ -173,7 +173,7 @@ class AdversarialModel(TwoNetworks):
 
 
 def _inputs_of(model: OnDevice, step: dict[str, Tensor]) -> Tensor:
-    """The inputs of a step by one gather, augmented if asked for."""
+    """Collect the inputs of a step by one gather, augmented if the draws ask for it."""
     inputs, rows = model.inputs_on_device, step["indices"]
     if not is_augmented(step):
         return tf.gather(inputs, rows)
@@ -193,7 +193,10 @@ def _update(network: keras.Model, step: dict[str, Tensor], gradients: list[Tenso
 def differentiator(
     model: keras.Model, picked: Callable[[Tensor, Tensor], Tensor]
 ) -> Callable[[np.ndarray, np.ndarray], tuple[Tensor, Tensor]]:
-    """Gradients by the inputs of what is ``picked`` of the outputs, and that."""
+    """Return a function that differentiates the ``picked`` outputs by the inputs.
+
+    It also returns the outputs.
+    """
 
     def differentiate(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -206,7 +209,7 @@ def differentiator(
 
 
 def batches(model: OnDevice, steps: dict[str, np.ndarray]) -> tf.data.Dataset:
-    """The argument of ``fit`` that makes these steps; each array has one row per step."""
+    """Return the argument of ``fit`` that makes these steps; each array has one row per step."""
     del model
     # Keras also disables these for arrays: optimising so small a pipeline would take 40 ms of each call of
     # fit and gain nothing.
@@ -217,7 +220,7 @@ def batches(model: OnDevice, steps: dict[str, np.ndarray]) -> tf.data.Dataset:
 
 
 def to_host(losses: list[Tensor]) -> np.ndarray:
-    """Scalars on the device as one array ``(steps,)``, in one transfer."""
+    """Copy scalars on the device to one array ``(steps,)``, in one transfer."""
     return tf.stack(losses).numpy()
 
 
@@ -228,5 +231,5 @@ def synchronize(model: OnDevice) -> None:
 
 
 def peak_memory_bytes() -> int:
-    """The peak of the GPU's allocator."""
+    """Return the peak of the GPU's allocator in bytes."""
     return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])

@@ -43,10 +43,10 @@ def prepare(threads: int) -> dict[str, str]:
 
 
 def select(device: str, precision: Precision) -> str:
-    """The name of the device that PyTorch will use for ``device``; any precision goes.
+    """Return the name of PyTorch's device for ``device``, in any precision.
 
     Raises:
-        Unsupported: a GPU is requested and PyTorch sees none, or the CPU is and Keras uses a GPU.
+        Unsupported: a GPU is requested and PyTorch sees none, or the CPU is requested and Keras uses a GPU.
     """
     del precision
     if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
@@ -82,7 +82,7 @@ class SupervisedModel(OnDevice, keras.Model):
     """
 
     def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One update on ``indices (batch,)``; returns the loss that it minimised."""
+        """Make one update on ``indices (batch,)``; returns the loss that it minimised."""
         _set_rate(self, self)
         if self.privacy is not None:
             return self._private_step(step)
@@ -92,7 +92,7 @@ class SupervisedModel(OnDevice, keras.Model):
         return {"loss": _minimize(self, terms.mean() + sum(self.losses))}
 
     def _private_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
-        """DP-SGD; see :class:`harness.spec.Privacy`."""
+        """Make one step of DP-SGD; see :class:`harness.spec.Privacy`."""
         step = without_padding(step)
         targets = self.targets_on_device.index_select(0, step["indices"])
         values = [variable.value for variable in self.trainable_variables]
@@ -118,7 +118,7 @@ class SupervisedModel(OnDevice, keras.Model):
 
 
 def _squares(rows: Tensor) -> Tensor:
-    """The sum of squares of each row, without a copy of the matrix."""
+    """Sum the squares of each row, without a copy of the matrix."""
     return torch.linalg.vector_norm(rows, dim=1).square()
 
 
@@ -126,7 +126,7 @@ class AdversarialModel(TwoNetworks):
     """A generator and a discriminator, trained by the step of Keras's DCGAN example, written for PyTorch."""
 
     def train_step(self, step: dict[str, Tensor]) -> dict[str, Tensor]:
-        """One update of each network; see :class:`harness.spec.Adversarial`."""
+        """Update each network once; see :class:`harness.spec.Adversarial`."""
         pictures = _inputs_of(self, step)
         _set_rate(self, self.generator, self.discriminator)
         made = self.generator(step["latents"], training=True).to(pictures.dtype)
@@ -144,7 +144,7 @@ class AdversarialModel(TwoNetworks):
 
 
 def _set_rate(model: OnDevice, *networks: keras.Model) -> None:
-    """Take the next of the model's learning rates, if there are any, for all networks."""
+    """Set the next of the model's learning rates, if there are any, for all networks."""
     if model.rates is not None:
         rate = next(model.rates)
         for network in networks:
@@ -173,7 +173,7 @@ def _minimize(network: keras.Model, loss: Tensor, further: list[Tensor] | None =
 
 
 def _inputs_of(model: OnDevice, step: dict[str, Tensor]) -> Tensor:
-    """The inputs of a step by one gather, augmented if asked for."""
+    """Collect the inputs of a step by one gather, augmented if the draws ask for it."""
     inputs = model.inputs_on_device
     if not is_augmented(step):
         return inputs.index_select(0, step["indices"])
@@ -186,7 +186,10 @@ def _inputs_of(model: OnDevice, step: dict[str, Tensor]) -> Tensor:
 def differentiator(
     model: keras.Model, picked: Callable[[Tensor, Tensor], Tensor]
 ) -> Callable[[np.ndarray, np.ndarray], tuple[Tensor, Tensor]]:
-    """Gradients by the inputs of what is ``picked`` of the outputs, and that."""
+    """Return a function that differentiates the ``picked`` outputs by the inputs.
+
+    It also returns the outputs.
+    """
     device = model.variables[0].value.device if model.variables else None
 
     def differentiate(inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -211,7 +214,7 @@ class _Batches(keras.utils.PyDataset):
 
 
 def batches(model: OnDevice, steps: dict[str, np.ndarray]) -> keras.utils.PyDataset | DataLoader[Any]:
-    """The argument of ``fit`` that makes these steps; each array has one row per step."""
+    """Return the argument of ``fit`` that makes these steps; each array has one row per step."""
     # As numbers: in a batch they would be moved to the device.
     rates = steps.pop("learning_rates", None)
     model.rates = None if rates is None else iter(rates.tolist())
@@ -224,7 +227,7 @@ def batches(model: OnDevice, steps: dict[str, np.ndarray]) -> keras.utils.PyData
 
 
 def to_host(losses: list[Tensor]) -> np.ndarray:
-    """Scalars on the device as one array ``(steps,)``, in one transfer."""
+    """Copy scalars on the device to one array ``(steps,)``, in one transfer."""
     return torch.stack(losses).cpu().numpy()
 
 
@@ -235,12 +238,12 @@ def synchronize(model: OnDevice) -> None:
 
 
 def peak_memory_bytes() -> int:
-    """The peak of the GPU's allocator."""
+    """Return the peak of the GPU's allocator in bytes."""
     return torch.cuda.max_memory_allocated()
 
 
 def generator_state() -> dict[str, np.ndarray]:
-    """The state of PyTorch's generators, from which Keras's dropout without a seed draws."""
+    """Return the state of PyTorch's generators, from which Keras's dropout without a seed draws."""
     state = {"generator": torch.get_rng_state().numpy()}
     if torch.cuda.is_available():
         state["cuda_generator"] = torch.cuda.get_rng_state().numpy()
@@ -248,7 +251,7 @@ def generator_state() -> dict[str, np.ndarray]:
 
 
 def load_generator_state(state: Mapping[str, np.ndarray]) -> None:
-    """Restore what :func:`generator_state` returned."""
+    """Restore the ``state`` that :func:`generator_state` returned."""
     torch.set_rng_state(torch.from_numpy(np.array(state["generator"])))
     if "cuda_generator" in state:
         torch.cuda.set_rng_state(torch.from_numpy(np.array(state["cuda_generator"])))

@@ -36,7 +36,7 @@ class _OnTorch(keras.optimizers.Optimizer):
             self._steps = [self.add_variable((), dtype="float32", name="steps") for _ in variables]
 
     def apply(self, grads: Sequence[Tensor], trainable_variables: Sequence[Any]) -> None:
-        """Update all variables: those with which the optimizer was built, in their order."""
+        """Update all variables with which the optimizer was built, in their order."""
         gradients = list(grads)
         if self.global_clipnorm:
             norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))  # noqa: SLF001

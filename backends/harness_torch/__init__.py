@@ -29,10 +29,10 @@ class TorchBackend(Backend):
     step_hooks = ("torch", str(Path(__file__).with_name("step_hooks.py")))
 
     def default_mode(self, task: Task) -> str:
-        """Channels-last memory where pictures are convolved.
+        """Use channels-last memory where pictures are convolved.
 
-        So PyTorch's Performance Tuning Guide advises for computer vision models, and its tutorial "Channels
-        Last Memory Format in PyTorch". Elsewhere the formats do not differ.
+        PyTorch's Performance Tuning Guide advises this for computer vision models, and so does its tutorial
+        "Channels Last Memory Format in PyTorch". Elsewhere the formats do not differ.
         """
         layers = (place.layer for network in task.networks.values() for place in network.leaves())
         return "channels_last" if any(isinstance(x, Conv2D | ConvTranspose2D) for x in layers) else "eager"

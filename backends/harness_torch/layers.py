@@ -19,12 +19,12 @@ PICTURE_AXES = 3
 
 
 def is_picture(shape: Shape) -> bool:
-    """Whether an array of this canonical shape has its channels on the first axis in torch."""
+    """Check that an array of this canonical shape has its channels on the first axis in torch."""
     return len(shape) == PICTURE_AXES
 
 
 def torch_shape(shape: Shape) -> Shape:
-    """A canonical shape in the layout that torch has for it."""
+    """Convert a canonical shape to torch's layout."""
     return (shape[-1], *shape[:-1]) if is_picture(shape) else shape
 
 
@@ -104,7 +104,7 @@ class PositionsBatchNorm(nn.BatchNorm1d):
     """Batch normalisation of the last axis, for inputs that are no pictures."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``(batch, ..., channels)``, each position a sample of its own."""
+        """Normalise ``(batch, ..., channels)``, each position as a sample of its own."""
         return super().forward(x.flatten(0, -2)).view_as(x)
 
 
@@ -164,7 +164,10 @@ class Skip(nn.Module):
 
 
 def activation(name: kinds.ActivationName, *, inplace: bool) -> nn.Module:
-    """``inplace``: the input is not needed any more, and may be overwritten."""
+    """Return the module of an activation.
+
+    ``inplace`` lets it overwrite an input that is not needed any more.
+    """
     modules: dict[str, Callable[[], nn.Module]] = {
         "relu": lambda: nn.ReLU(inplace),
         "leaky_relu": lambda: nn.LeakyReLU(kinds.LEAKY_RELU_SLOPE, inplace),
@@ -178,7 +181,7 @@ def activation(name: kinds.ActivationName, *, inplace: bool) -> nn.Module:
 
 
 def plain_module(layer: kinds.Layer, shape: Shape) -> nn.Module:
-    """The module for canonical inputs of ``shape``, without the layer's own activation."""
+    """Return the module for canonical inputs of ``shape``, without the layer's own activation."""
     return _MODULES[type(layer)](layer, shape)
 
 

@@ -54,7 +54,7 @@ def _without_rates(model: nn.Module) -> None:
 
 @contextlib.contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Make tensors of this type where code names none, such as constants that a module computes."""
+    """Make tensors of this type where code names no type, such as constants that a module computes."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
@@ -64,7 +64,7 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 
 
 def native_module(layer: Native) -> NativeModule:
-    """The user's module, new.
+    """Make the user's module anew.
 
     Raises:
         Unsupported: there is no code for torch, or it gave no module.
@@ -101,10 +101,11 @@ class NativeSlot:
 
 
 def native_slots(place: PlacedLayer, layer: Native, module: NativeModule) -> Iterator[NativeSlot]:
-    """The slots of all arrays.
+    """Yield the slots of all arrays.
 
     Raises:
-        Unsupported: the model does not say where torch stores an array, or has others than the task.
+        Unsupported: the task does not say where torch stores an array, or the model has other arrays than the
+            task.
     """
     own = dict(module.model.named_parameters(remove_duplicate=False))
     everything = {**own, **dict(module.model.named_buffers(remove_duplicate=False))}

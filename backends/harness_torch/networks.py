@@ -38,7 +38,7 @@ class FeatureOrder:
 
 
 def feature_order(places: Sequence[PlacedLayer], position: int) -> FeatureOrder:
-    """The order of features at a layer of a sequence in plain NCHW memory."""
+    """Return the order of features at a layer of a sequence in plain NCHW memory."""
     before = _nearest(reversed(places[:position]))
     after = _nearest(places[position + 1 :])
     match places[position].layer:
@@ -52,7 +52,7 @@ def feature_order(places: Sequence[PlacedLayer], position: int) -> FeatureOrder:
 
 
 def _nearest(places: Iterable[PlacedLayer]) -> PlacedLayer | None:
-    """The first layer that depends on the order of features."""
+    """Return the first layer that depends on the order of features."""
     return next(
         (place for place in places if not isinstance(place.layer, kinds.Dropout | kinds.Activation)), None
     )
@@ -92,7 +92,10 @@ _OVERWRITABLE = (
 
 
 def build_network(network: Network, *, channels_last: bool) -> tuple[nn.Sequential, list[Slot | NativeSlot]]:
-    """The network as one module for ``(batch, C, H, W)`` or ``(batch, ...)``, and its weights."""
+    """Build the network as one module for ``(batch, C, H, W)`` or ``(batch, ...)``.
+
+    Returns its weights too.
+    """
     builder = _Builder(channels_last=channels_last)
     return builder.sequence(network.placed()), builder.slots
 
@@ -106,7 +109,7 @@ class _Builder:
         self._tables: dict[str, torch.Tensor] = {}  # of embeddings, by their name
 
     def sequence(self, places: Sequence[PlacedLayer]) -> nn.Sequential:
-        """The layers of the network or of a branch, one after the other."""
+        """Build the layers of the network or of a branch, one after the other."""
         modules: list[nn.Module] = []
         for position, place in enumerate(places):
             order = FeatureOrder() if self._channels_last else feature_order(places, position)
@@ -163,7 +166,7 @@ def _own_activation(place: PlacedLayer) -> kinds.ActivationName | None:
 
 
 def _is_overwritable(previous: PlacedLayer | None) -> bool:
-    """Whether an activation may overwrite the output of the layer before it."""
+    """Check that an activation may overwrite the output of the layer before it."""
     return (
         previous is not None
         and isinstance(previous.layer, _OVERWRITABLE)

@@ -35,7 +35,7 @@ class SupervisedStep:
         self._class_weights: torch.Tensor | None = None
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The mean loss of a batch, without penalty."""
+        """Compute the mean loss of a batch, without penalty."""
         objective = self._objective
         if isinstance(objective, Regression):
             loss: torch.Tensor = _REGRESSION_LOSSES[objective.loss](outputs, targets)
@@ -48,7 +48,7 @@ class SupervisedStep:
         return (terms * self._class_weights[targets].view_as(terms)).mean()
 
     def __call__(self, forward: Forward, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """One update; returns the loss that it minimised, a scalar."""
+        """Make one update; returns the loss that it minimised, a scalar."""
         loss = self.loss(forward(self._model, inputs), targets)
         return self._update.minimize(self._update.penalized(loss))
 
@@ -59,7 +59,7 @@ def _class_loss(
     targets: torch.Tensor,
     reduction: str,
 ) -> torch.Tensor:
-    """The mean loss of a batch, or with the reduction ``none`` the term of each target."""
+    """Compute the mean loss of a batch, or with the reduction ``none`` the term of each target."""
     if isinstance(objective, BinaryClassification):
         logits, values = logits.squeeze(1), targets.to(logits.dtype)
         if objective.loss == "mse_sigmoid":
@@ -76,7 +76,10 @@ def _class_loss(
 
 
 def _squared_errors(loss: str, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """From logits ``(batch, ..., classes)`` or of pictures to the term of each target ``(batch, ...)``."""
+    """Compute the term of each target ``(batch, ...)`` from logits ``(batch, ..., classes)``.
+
+    Logits of pictures are ``(batch, classes, height, width)``.
+    """
     if logits.ndim > PICTURE_AXES:
         logits = logits.movedim(1, -1)
     values = logits.softmax(-1) if loss == "mse_softmax" else logits
@@ -92,7 +95,7 @@ class AdversarialStep:
         self._discriminator, self._discriminator_update = discriminator
 
     def __call__(self, forward: Forward, pictures: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-        """One update of each network; returns the discriminator's and the generator's loss ``(2,)``."""
+        """Update each network once; returns the discriminator's and the generator's loss ``(2,)``."""
         fakes = forward(self._generator, latents)
         on_real = _real_loss(forward(self._discriminator, pictures))
         on_fake = _fake_loss(forward(self._discriminator, fakes.detach()))

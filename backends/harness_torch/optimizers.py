@@ -15,7 +15,10 @@ _HOPELESS = 1e-6
 
 
 def _usable(rate: float, dtype: torch.dtype) -> float:
-    """The rate; infinite where torch would reject it because the dtype cannot hold it, as elsewhere."""
+    """Return the rate.
+
+    Infinite where the dtype cannot hold it, as elsewhere, because torch would reject it.
+    """
     return math.inf if rate > _HOPELESS * torch.finfo(dtype).max else rate
 
 
@@ -44,13 +47,13 @@ class Update:
         self.optimizer = _optimizer(task.optimizer, parameters, rate)
 
     def set_rate(self, rate: float) -> None:
-        """Use this learning rate from now on; a plain number, for which no device waits."""
+        """Use this learning rate from now on; it is a plain number, for which no device waits."""
         self._rate = rate
         for group in self.optimizer.param_groups:
             group["lr"] = _usable(rate, self._parameters[0].dtype)
 
     def penalized(self, loss: torch.Tensor) -> torch.Tensor:
-        """The loss with the penalty on the kernels added."""
+        """Add the penalty on the kernels to the loss."""
         for term in rules.penalty_terms(torch, self._penalty, self._weights):
             loss = loss + term
         return loss
@@ -63,7 +66,7 @@ class Update:
         return loss.detach()
 
     def apply(self, gradients: Mapping[nn.Parameter, torch.Tensor]) -> torch.Tensor:
-        """Make one step by these gradients and that of the penalty; returns the penalty, detached."""
+        """Make one step by these gradients and the penalty's; returns the penalty, detached."""
         self.optimizer.zero_grad()
         penalty = self.penalized(torch.zeros((), dtype=self._parameters[0].dtype))
         if penalty.requires_grad:

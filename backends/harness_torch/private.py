@@ -29,7 +29,11 @@ class PrivateStep:
         update: Update,
         slots: Mapping[str, Slot | NativeSlot],
     ) -> None:
-        """``slots`` are those of the weights by full name. Raises Unsupported for layers without a rule."""
+        """Prepare the steps; ``slots`` are those of the weights by full name.
+
+        Raises:
+            Unsupported: a layer has no rule.
+        """
         if any(isinstance(each, Recurrent) for each in module.modules()):
             raise Unsupported(
                 "torch.func has no gradients of single samples of nn.GRU and nn.LSTM, which DP-SGD needs"
@@ -45,7 +49,7 @@ class PrivateStep:
         self._canonical = {name: canonical[id(p)] for name, p in self._parameters.items()}
 
     def noise_of(self, draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The noise of the harness in torch's layout, a row a step; empty where the framework draws it."""
+        """Return the harness's noise in torch's layout, a row a step; empty where the framework draws it."""
         names = {noise_name(name): slot for name, slot in self._slots.items()}
         return {
             name: np.stack([np.ascontiguousarray(names[name].to_torch(each)) for each in array])
@@ -56,7 +60,7 @@ class PrivateStep:
     def __call__(
         self, forward: Forward, inputs: torch.Tensor, targets: torch.Tensor, batch: Mapping[str, torch.Tensor]
     ) -> torch.Tensor:
-        """One update; returns the loss of the step."""
+        """Make one update; returns the loss of the step."""
 
         def loss_of(parameters: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             outputs = forward(lambda z: torch.func.functional_call(self._module, parameters, z), x[None])
@@ -88,5 +92,5 @@ class PrivateStep:
 
 
 def _squares(rows: torch.Tensor) -> torch.Tensor:
-    """The sum of squares of each row, without a copy of the matrix."""
+    """Sum the squares of each row, without a copy of the matrix."""
     return torch.linalg.vector_norm(rows, dim=1).square()

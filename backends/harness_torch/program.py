@@ -37,7 +37,7 @@ def _device(asked: str) -> torch.device:
 
 
 def _draws(module: nn.Module) -> bool:
-    """Whether it may draw at random in training; what a user's own code does is not known."""
+    """Check for a module that may draw at random in training; any user's own module may."""
     return isinstance(module, nn.Dropout | NativeModule) or (
         isinstance(module, Attention) and bool(module.dropout)
     )
@@ -110,7 +110,10 @@ class TorchProgram(Program):
         return PrivateStep(plan.task, module, self._short_step, update, self._slots)
 
     def _generator(self) -> torch.Generator | None:
-        """That from which dropout draws, compiled or not, which programs of a process share; None without."""
+        """Return the generator from which dropout draws, compiled or not; None without dropout.
+
+        Programs of a process share the generator.
+        """
         modules = (module for network in self._modules.values() for module in network.modules())
         if not any(map(_draws, modules)):
             return None
@@ -118,7 +121,10 @@ class TorchProgram(Program):
         return torch.cuda.default_generators[0] if cuda else torch.default_generator
 
     def _laid_out(self, inputs: np.ndarray) -> torch.Tensor:
-        """Canonical inputs on the host; pictures as ``(n, C, H, W)`` unless memory is channels last."""
+        """Arrange canonical inputs on the host.
+
+        Pictures as ``(n, C, H, W)`` unless memory is channels last.
+        """
         with warnings.catch_warnings():
             # The harness provides read-only arrays, which torch cannot protect; nothing here writes to them.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
@@ -128,7 +134,7 @@ class TorchProgram(Program):
         return tensor
 
     def _batch(self, draws: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """The inputs of a step by one gather, augmented if it has flips or offsets."""
+        """Collect the inputs of a step by one gather, augmented if it has flips or offsets."""
         if not feeding.is_augmented(draws):
             return self._inputs[draws["indices"]]
         spatial = self._inputs.shape[1:3] if self._channels_last else self._inputs.shape[2:4]
@@ -147,7 +153,7 @@ class TorchProgram(Program):
         return outputs.float()
 
     def _as_torch(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Pictures as NCHW; in mode channels_last a view of channels-last memory."""
+        """Arrange pictures as NCHW; in mode channels_last as a view of channels-last memory."""
         picture = inputs.ndim == 1 + PICTURE_AXES
         return inputs.permute(0, 3, 1, 2) if picture and self._channels_last else inputs
 
@@ -212,7 +218,7 @@ class TorchProgram(Program):
         return self._laid_out(inputs).to(self._device)
 
     def _outputs(self, model: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-        """The outputs in canonical layout."""
+        """Return the outputs in canonical layout."""
         outputs = self._forward(model, self._as_torch(x))
         return outputs.permute(0, 2, 3, 1) if outputs.ndim == 1 + PICTURE_AXES else outputs
 
@@ -242,7 +248,10 @@ class TorchProgram(Program):
         return any(isinstance(module, nn.RNNBase) for module in self._modules[network].modules())
 
     def training_state(self) -> dict[str, np.ndarray]:
-        """By network, position of the parameter, and name; optimizers have no tensors before a step."""
+        """Return the state by network, position of the parameter, and name.
+
+        Optimizers have no tensors before a step.
+        """
         state = {
             f"{network}/{position}/{name}": tensor.cpu().numpy().copy()
             for network, update in self._updates.items()

@@ -48,10 +48,11 @@ _TRANSPOSED_AXES = ((2, 3, 0, 1), (2, 3, 0, 1))
 def slots_of(
     place: PlacedLayer, module: nn.Module, before: Shape | None, after: Shape | None
 ) -> Iterator[Slot]:
-    """The slots of a layer's weights.
+    """Yield the slots of a layer's weights.
 
-    ``before`` and ``after`` are the shapes of the pictures that its inputs were flattened from and its
-    outputs are reshaped to; None where memory has the canonical order, or there is no picture.
+    ``before`` is the shape of the pictures from which the inputs were flattened, ``after`` that of the
+    pictures to which the outputs are reshaped; None where memory has the canonical order, or there is no
+    picture.
     """
     name = place.name
     match module, place.layer:
@@ -76,7 +77,7 @@ def slots_of(
 
 
 def _feature_order(shape: Shape | None, features: int) -> np.ndarray:
-    """The canonical index of each feature in torch's (channel, height, width) order."""
+    """Return the canonical index of each feature in torch's (channel, height, width) order."""
     if shape is None:
         return np.arange(features)
     return np.arange(math.prod(shape)).reshape(shape).transpose(2, 0, 1).ravel()

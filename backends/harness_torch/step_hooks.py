@@ -17,7 +17,7 @@ def seed(number: int) -> None:
 
 
 def compute_in_float64() -> None:
-    """Make every tensor of floating point a double one, whatever type the user's code asks for."""
+    """Make every floating-point tensor a double, whatever type the user's code asks for."""
     torch.set_default_dtype(torch.float64)
     for name in ("from_numpy", "frombuffer"):  # no mode sees these functions
         setattr(torch, name, _doubling(getattr(torch, name)))
@@ -46,7 +46,7 @@ def synchronize(_value: Any) -> None:
 
 
 def array(value: Any) -> Any:
-    """A tensor as an array of NumPy; other values unchanged."""
+    """Convert a tensor to an array of NumPy; other values unchanged."""
     if not isinstance(value, torch.Tensor):
         return value
     value = value.detach().cpu()
@@ -64,7 +64,7 @@ def light(value: Any) -> Any:
 
 
 def profile(run: Callable[[], None]) -> list[tuple[Any, str, float, float]]:
-    """Run, and return what PyTorch's profiler saw: lane, operation, start and duration in seconds."""
+    """Run ``run``; return the events of PyTorch's profiler: lane, operation, start and duration in s."""
     activities = [ProfilerActivity.CPU]
     if torch.cuda.is_initialized():
         activities.append(ProfilerActivity.CUDA)

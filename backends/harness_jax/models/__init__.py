@@ -19,14 +19,14 @@ _PAIR = 2
 
 @functools.cache
 def has_flax() -> bool:
-    """Whether flax is installed."""
+    """Check that flax is installed."""
     return importlib.util.find_spec("flax") is not None
 
 
 def kind_of(built: Any) -> Literal["nnx", "linen", "pure"] | None:
-    """The form of what a user's callable returned; None where it is no model.
+    """Return the form of a model that a user's callable returned; None where it is no model.
 
-    It is a module of flax, or a pair of parameters and a function while JAX is imported.
+    A model is a module of flax, or a pair of parameters and a function while JAX is imported.
     """
     modules = {base.__module__ for base in type(built).__mro__ if base.__name__ == "Module"}
     if "flax.nnx.module" in modules:
@@ -40,12 +40,12 @@ def kind_of(built: Any) -> Literal["nnx", "linen", "pure"] | None:
 
 
 def model_of(built: Any, shapes: Sequence[InputShape], *, exact: bool) -> "Model":
-    """What a user's callable returned, for inputs of these ``shapes``.
+    """Wrap the model that a user's callable returned, for inputs of these ``shapes``.
 
-    If ``exact``, it computes in float64 and in the more exact of its ways; else it is as the user wrote it.
+    If ``exact``, the model computes in float64 and in the more exact of its ways; else as the user wrote it.
 
     Raises:
-        ValueError: it is no model.
+        ValueError: ``built`` is no model.
     """
     match kind_of(built):
         case "nnx":

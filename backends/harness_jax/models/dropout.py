@@ -10,7 +10,7 @@ from harness_jax.models.interception import Hook, intercepted
 
 @contextlib.contextmanager
 def without_dropout() -> Iterator[None]:
-    """Evaluate without dropout whatever the model says."""
+    """Evaluate without dropout whatever the settings of the model."""
     if not has_flax():  # there is no dropout without it
         yield
         return
@@ -35,5 +35,5 @@ def without_dropout() -> Iterator[None]:
 
 
 def _still(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Both take ``deterministic`` by name from the layers of flax."""
+    """Call attention without dropout, if the layer of flax passes ``deterministic`` by name."""
     return original(*args, **{**kwargs, "deterministic": True} if "deterministic" in kwargs else kwargs)

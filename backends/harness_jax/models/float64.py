@@ -25,13 +25,13 @@ def enable() -> None:
 
 
 def kept_wide() -> contextlib.AbstractContextManager[None]:
-    """In what is traced within, keep float64 where a function casts to float32 for itself."""
+    """Keep float64 in code traced within this context, where a function casts to float32 for itself."""
     return intercepted({lax_internal._convert_element_type: _keep_wide})  # noqa: SLF001
 
 
 @contextlib.contextmanager
 def optimized() -> Iterator[None]:
-    """Compile for speed in what follows: a step of training is run many times.
+    """Compile for speed in this context: a step of training is run many times.
 
     In float64, a step of a residual network of 24 million parameters takes 1 s in place of 9 s, and compiling
     it 10 s in place of 7 s (jax 0.10, two cores).
@@ -54,23 +54,23 @@ def _keep_wide(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 
 def is_narrow(dtype: Any) -> bool:
-    """Whether something is a floating-point type below float64."""
+    """Check that ``dtype`` is a floating-point type below float64."""
     if isinstance(dtype, np.dtype):
         return dtype.name in _NARROW
     return isinstance(dtype, type) and dtype.__name__ in _NARROW
 
 
 def widened(array: Any) -> Any:
-    """An array of the model in float64, if it is of a floating-point type."""
+    """Convert an array of the model to float64, if it is of a floating-point type."""
     array = jnp.asarray(array)
     return array.astype(jnp.float64) if jnp.issubdtype(array.dtype, jnp.floating) else array
 
 
 def widen_settings(module: Any) -> None:
-    """Replace what makes a module compute less exactly than it could.
+    """Replace settings that make a module compute less exactly than it could.
 
-    These are narrow types (``dtype``, ``param_dtype``), and the variance as the mean of squares less the
-    square of the mean, which cancels digits where the mean is large.
+    These settings are narrow types (``dtype``, ``param_dtype``), and the variance as the mean of squares less
+    the square of the mean, which cancels digits where the mean is large.
     """
     for name, value in list(vars(module).items()):
         if is_narrow(value):

@@ -51,37 +51,37 @@ class Model(Protocol):
     ) -> Evaluated:
         """Evaluate with other arrays, without changing the model.
 
-        From ``key`` follow all random numbers; without one they are the same in each evaluation.
+        All random numbers follow from ``key``; without a key they are the same in each evaluation.
         """
         ...
 
     def tree(self, trained: Arrays) -> Any:
-        """The trained arrays in the structure that an optimizer of this form of model sees."""
+        """Arrange the trained arrays in the structure that an optimizer of this form of model sees."""
         ...
 
     def by_name(self, tree: Any) -> Arrays:
-        """The arrays of such a structure (inverse of :meth:`tree`)."""
+        """Return the arrays of such a structure by name (inverse of :meth:`tree`)."""
         ...
 
 
 def mode_arguments(call: Any, *, training: bool) -> dict[str, bool]:
-    """The argument that switches a model between training and evaluation."""
+    """Return the argument that switches a model between training and evaluation."""
     names = inspect.signature(call).parameters
     return {name: value is training for name, value in _MODES.items() if name in names}
 
 
 def zeros(shapes: Sequence[InputShape]) -> list[Any]:
-    """A batch of one with which a model makes its parameters, in the widest type that is enabled."""
+    """Make a batch of one, with which a model makes its parameters, in the widest type that is enabled."""
     return [jnp.zeros((1, *shape.shape), jnp.int32 if shape.integer else float) for shape in shapes]
 
 
 def is_floating(array: Any) -> bool:
-    """Whether an array holds numbers that training and canonical forms know."""
+    """Check that an array holds floating-point numbers, as training and canonical forms need."""
     return bool(jnp.issubdtype(array.dtype, jnp.floating))
 
 
 def cast(arrays: Mapping[str, Any], like: Arrays) -> Arrays:
-    """Given arrays of NumPy as those of a model."""
+    """Convert arrays of NumPy to arrays of a model, typed as in ``like``."""
     return {
         name: jnp.asarray(array, like[name].dtype).reshape(like[name].shape) for name, array in arrays.items()
     }

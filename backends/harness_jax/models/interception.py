@@ -25,7 +25,7 @@ PrimitiveHook = Callable[[Any, tuple[Any, ...], dict[str, Any], Callable[..., An
 
 
 def python_function(function: Any) -> FunctionType | None:
-    """The function of Python below the wrappers of jit and custom derivatives, if there is one."""
+    """Find the function of Python below the wrappers of jit and custom derivatives; None if there is none."""
     while function is not None and not isinstance(function, FunctionType):
         function = getattr(function, "fun", None) or getattr(function, "__wrapped__", None)
     return function
@@ -45,13 +45,13 @@ def intercepted(hooks: Mapping[FunctionType, Hook]) -> Iterator[None]:
 
 
 def swap(function: FunctionType, hook: Hook) -> None:
-    """Call the hook in the place of the function from now on; its signature is still what it was."""
+    """Call the hook in the place of the function from now on; the function keeps its signature."""
     vars(function).setdefault("__signature__", inspect.signature(function))
     function.__code__ = _asking(function, hook)
 
 
 def _asking(function: FunctionType, hook: Hook) -> CodeType:
-    """Code that calls the hook; it takes any arguments and has the free variables of the original."""
+    """Build code that calls the hook; it takes any arguments and has the free variables of the original."""
     original = FunctionType(
         function.__code__,
         function.__globals__,

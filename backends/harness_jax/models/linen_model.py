@@ -64,12 +64,12 @@ class LinenModel:
 
 
 def _generators(key: Any) -> dict[str, Any]:
-    """Keys of the generators that a module may ask for; ``params`` stands in for those of other names."""
+    """Derive keys for a module's generators from ``key``; ``params`` stands in for other names."""
     return {name: jax.random.fold_in(key, number) for number, name in enumerate(("params", "dropout"))}
 
 
 def _widen(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-    """A cell that a layer holds makes its first state before any of its methods is called."""
+    """Widen the settings of a module and its parts before a call: a cell makes its first state early."""
     for each in (context.module, *vars(context.module).values()):
         if isinstance(each, linen.Module):
             widen_settings(each)

@@ -66,7 +66,7 @@ class NnxModel:
         )
 
     def _generators(self, key: Any) -> Arrays:
-        """The state of the module's own generators, with new keys, each derived from its old one."""
+        """Return the state of the module's own generators, with a new key derived from each old key."""
         generators = {_name(path): variable for path, variable in self._variables if _is_random(variable)}
         values = {name: variable.get_value() for name, variable in generators.items()}
         if key is not None:
@@ -93,7 +93,7 @@ def _name(path: Sequence[Any]) -> str:
 
 
 def _folded(keys: Any, bits: Any) -> Any:
-    """One key or an array of keys, each combined with the same number."""
+    """Combine one key or an array of keys with the same number."""
     fold: Any = lambda key: jax.random.fold_in(key, bits)  # noqa: E731
     for _ in keys.shape:
         fold = jax.vmap(fold)

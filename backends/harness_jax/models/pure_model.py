@@ -41,7 +41,7 @@ class PureModel:
         return Evaluated(self._function(self._parameters(arrays), *inputs, **mode, **self._keys(key)), {})
 
     def _keys(self, key: Any) -> dict[str, Any]:
-        """The arguments for random numbers; without a ``key`` only those that the function needs."""
+        """Return the arguments for random numbers; without ``key`` only those that the function needs."""
         named = {
             name: each
             for name, each in inspect.signature(self._function).parameters.items()

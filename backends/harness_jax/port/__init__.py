@@ -7,7 +7,7 @@ from harness_jax.models import kind_of
 
 
 def claims(built: Any) -> bool:
-    """Whether it is a module of flax, or a pair of parameters and a function while JAX is imported."""
+    """Check for a module of flax, or a pair of parameters and a function while JAX is imported."""
     return kind_of(built) is not None
 
 

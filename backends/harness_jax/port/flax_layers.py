@@ -15,7 +15,7 @@ from harness_jax.port.recorder import Recorder
 
 
 def nnx_hooks(recorder: Recorder) -> dict[FunctionType, Hook]:
-    """A hook for each layer of nnx that is known."""
+    """Return a hook for each known layer of nnx."""
     known: dict[FunctionType, Hook] = {}
     for name, reading in LAYERS.items():
         owner, _, method = name.partition(".")
@@ -46,7 +46,7 @@ def _hook(
 
 
 def _nnx_array(module: Any, name: str) -> Any:
-    """An array of a module by its name, or by a path of names."""
+    """Return an array of a module by its name, or by a path of names."""
     for part in name.split("."):
         module = getattr(module, part, None)
     return module.get_value() if isinstance(module, nnx.Variable) else module
@@ -55,7 +55,7 @@ def _nnx_array(module: Any, name: str) -> Any:
 def intercept(
     recorder: Recorder, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], context: Any
 ) -> Any:
-    """Record a layer of linen that is known, or call what is not."""
+    """Record a known layer of linen, or call an unknown one."""
     module = context.module
     reading, name = _known(type(module), context.method_name)
     if not recorder.listens or reading is None:
@@ -73,7 +73,7 @@ def intercept(
 
 
 def _known(owner: type, method: str) -> tuple[Reading | None, str]:
-    """The reading of the class of flax that a method is of."""
+    """Return the reading of the flax class that defines ``method``, and the name of that layer."""
     for base in owner.__mro__:
         if method in vars(base):
             name = base.__name__ if method == "__call__" else f"{base.__name__}.{method}"
@@ -82,7 +82,7 @@ def _known(owner: type, method: str) -> tuple[Reading | None, str]:
 
 
 def _linen_array(module: Any, name: str) -> Any:
-    """An array of a module by its name, or by a path of names, from any collection."""
+    """Return an array of a module by its name, or by a path of names, from any collection."""
     first, *path, last = [*([""] if "." not in name else []), *name.split(".")]
     part = getattr(module, first, None) if first else None
     if isinstance(part, linen.Module):

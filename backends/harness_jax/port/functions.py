@@ -49,7 +49,7 @@ def getitem(called: Running) -> Any:
 
 
 def _einsum(called: Running) -> Any:
-    """The products of two values, in the order in which they are written; other sums are entered."""
+    """Record products of two values, in the order in which they are written; other sums are entered."""
     text, operands = called["subscripts"], called["operands"]
     found = shared.product(text, [np.shape(each) for each in operands]) if isinstance(text, str) else None
     if found is None or not all(isinstance(each, jax.Array) for each in operands):
@@ -82,7 +82,7 @@ _RESIZINGS: dict[str, Literal["nearest", "bilinear", "bicubic"]] = {
 
 
 def _resize(called: Running) -> Any:
-    """``jax.image.resize`` of channels-last pictures."""
+    """Read ``jax.image.resize`` of channels-last pictures."""
     x, shape = called["image"], tuple(called["shape"])
     method = _RESIZINGS.get(str(getattr(called["method"], "name", called["method"])).lower())
     spatial = shape[1:-1]
@@ -106,7 +106,7 @@ _SPECIAL = ("query_seq_lengths", "key_value_seq_lengths", "local_window_size", "
 
 
 def _attention(called: Running) -> Any:
-    """``dot_product_attention``, of (batch, length, heads, depth)."""
+    """Read ``dot_product_attention`` of arrays ``(batch, length, heads, depth)``."""
     query, key, value = (called[each] for each in ("query", "key", "value"))
     if any(called.get(each) is not None for each in _SPECIAL) or called.get("return_residual"):
         return NotImplemented
@@ -134,9 +134,9 @@ def _attention(called: Running) -> Any:
 
 
 def _mask_of(recorder: Recorder, mask: Any, bias: Any, *, causal: bool) -> tuple[int | None, Any]:
-    """The offset of a causal mask, and what is added to the logits beside it.
+    """Return the offset of a causal mask, and the array that is added to the logits beside it.
 
-    A mask of booleans that is causal itself counts as one.
+    A mask of booleans that is itself causal counts as a causal mask.
     """
     if mask is None:
         return (0 if causal else None), bias
@@ -174,7 +174,7 @@ UFUNCS = frozenset({"add", "subtract", "multiply", "maximum", "minimum"})
 
 
 def known_functions() -> list[tuple[Any, dict[str, Reading]]]:
-    """The modules and the functions in them that are known."""
+    """Return modules, and the known functions in each."""
     known: list[tuple[Any, dict[str, Reading]]] = [
         (jax.nn, _NN),
         (jnp, _NUMPY),

@@ -32,8 +32,8 @@ class Layer(Running):
     def whole(self, does: kinds.AnySemantics, roles: Mapping[str, str], kernel: Stored | None = None) -> Any:
         """Record the layer as one call of its first argument; ``roles`` are names of its arrays by role.
 
-        ``kernel`` is the kernel's layout. NotImplemented where an array is no parameter of the model itself,
-        or the call has a mask.
+        ``kernel`` is the kernel's layout. Returns NotImplemented if an array is no parameter of the model
+        itself, or if the call has a mask.
         """
         stored = {
             role: self.recorder.part(array, kernel if role == "kernel" else None)
@@ -45,7 +45,7 @@ class Layer(Running):
         return self.record(does, parameters=stored)
 
     def setting(self, *names: str, default: Any = None) -> Any:
-        """The first of these settings that the call gives, else the module."""
+        """Return the first of these settings that the call gives, else the module."""
         for name in names:
             for value in (self.arguments.get(name), getattr(self.module, name, None)):
                 if value is not None:
@@ -57,7 +57,7 @@ _AFFINE = {"scale": "scale", "shift": "bias"}
 
 
 def transposed_convolution(layer: Layer) -> Any:
-    """``ConvTranspose``, which flips its kernel only with ``transpose_kernel``."""
+    """Read ``ConvTranspose``, which flips its kernel only with ``transpose_kernel``."""
     module, x = layer.module, layer.x
     sizes = each_of(module.kernel_size, np.size(module.kernel_size))
     count = len(sizes)
@@ -79,7 +79,7 @@ def transposed_convolution(layer: Layer) -> Any:
 
 
 def _around(padding: Any, windows: Any, strides: Any) -> products.Pairs | None:
-    """What ``lax.conv_transpose`` puts around its dilated input."""
+    """Return the padding that ``lax.conv_transpose`` puts around its dilated input; None if it is unknown."""
     if isinstance(padding, str):
         if padding not in {"SAME", "VALID"}:
             return None
@@ -93,7 +93,7 @@ def _around(padding: Any, windows: Any, strides: Any) -> products.Pairs | None:
 
 
 def batch_normalization(layer: Layer) -> Any:
-    """``BatchNorm`` over its last axis."""
+    """Read ``BatchNorm`` over its last axis."""
     module, x = layer.module, layer.x
     running = layer.setting("use_running_average")
     is_last = module.axis in {-1, x.ndim - 1}
@@ -110,7 +110,7 @@ def batch_normalization(layer: Layer) -> Any:
 
 
 def layer_normalization(layer: Layer, *, centered: bool = True) -> Any:
-    """``LayerNorm`` and ``RMSNorm``."""
+    """Read ``LayerNorm`` or, with ``centered`` False, ``RMSNorm``."""
     module, x = layer.module, layer.x
     axes = all_from_end(module.reduction_axes, x.ndim)
     if axes != all_from_end(module.feature_axes, x.ndim):
@@ -120,7 +120,7 @@ def layer_normalization(layer: Layer, *, centered: bool = True) -> Any:
 
 
 def group_normalization(layer: Layer) -> Any:
-    """``GroupNorm`` over all axes but the first."""
+    """Read ``GroupNorm`` over all axes but the first."""
     module, x = layer.module, layer.x
     groups = module.num_groups if module.num_groups is not None else x.shape[-1] // module.group_size
     if module.reduction_axes is not None:
@@ -130,7 +130,7 @@ def group_normalization(layer: Layer) -> Any:
 
 
 def dropout(layer: Layer) -> Any:
-    """``Dropout``, left out; says whether flax would have drawn zeros."""
+    """Leave ``Dropout`` out; record if flax would have drawn zeros."""
     rate = float(layer.module.rate)
     active = rate > 0.0 and not layer.setting("deterministic", default=True)
     together = math.prod(layer.x.shape[axis] for axis in layer.module.broadcast_dims)
@@ -154,7 +154,7 @@ _CELLS = {
 
 
 def recurrent(layer: Layer) -> Any:
-    """``RNN`` of a known cell that begins with zeros and sees whole sequences."""
+    """Read ``RNN`` of a known cell that begins with zeros and sees whole sequences."""
     cell = layer.module.cell
     kind, gates = _CELLS.get(_name(type(cell)), ("", ""))
     if not kind or not _is_plain(layer, cell):
@@ -191,7 +191,7 @@ def _called(layer: Layer, does: kinds.Recurrent, x: Any, parameters: Mapping[str
 
 
 def _name(cell: type) -> str:
-    """The name of the class of flax whose steps a cell makes, which a subclass may inherit."""
+    """Return the name of the flax class that defines the steps of ``cell``; a subclass may inherit them."""
     owner = next(base for base in cell.__mro__ if "__call__" in vars(base))
     return owner.__name__ if owner.__module__.startswith("flax.") else ""
 
@@ -212,7 +212,7 @@ def _activation_name(function: Callable[..., Any] | None) -> str | None:
 
 
 def _parameters(layer: Layer, gates: str) -> dict[str, Stored] | None:
-    """The roles of all gates; None if one is no parameter of the model itself."""
+    """Return the roles of all gates; None if an array is no parameter of the model itself."""
     found: dict[str, Stored] = {}
     for place, gate in enumerate(gates):
         arrays = {
@@ -238,7 +238,7 @@ def _parameters(layer: Layer, gates: str) -> dict[str, Stored] | None:
 
 
 def _array_of_gate(layer: Layer, side: str, gate: str, name: str) -> Any:
-    """Of the input's or the state's side (i or h): packed, of the gate alone, or of a cell without gates."""
+    """Return an array of the input or state ``side`` (i or h): packed, of one gate, or without gates."""
     # nnx writes the gate f with a line, as ``if`` is a word of Python.
     owners = (f"dense_{side}", f"{side}{gate}", f"{side}{gate}_", side)
     arrays = (layer.array(f"cell.{owner}.{name}") for owner in owners)

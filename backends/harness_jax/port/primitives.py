@@ -111,7 +111,7 @@ def _translated(
 
 
 def _layout(name: str, x: Any, params: dict[str, Any], result: Any) -> Stored | None:
-    """What a rearrangement makes of a parameter: layers that are stacked, kernels packed or transposed."""
+    """Describe a rearrangement of a parameter: stacked layers, packed or transposed kernels."""
     if name == "transpose":
         return Stored("", axes=tuple(params["permutation"]))
     if name != "slice":
@@ -124,7 +124,7 @@ def _layout(name: str, x: Any, params: dict[str, Any], result: Any) -> Stored | 
 
 
 def _of_one(name: str, x: Any, params: dict[str, Any]) -> kinds.AnySemantics | None:
-    """The semantics of a primitive that changes one value."""
+    """Return the semantics of a primitive that changes one value."""
     if name in _ELEMENTWISE:
         return kinds.Activation(function=_ELEMENTWISE[name])
     if name in _REDUCTIONS:
@@ -134,7 +134,7 @@ def _of_one(name: str, x: Any, params: dict[str, Any]) -> kinds.AnySemantics | N
 
 
 def _broadcast(x: Any, params: dict[str, Any]) -> kinds.AnySemantics | None:
-    """New axes; what repeats elements has no kind."""
+    """Read a broadcast that only adds axes; None if it repeats elements."""
     if np.prod(params["shape"]) != x.size:
         return None
     kept = params["broadcast_dimensions"]
@@ -142,7 +142,7 @@ def _broadcast(x: Any, params: dict[str, Any]) -> kinds.AnySemantics | None:
 
 
 def _reshape(x: Any, params: dict[str, Any]) -> kinds.AnySemantics:
-    """A reshape that keeps the batch; one that only adds and removes axes of size one is an index."""
+    """Read a reshape that keeps the batch; one that only adds and removes axes of size one is an index."""
     new = tuple(params["new_sizes"])
     if new[:1] == x.shape[:1] or [size for size in new if size != 1] != [
         size for size in x.shape if size != 1
@@ -203,7 +203,7 @@ def _split(recorder: Recorder, operands: Any, params: dict[str, Any], run: Run) 
 
 
 def _select(recorder: Recorder, operands: Any, _: dict[str, Any], run: Run) -> Any:
-    """Of two cases, the first one where the condition is false."""
+    """Record a selection: the primitive takes its first case where the condition is false."""
     if len(operands) != 3 or operands[0].dtype != bool:  # noqa: PLR2004
         return NotImplemented
     which, if_false, if_true = operands

@@ -35,7 +35,7 @@ def _matmul(recorder: Recorder, left: Any, right: Any) -> Any:
 
 
 def dot_general(recorder: Recorder, operands: Any, params: dict[str, Any], _: Any) -> Any:
-    """The primitive, whose axes get letters."""
+    """Record and evaluate the primitive ``dot_general``; its axes get letters."""
     left, right = operands
     (left_over, right_over), (left_batch, right_batch) = params["dimension_numbers"]
     of_left = _LETTERS[: left.ndim]
@@ -57,9 +57,9 @@ Pairs = tuple[tuple[int, int], ...]
 def pairs(
     padding: Any, positions: Sequence[int], sizes: Sequence[int], strides: Sequence[int]
 ) -> Pairs | None:
-    """The padding as (low, high) of each axis; None if it is of another kind than zeros.
+    """Return the padding as (low, high) of each axis; None if it pads by anything else than zeros.
 
-    ``sizes`` are those of windows with their dilation.
+    ``sizes`` are the sizes of windows with their dilation.
     """
     if isinstance(padding, str):
         if padding.upper() not in {"SAME", "SAME_LOWER", "VALID"}:
@@ -73,9 +73,9 @@ def pairs(
 
 
 def transposed_padding(sizes: Sequence[int], padding: Pairs) -> Pairs:
-    """What a transposed convolution cuts off, where ``padding`` is put around its dilated input.
+    """Return what a transposed convolution cuts off if ``padding`` is put around its dilated input.
 
-    ``sizes`` are those of windows with their dilation.
+    ``sizes`` are the sizes of windows with their dilation.
     """
     return tuple((size - 1 - low, size - 1 - high) for size, (low, high) in zip(sizes, padding, strict=True))
 

@@ -22,7 +22,7 @@ class Recorder(recorder.Recorder):
         self._arrays = dict(parameters)
 
     def numbers(self, tensor: Any) -> Any:
-        """The array itself: to read its numbers at once would wait for each operation."""
+        """Return the array itself: reading its numbers now would wait for each operation."""
         return tensor
 
     def numbers_of(self, name: str) -> Any:
@@ -42,14 +42,14 @@ class Recorder(recorder.Recorder):
         return leaves, functools.partial(jax.tree.unflatten, structure)
 
     def made(self, tensor: Any) -> Any:
-        """An array that is known as nothing else, so that a call that returns its input has an output."""
+        """Copy an array that is known already: a call that returns its input needs an output of its own."""
         if not self.knows(tensor) and isinstance(tensor, jax.Array):
             return tensor
         return self.unheard(jax.numpy.array, tensor, copy=True)
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
-        """Record nothing for a while; compiled functions run as such."""
+        """Record nothing for a while; compiled functions run compiled."""
         with super().quiet(), jax.disable_jit(disable=False):
             yield
 

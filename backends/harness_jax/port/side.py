@@ -152,7 +152,7 @@ def _input(array: np.ndarray) -> jnp.ndarray:
 
 
 def as_written(built: Any, shapes: Sequence[InputShape]) -> AsWritten:
-    """A model as its code is."""
+    """Return a model as its code is."""
     model = model_of(built, shapes, exact=False)
 
     def load(parameters: Mapping[str, np.ndarray]) -> None:
@@ -219,7 +219,7 @@ def _recording(recorder: Recorder) -> Iterator[None]:
 
 
 def _translations() -> dict[FunctionType, tuple[str, Reading]]:
-    """The functions of JAX and flax that are known, by the object that is called in the end."""
+    """Return the known functions of JAX and flax, by the innermost function that is called."""
     known: dict[FunctionType, tuple[str, Reading]] = {}
     for owner, names in functions.known_functions():
         for name, reading in names.items():
@@ -278,14 +278,14 @@ class Descent(NamedTuple):
     learning_rate: float
 
     def init(self, _: Any) -> None:
-        """It remembers nothing."""
+        """Return no state: gradient descent remembers nothing."""
 
     def update(self, gradients: Any, memory: None, _: Any) -> tuple[Any, None]:
         return jax.tree.map(lambda gradient: -self.learning_rate * gradient, gradients), memory
 
 
 def _cross_entropy(outputs: Any, targets: Any) -> Any:
-    """The mean cross-entropy of logits, with classes as integers along the last axis of the outputs."""
+    """Compute the mean cross-entropy of logits; classes are integers along the last axis of the outputs."""
     logs = jax.nn.log_softmax(outputs, axis=-1)
     return -jnp.take_along_axis(logs, targets[..., None], axis=-1).mean()
 
@@ -297,13 +297,16 @@ LOSSES: dict[Loss, LossOf] = {
 
 
 def own_loss(own: OwnTraining, loss: Loss) -> LossOf:
-    """The user's, as a number where it gives one for each sample; else the named one."""
+    """Return the user's loss, averaged where it gives a number for each sample.
+
+    Without a loss of the user's, return the loss named ``loss``.
+    """
     made = LOSSES[loss] if own.make_loss is None else own.make_loss()
     return lambda outputs, targets: jnp.mean(made(outputs, targets))
 
 
 def _named(outputs: Any) -> dict[str, Any]:
-    """The leaves of what a model returns, by the way to them."""
+    """Return the leaves of a model's outputs by their paths."""
     leaves = jax.tree_util.tree_leaves_with_path(outputs)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 

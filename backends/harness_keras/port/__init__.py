@@ -11,7 +11,7 @@ from harness.tracing.side import later
 
 
 def claims(built: Any) -> bool:
-    """Whether this is a ``keras.Model`` or another ``keras.Layer``."""
+    """Check that ``built`` is a ``keras.Model`` or another ``keras.Layer``."""
     keras = sys.modules.get("keras")
     return keras is not None and isinstance(built, keras.layers.Layer)
 

@@ -32,7 +32,7 @@ _for_good = contextlib.ExitStack()
 
 
 def prepare() -> None:
-    """Make everything that is built and computed from now on float64, with the same initial values."""
+    """Use float64 for everything that is built and computed from now on, with the same initial values."""
     if backend.backend() == "jax":
         import jax
 
@@ -45,7 +45,7 @@ def prepare() -> None:
 
 @contextlib.contextmanager
 def exactly() -> Iterator[None]:
-    """Inside, everything that is built and computed is float64; ``floatx`` must be that already."""
+    """Build and compute in float64 within this context; ``floatx`` must be float64 already."""
     if _inside:
         yield
         return
@@ -81,7 +81,7 @@ def _replacements() -> tuple[Replacement, ...]:
 
 
 def widen(model: Any) -> None:
-    """Make a model float64 that was built before, with its values."""
+    """Convert a model that was built before to float64, with its values."""
     for layer in model._flatten_layers():  # noqa: SLF001
         policy = vars(layer).get("_dtype_policy")
         if isinstance(policy, keras.DTypePolicy) and wide(policy.compute_dtype) != policy.compute_dtype:
@@ -97,9 +97,10 @@ def widen(model: Any) -> None:
 
 
 def wide(dtype: Any) -> Any:
-    """float64 for narrower floating types, others as they are; in a process that is not in float64 any type.
+    """Return float64 for narrower floating types, other types unchanged.
 
-    A user's module may have imported a function while it was replaced, and call it later.
+    Outside of float64 every type is unchanged: a user's module may have imported a function while the
+    function was replaced, and call it later.
     """
     if dtype is None or not _inside:
         return dtype
@@ -108,7 +109,7 @@ def wide(dtype: Any) -> Any:
 
 
 def _everywhere(name: str, widening: Callable[..., Any]) -> Iterator[Replacement]:
-    """Of a function of the engine, in all modules that have it."""
+    """Replace the engine's function ``name`` in every module that has it."""
     original = getattr(backend.core, name)
     widened = widening(original)
     for namespace in (backend, backend.core, keras.src.ops, keras.ops, keras.src.ops.core):
@@ -117,7 +118,7 @@ def _everywhere(name: str, widening: Callable[..., Any]) -> Iterator[Replacement
 
 
 def _that_take_a_dtype() -> Iterator[Replacement]:
-    """Functions that make arrays of a type: a narrower one cannot be added to float64 in TensorFlow."""
+    """Replace functions with an argument ``dtype``: TensorFlow cannot add narrower arrays to float64."""
     for module in (backend.numpy, backend.nn, backend.random):
         for name, function in list(vars(module).items()):
             own = inspect.isfunction(function) and function.__module__ == module.__name__
@@ -126,7 +127,7 @@ def _that_take_a_dtype() -> Iterator[Replacement]:
 
 
 def is_narrow(value: Any) -> bool:
-    """Whether an engine would make a float32 tensor of numbers without a type, or of a NumPy array."""
+    """Check that an engine would make a float32 tensor of ``value``, such as numbers without a type."""
     if isinstance(value, np.ndarray | np.generic):
         return value.dtype.name in _NARROW
     leaves = keras.tree.flatten(value) if isinstance(value, list | tuple) else [value]
@@ -146,7 +147,7 @@ def _with_wide_name(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def _with_wide_value(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with its argument ``dtype`` widened, which decides what numbers without a type become."""
+    """Widen the argument ``dtype`` of a function, which decides the type of numbers without a type."""
     widened = _with_wide_dtype(original)
 
     @functools.wraps(original)
@@ -159,7 +160,7 @@ def _with_wide_value(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _with_wide_dtype(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with its argument ``dtype`` widened."""
+    """Widen the argument ``dtype`` of a function."""
     signature = inspect.signature(original)
 
     @functools.wraps(original)
@@ -183,9 +184,9 @@ def _attention_of_jax(
     flash_attention: bool | None = None,
     attn_logits_soft_cap: float | None = None,
 ) -> Tensor:
-    """Of ``(batch, length, heads, depth)``; keys and values may have fewer heads, one for a group of queries.
+    """Attend over ``(batch, length, heads, depth)``; a head of keys and values may serve a group of queries.
 
-    JAX's own sums the scores in float32.
+    JAX's own function sums the scores in float32.
     """
     import jax
     import jax.numpy as jnp

@@ -153,7 +153,7 @@ def _separable(called: Running) -> Tensor:
 
 @reads("nn.conv_transpose")
 def _transposed_convolution(called: Running) -> Tensor:
-    """The gradient of a convolution; its padding determines what is cropped."""
+    """Read the gradient of a convolution; its padding determines the crop."""
     *size, filters, _ = called["kernel"].shape
     windows = _Windows.of(called, size)
     made = compute_conv_transpose_output_shape(
@@ -273,7 +273,7 @@ def _selection(called: Running) -> Tensor:
 
 @reads("numpy.repeat", "numpy.tile", "numpy.broadcast_to", "numpy.roll")
 def _repetition(called: Running) -> Tensor:
-    """Positions that are taken again: along one axis after another, each of them is given by its index."""
+    """Read repeated positions, along one axis after another, each position by its index."""
     x, rank = called.x, len(called.x.shape)
     if called.function.endswith("repeat") and not isinstance(called["repeats"], int):
         return called.record(kinds.Opaque(function=called.function))

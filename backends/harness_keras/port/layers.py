@@ -23,7 +23,7 @@ Tensor = Any
 
 @reads_layer(keras.layers.BatchNormalization)
 def _batch(running: Layer) -> Tensor:
-    """Over all axes but one; a frozen layer uses the running statistics in training too."""
+    """Read statistics over all axes but one; a frozen layer uses the running statistics in training too."""
     layer = running.layer
     if getattr(layer, "renorm", False) or running.arguments.get("mask") is not None:
         raise Unreadable
@@ -75,10 +75,10 @@ def _affine(running: Layer, **further: Any) -> dict[str, Stored]:
 
 
 def _channels_first(axis: Any, rank: int) -> bool:
-    """Whether the channels are at the second axis.
+    """Check that the channels are on the second axis.
 
     Raises:
-        Unreadable: they are at another one than the second or the last.
+        Unreadable: the channels are neither on the second nor on the last axis.
     """
     axis = axis[0] if isinstance(axis, list | tuple) and len(axis) == 1 else axis
     if not isinstance(axis, int):
@@ -108,7 +108,7 @@ def _unchanged(running: Layer) -> Tensor:
 
 @reads_layer(keras.layers.UpSampling1D, keras.layers.UpSampling2D, keras.layers.UpSampling3D)
 def _up_sampling(running: Layer) -> Tensor:
-    """Each position repeated; other ways of resizing are a function's call."""
+    """Read an up-sampling that repeats each position; other ways of resizing are a function's call."""
     layer = running.layer
     if getattr(layer, "interpolation", "nearest") != "nearest":
         raise Unreadable
@@ -145,12 +145,12 @@ NOISE = (
 
 
 def layers_named(names: tuple[str, ...]) -> list[Any]:
-    """The classes of these names that this Keras has."""
+    """Return the classes of these names that this version of Keras has."""
     return [getattr(keras.layers, name) for name in names if hasattr(keras.layers, name)]
 
 
 def together_of(shape: Sequence[int], noise_shape: Any) -> int:
-    """How many elements have one number of a noise of this shape, in which None is a whole axis."""
+    """Count the elements that share one number of a noise of this shape, where None is a whole axis."""
     if noise_shape is None:
         return 1
     pairs = zip(shape, tuple(noise_shape), strict=True)
@@ -171,7 +171,7 @@ def _random_layer(running: Layer) -> Tensor:
 
 
 def without_dropout() -> contextlib.AbstractContextManager[None]:
-    """Dropout and noise give back what they get."""
+    """Make dropout and noise return their inputs."""
     calls = [(layer, "call", _identity(layer.call)) for layer in layers_named(NOISE)]
     return replaced([(backend.random, "dropout", _dropout), *calls])
 

@@ -14,9 +14,9 @@ Tensor = Any
 
 
 def called(model: Any, given: Any, *, training: bool) -> Any:
-    """What a model or layer makes of its argument; a layer with an own signature need not take the flag.
+    """Call a model or layer; a layer with a signature of its own need not take ``training``.
 
-    The tensors of a list are arguments where ``call`` has one for each, as of ``call(self, x, y)``.
+    The tensors of a list are passed one by one if ``call`` has an argument for each, as ``call(self, x, y)``.
     """
     takes_training = isinstance(model, keras.Model) or getattr(model, "_call_has_training_arg", False)
     arguments = given if isinstance(given, list) and _takes_each(model, len(given)) else [given]
@@ -24,7 +24,7 @@ def called(model: Any, given: Any, *, training: bool) -> Any:
 
 
 def _takes_each(model: Any, count: int) -> bool:
-    """Whether a layer with a ``call`` of its own takes so many tensors, one argument each."""
+    """Check that a layer with a ``call`` of its own takes ``count`` tensors, one argument each."""
     if getattr(model, "_inputs_struct", None) is not None:  # a functional model takes what it declares
         return False
     positional = [
@@ -38,7 +38,7 @@ def _takes_each(model: Any, count: int) -> bool:
 
 
 def named_variables(model: Any) -> dict[str, keras.Variable]:
-    """The model's variables by their paths, made unique by a number where they are not."""
+    """Return the model's variables by their paths, made unique by a number where they are not."""
     named: dict[str, keras.Variable] = {}
     for variable in model.weights:
         name, number = variable.path, 1
@@ -68,14 +68,17 @@ class Layout(NamedTuple):
     outputs_first: bool
 
     def zeros(self, floating: str = "float64") -> list[Tensor]:
-        """A batch of two for each input."""
+        """Make a batch of two for each input."""
         arrays = [
             np.zeros((2, *shape.shape), np.int32 if shape.integer else np.float64) for shape in self.shapes
         ]
         return self.tensors(arrays, floating)
 
     def tensors(self, arrays: Sequence[np.ndarray], floating: str = "float64") -> list[Tensor]:
-        """What the model takes of arrays that are channels last; ``floating`` is the type of numbers."""
+        """Convert channels-last arrays to the model's inputs.
+
+        ``floating`` is the type of floating numbers.
+        """
         made = []
         for array, shape, first in zip(arrays, self.shapes, self.first, strict=True):
             moved = np.moveaxis(array, -1, 1) if first else array
@@ -84,23 +87,23 @@ class Layout(NamedTuple):
         return made
 
     def structured(self, tensors: Sequence[Tensor]) -> Any:
-        """The model's argument."""
+        """Arrange tensors as the model's argument."""
         return tree.pack_sequence_as(self.structure, list(tensors))
 
     def inputs_to_channels_last(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Gradients of the float inputs as the inputs came."""
+        """Put the channels of the float inputs' gradients last, as in the inputs."""
         firsts = [first for first, shape in zip(self.first, self.shapes, strict=True) if not shape.integer]
         return [np.moveaxis(a, 1, -1) if first else a for a, first in zip(arrays, firsts, strict=True)]
 
     def output_to_channels_last(self, tensor: Tensor) -> Tensor:
-        """An output that is a picture or volume, with its channels last."""
+        """Put the channels of an output last if it is a picture or volume."""
         if self.outputs_first and len(tensor.shape) >= _PICTURE_RANK:
             return ops.moveaxis(tensor, 1, -1)
         return tensor
 
 
 def layout_of(model: Any, shapes: Sequence[InputShape]) -> Layout:
-    """The layout of a model, by its declared inputs where it has them, else by Keras's configuration."""
+    """Return the layout of a model, by its declared inputs if it has them, else by Keras's configuration."""
     declared = getattr(model, "inputs", None) or []
     configured = keras.config.image_data_format() == "channels_first"
     first = []

@@ -90,7 +90,7 @@ _NOTHING = frozenset(
 
 
 def watching_torch() -> contextlib.AbstractContextManager[Any]:
-    """Report every function of tensors to the recorder; one that is not known is one opaque call."""
+    """Report every function of tensors to the recorder; an unknown function is one opaque call."""
     import torch
     from torch.overrides import TorchFunctionMode
 

@@ -37,7 +37,7 @@ _GROUPS = getattr(optimizers, "MultiOptimizer", ())
 
 
 def _known(optimizer: Any) -> type | None:
-    """Return the class of a known rule. An engine may have a subclass of the same name for it."""
+    """Return the class of a known rule; an engine may have a subclass of the same name."""
     kind = type(optimizer)
     of_keras = kind.__module__.startswith("keras.")
     return next((each for each in _RULES if of_keras and kind.__name__ == each.__name__), None)
@@ -157,7 +157,7 @@ class _Aligned:
         return (each for each in held if each is not None)
 
     def _epsilon_of(self, gradient: Tensor, variable: Any) -> Tensor:
-        """Return the epsilon in Keras's place that has the effect of this epsilon in PyTorch's."""
+        """Return the epsilon that has in Keras's place the effect of PyTorch's epsilon."""
         optimizer, epsilon = self._optimizer, self._epsilon
         if self._known is not optimizers.RMSprop:
             step = int(optimizer.iterations) + 1

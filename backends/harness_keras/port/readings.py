@@ -53,10 +53,10 @@ class Layer(Running):
         return bool(self.get("training"))
 
     def stored(self, variable: Any, **part: Any) -> Stored:
-        """A role's parameter.
+        """Return the parameter of a role.
 
         Raises:
-            Unreadable: what the layer uses is not a variable of the model as it is.
+            Unreadable: the layer uses something other than an unchanged variable of the model.
         """
         name = self.recorder.names.get(id(variable))
         if name is None:
@@ -64,7 +64,7 @@ class Layer(Running):
         return Stored(name, **part)
 
     def roles(self, **variables: Any) -> dict[str, Stored]:
-        """The roles of the variables that there are; see :meth:`stored`."""
+        """Return the existing roles of ``variables``; see :meth:`stored`."""
         return {role: self.stored(each) for role, each in variables.items() if each is not None}
 
 
@@ -76,12 +76,12 @@ reads_layer = entering(_READINGS)
 
 
 def layer_class(name: str) -> type | None:
-    """A class of ``keras.layers``; None in older versions that lack it."""
+    """Return a class of ``keras.layers``; None in older versions that lack it."""
     return getattr(keras.layers, name, None)
 
 
 def reading_of(layer: Any) -> Reading | None:
-    """The reading of a layer, unless the user's own class computes something else."""
+    """Return the reading of a layer, unless the user's own class computes something else."""
     for each in type(layer).__mro__:
         if each in _READINGS:
             return _READINGS[each]
@@ -181,7 +181,7 @@ def _function(original: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 def _is_traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether some argument stands for a tensor without values, as while a model is built."""
+    """Check that an argument stands for a tensor without values, as while a model is built."""
     return any(
         isinstance(each, keras.KerasTensor)
         or type(each).__name__.endswith(("Tracer", "SymbolicTensor"))

@@ -20,7 +20,7 @@ _active: list["Recorder"] = []
 
 
 def active() -> "Recorder | None":
-    """The recorder that a hook must report to: None outside evaluations and inside a recorded call."""
+    """Return the recorder to which a hook must report; None outside evaluations and in a recorded call."""
     if not _active or _active[-1].busy:
         return None
     return _active[-1]
@@ -82,14 +82,14 @@ class Recorder(recorder.Recorder):
         return super().knows(tensor)
 
     def knows_any(self, tree: Any) -> bool:
-        """Whether there is a value of the trace in a tree."""
+        """Check that a tree contains a value of the trace."""
         return any(self.knows(each) for each in keras.tree.flatten(tree) if is_array(each))
 
     def enter(self, function: str, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Record the calls that ``run`` consists of; one opaque call where they do not give its results.
+        """Record the calls that ``run`` consists of; one opaque call if they do not give its results.
 
-        What turned out opaque in the model's first evaluation is not entered in later ones, so that the
-        numbers of calls stay as they are.
+        A function that was opaque in the model's first evaluation is not entered in later ones, so that the
+        numbers of calls stay the same.
         """
         key = (*self.paths, function)
         self._entered[key] = self._entered.get(key, -1) + 1
@@ -114,12 +114,12 @@ class Recorder(recorder.Recorder):
 
 
 def is_array(tensor: Any) -> bool:
-    """Whether this is a tensor of the engine, or a variable."""
+    """Check for a tensor of the engine, or a variable."""
     return isinstance(tensor, keras.Variable) or ops.is_tensor(tensor)
 
 
 def _keys(variables: Mapping[str, keras.Variable]) -> dict[int, str]:
-    """Names by the ``id`` of all that stands for a variable: a model's code may use the engine's own."""
+    """Return names by the ``id`` of all objects of a variable: a model's code may use the engine's own."""
     keys = {}
     for name, variable in variables.items():
         held = variable._value  # noqa: SLF001
@@ -130,7 +130,7 @@ def _keys(variables: Mapping[str, keras.Variable]) -> dict[int, str]:
 
 
 def numbers(tensor: Tensor) -> np.ndarray:
-    """What a tensor or variable holds now, which nobody writes into later."""
+    """Return the numbers that a tensor or variable holds now; later changes do not affect them."""
     if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 

@@ -23,9 +23,9 @@ _CELLS: dict[type, Literal["rnn", "gru", "lstm"]] = {
 
 @reads_layer(keras.layers.SimpleRNN, keras.layers.GRU, keras.layers.LSTM, keras.layers.RNN)
 def _recurrent(running: Layer) -> Any:
-    """``(batch, time, inputs)`` to all steps or the last one.
+    """Read a recurrent layer from ``(batch, time, inputs)`` to all steps or the last step.
 
-    With ``go_backwards`` Keras returns the steps in reversed time: that is a call of its own.
+    With ``go_backwards`` Keras returns the steps in reversed time, which is recorded as a call of its own.
     """
     layer = running.layer
     cell = layer.cell
@@ -97,7 +97,7 @@ def _parameters(running: Layer, kind: str) -> dict[str, Stored]:
 
 @reads_layer(keras.layers.TimeDistributed)
 def _time_distributed(running: Layer) -> Tensor:
-    """A layer at each step: on the last axis as it is, else on the steps as a larger batch."""
+    """Read a layer applied at each step: on the last axis directly, else on the steps as a larger batch."""
     inner, x = running.layer.layer, running.x
     if isinstance(inner, keras.layers.Dense | keras.layers.LayerNormalization):
         return inner(x)

@@ -180,7 +180,7 @@ class KerasSide:
         return optimizers.rules_of(self._own.make_optimizer(), variables)
 
     def _output_of(self, name: str, tensors: Sequence[Tensor]) -> Tensor:
-        """The output of this name, or else the first, in training mode."""
+        """Compute the output named ``name``, or else the first output, in training mode."""
         outputs = dict(named_tensors(self._call(tensors, training=True), is_array))
         return self._layout.output_to_channels_last(outputs.get(name, next(iter(outputs.values()))))
 
@@ -188,7 +188,7 @@ class KerasSide:
         return called(self._model, self._layout.structured(tensors), training=training)
 
     def _state_values(self) -> dict[str, np.ndarray]:
-        """What training changes without gradients."""
+        """Return the values that training changes without gradients."""
         trained = self.trained()
         state = {name: variable for name, variable in self._variables.items() if name not in trained}
         return {name: _array(variable) for name, variable in state.items()}
@@ -198,7 +198,7 @@ class KerasSide:
 
     @contextlib.contextmanager
     def _restored(self, variables: Sequence[keras.Variable]) -> Iterator[None]:
-        """What changes of these meanwhile is as before afterwards."""
+        """Restore ``variables`` after this context."""
         before = [np.array(numbers(variable)) for variable in variables]
         try:
             yield
@@ -210,7 +210,7 @@ class KerasSide:
 def recorded(
     model: Any, layout: Layout, tensors: Sequence[Tensor], recorder: Recorder, *, training: bool
 ) -> Trace:
-    """The calls of one evaluation of a model."""
+    """Record the calls of one evaluation of a model."""
     with without_dropout(), recorder.recording(), _watching():
         for name, tensor in zip(layout.names, tensors, strict=False):
             recorder.add_input(tensor, name)
@@ -237,7 +237,7 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 
 def as_written(model: Any, shapes: Sequence[InputShape]) -> AsWritten:
-    """The model, which is built with these shapes if it is not yet."""
+    """Return the model, built with ``shapes`` if it is not built yet."""
     layout, floating = layout_of(model, shapes), keras.config.floatx()
 
     def evaluate(tensors: Sequence[Any]) -> Any:

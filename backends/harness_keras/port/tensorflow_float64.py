@@ -17,7 +17,7 @@ Tensor = Any
 
 
 def replacements() -> tuple[Replacement, ...]:
-    """The replacements for functions of Keras and TensorFlow."""
+    """Return the replacements for functions of Keras and TensorFlow."""
     return (
         (backend.nn, "leaky_relu", leaky_relu),
         (backend.nn, "gelu", gelu),
@@ -48,7 +48,7 @@ _CREATED: dict[str, tuple[str, ...]] = {
 
 
 def _created(original: Callable[..., Tensor], values: tuple[str, ...]) -> Callable[..., Tensor]:
-    """The function, which makes float64 where it would make a narrower type."""
+    """Make a function create float64 tensors where it would create a narrower type."""
     signature = inspect.signature(original)
     typed = "dtype" in signature.parameters
 
@@ -76,7 +76,7 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.2) -> Tensor:
 
 
 def gelu(x: Tensor, approximate: bool = True) -> Tensor:
-    """``x`` times the normal distribution function, or its approximation.
+    """Return ``x`` times the normal distribution function, or its approximation.
 
     TensorFlow's own rounds its constants.
     """
@@ -86,7 +86,7 @@ def gelu(x: Tensor, approximate: bool = True) -> Tensor:
 
 
 def _pool(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Pooling, of volumes first of their planes: TensorFlow has no kernel for them in float64."""
+    """Pool in float64; volumes by planes first, because TensorFlow has no float64 kernel for volumes."""
 
     @functools.wraps(original)
     def pool(
@@ -114,7 +114,7 @@ def _pool(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _conv(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Convolution, that of pictures in groups without the compiler, which Keras calls anew each time."""
+    """Convolve; grouped convolutions of pictures without the compiler, which Keras would call each time."""
 
     @functools.wraps(original)
     def conv(
@@ -145,7 +145,7 @@ def _conv(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _resize(original: Any) -> Any:
-    """Bilinear and bicubic resizing by products with matrices; TensorFlow's own returns float32."""
+    """Resize bilinearly or bicubically by products with matrices; TensorFlow's own returns float32."""
 
     @functools.wraps(original)
     def resize(images: Tensor, size: Any, interpolation: str = "bilinear", **options: Any) -> Tensor:
@@ -165,7 +165,10 @@ def _resize(original: Any) -> Any:
 
 
 def _weights(size: int, length: int, interpolation: str, *, antialias: bool) -> np.ndarray:
-    """Weights ``(size, length)`` by half-pixel centres; bicubic is that of Keys (1981) with a = -0.5."""
+    """Return weights ``(size, length)`` by half-pixel centres.
+
+    Bicubic is that of Keys (1981) with a = -0.5.
+    """
     places = (np.arange(size) + 0.5) * (length / size) - 0.5
     x = np.abs(places[:, None] - np.arange(length)) / (max(1.0, length / size) if antialias else 1.0)
     made = np.maximum(0, 1 - x)

@@ -34,11 +34,11 @@ class Primitive(NamedTuple):
     outputs: list[Tensor]
 
     def integers(self, place: int) -> list[int]:
-        """The numbers of an input, such as axes."""
+        """Return the numbers of an input, such as axes."""
         return [int(each) for each in np.ravel(self.inputs[place].numpy())]
 
     def text(self, name: str) -> str:
-        """An attribute in lower case."""
+        """Return an attribute in lower case."""
         value = self.attributes.get(name, b"")
         return (value.decode() if isinstance(value, bytes) else value).lower()
 
@@ -55,7 +55,7 @@ class Translation(NamedTuple):
     settings: Callable[[Primitive], dict[str, Any] | None] = lambda _: {}
 
     def places(self, primitive: Primitive) -> dict[str, list[int]]:
-        """For each name the places of the inputs that it stands for."""
+        """Return the places of the inputs by the names that they stand for."""
         if self.names[0].startswith("*"):
             return {self.names[0][1:]: list(range(primitive.attributes["N"]))}
         return {name: [place] for place, name in enumerate(self.names)}
@@ -85,7 +85,7 @@ def _taken(primitive: Primitive) -> dict[str, Any] | None:
 
 
 def _windows(primitive: Primitive) -> dict[str, Any] | None:
-    """What slides over positions, the channels being last."""
+    """Return the arguments of a sliding window on channels-last arrays; None if its form is not known."""
     inside = {
         name: primitive.attributes.get(attribute, [])[1:-1]
         for name, attribute in (
@@ -99,7 +99,7 @@ def _windows(primitive: Primitive) -> dict[str, Any] | None:
 
 
 def _slice(called: Running) -> Tensor:
-    """``StridedSlice``, whose masks say what is no range."""
+    """Read ``StridedSlice``, whose masks mark the entries that are no range."""
     primitive: Primitive = called["primitive"]
     begin, end, strides = (primitive.integers(place) for place in (1, 2, 3))
 
@@ -215,7 +215,7 @@ def _ran(
 
 
 def _overwrite(made: Tensor, other: Tensor) -> None:
-    """Write other numbers into a tensor made just now: TensorFlow ignores what a callback returns."""
+    """Write other numbers into a tensor made just now: TensorFlow ignores a callback's result."""
     numbers = np.ascontiguousarray(other.numpy())
     held = np.asarray(memoryview(made))
     if (held.shape, held.dtype) == (numbers.shape, numbers.dtype):

@@ -29,7 +29,10 @@ class LossOf(NamedTuple):
 
 
 def own_loss(own: OwnTraining, loss: Loss) -> LossFunction:
-    """The user's, as a number where it gives one for each sample; else the named one."""
+    """Return the user's loss, averaged where it gives a number for each sample.
+
+    Without a loss of the user's, return the loss named ``loss``.
+    """
     if own.make_loss is None:
         return LOSSES[loss]
     made = own.make_loss()
@@ -37,7 +40,7 @@ def own_loss(own: OwnTraining, loss: Loss) -> LossFunction:
 
 
 def _cross_entropy(targets: Tensor, outputs: Tensor) -> Tensor:
-    """Of logits ``(..., classes)`` and integers ``(...)``."""
+    """Compute the mean cross-entropy of logits ``(..., classes)`` and integers ``(...)``."""
     logarithms = ops.log_softmax(outputs, axis=-1)
     chosen = ops.one_hot(targets, outputs.shape[-1], dtype=outputs.dtype)
     return -ops.mean(ops.sum(logarithms * chosen, axis=-1))
@@ -56,9 +59,9 @@ LOSSES: dict[Loss, LossFunction] = {
 def gradients(
     loss: LossOf, variables: Sequence[keras.Variable], inputs: Sequence[Tensor]
 ) -> tuple[Tensor, list[Tensor | None], list[Tensor | None]]:
-    """The loss of these inputs, and its gradients with respect to variables and to inputs.
+    """Compute the loss of these inputs, and its gradients with respect to variables and to inputs.
 
-    Integer inputs have none, and a variable that the loss does not depend on has none.
+    Integer inputs have no gradient, nor has a variable on which the loss does not depend.
     """
     types = [keras.backend.standardize_dtype(each.dtype) for each in inputs]
     floating = [place for place, each in enumerate(types) if keras.backend.is_float_dtype(each)]

@@ -7,7 +7,7 @@ from harness.tracing.side import later
 
 
 def claims(built: Any) -> bool:
-    """Whether it is a ``torch.nn.Module``, but no layer of Keras, which is one too on the engine torch."""
+    """Check for a ``torch.nn.Module`` that is no layer of Keras, which is a module on the engine torch."""
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(built, torch.nn.Module):
         return False

@@ -21,7 +21,7 @@ _BLOCKING = -1e4
 
 
 def without_causal(mask: Tensor | None) -> tuple[int | None, Tensor | None]:
-    """The causal offset of a constant added mask, and what remains to be added.
+    """Split a constant additive mask into its causal offset and the mask that remains to be added.
 
     The mask has shape (..., queries, keys). With offset ``n`` query ``i`` sees the keys up to ``i + n``.
     """
@@ -38,7 +38,7 @@ def without_causal(mask: Tensor | None) -> tuple[int | None, Tensor | None]:
 
 
 def with_causal(offset: int | None, mask: Tensor | None, queries: int, keys: int) -> Tensor | None:
-    """One added mask for both."""
+    """Combine a causal offset and an additive mask into one additive mask."""
     if offset is None:
         return mask
     seen = torch.ones(queries, keys, dtype=torch.bool).tril(offset)
@@ -60,7 +60,7 @@ def _attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """Attention of (batch, heads, length, depth); without an axis of heads of one head."""
+    """Attend over ``(batch, heads, length, depth)``; without an axis of heads there is one head."""
     if x.dim() == _SEQUENCE and key.dim() == _SEQUENCE:
         mask = attn_mask.unsqueeze(1) if attn_mask is not None and attn_mask.dim() == _SEQUENCE else attn_mask
         query, key, value = (each.unsqueeze(1) for each in (x, key, value))
@@ -107,7 +107,7 @@ def _does(function: str, **fields: Any) -> kinds.Recurrent:
 
 
 def _roles_of_gates(cell: str, weights: Sequence[Tensor | None]) -> dict[str, Role]:
-    """Roles of the input's and the state's kernel (gates * units, inputs) and their biases."""
+    """Return roles of the input's and the state's kernel (gates * units, inputs) and their biases."""
     found: dict[str, Role] = {}
     names = ("kernel", "recurrent", "bias", "recurrent_bias")
     for name, tensor in zip(names, weights, strict=False):
@@ -133,7 +133,7 @@ def layers(
     bidirectional: bool,
     batch_first: bool = False,
 ) -> tuple[Tensor, ...]:
-    """All layers and directions, the output and the last states, as ``torch.gru`` and its like."""
+    """Run all layers and directions like ``torch.gru``; returns the output and the last states."""
     directions = 2 if bidirectional else 1
     count = 4 if has_biases else 2
     if isinstance(params, Tensor) or len(params) != count * directions * num_layers or x.dim() != _SEQUENCE:
@@ -186,7 +186,7 @@ def step(
     b_ih: Tensor | None = None,
     b_hh: Tensor | None = None,
 ) -> Seen:
-    """One step of a cell, as ``torch.gru_cell`` and its like."""
+    """Read one step of a cell, such as ``torch.gru_cell``."""
     states = list(hx) if isinstance(hx, list | tuple) else [hx]
     does = _does(function, returns="last")
     return Seen(does, [x, *states], _roles_of_gates(does.cell, (w_ih, w_hh, b_ih, b_hh)))

@@ -36,7 +36,7 @@ _REDUCTIONS = {"mean": "mean", "sum": "sum", "amax": "max", "amin": "min"}
 
 
 def _activation(function: str, parameter: str = "", default: float = 0.0) -> Translator:
-    """That of a name, perhaps with a slope as ``parameter``."""
+    """Translate the activation ``function``, perhaps with a slope as ``parameter``."""
 
     def plain(x: Tensor) -> Seen:
         return Seen(kinds.Activation(function=function), [x])
@@ -55,7 +55,7 @@ def _gelu(x: Tensor, approximate: str = "none") -> Seen:
 
 @translates("softplus")
 def _softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Seen | None:
-    """Of the default steepness."""
+    """Translate the softplus of the default steepness."""
     return Seen(kinds.Activation(function="softplus"), [x]) if beta == 1 else None
 
 
@@ -71,7 +71,7 @@ def _limits(x: Tensor, low: float | None, high: float | None) -> Seen | None:
 
 @translates("clamp", "clamp_min")
 def _clamp(x: Tensor, min: Any = None, max: Any = None) -> Seen | None:  # noqa: A002  torch's own names
-    """One limit, or those of ReLU."""
+    """Translate a single limit, or the limits of ReLU."""
     low, high = map(active().recorder.number, (min, max))
     if (low is None) != (min is None) or (high is None) != (max is None):
         return None
@@ -89,7 +89,7 @@ def _hard_tanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Seen |
 
 
 def _softmax(*, logarithm: bool) -> Translator:
-    """The signature is that of ``torch.nn.functional``."""
+    """Translate a softmax, or its logarithm, with the signature of ``torch.nn.functional``."""
 
     def translate(x: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Seen | None:
         if dim is None:
@@ -100,7 +100,10 @@ def _softmax(*, logarithm: bool) -> Translator:
 
 
 def _arithmetic(function: str, *, is_reversed: bool = False) -> Translator:
-    """Of values and numbers. A scaled operand is rewritten, and a rounded quotient is not known."""
+    """Translate a function of values and numbers.
+
+    Scaled operands are rewritten, rounded quotients unknown.
+    """
 
     def translate(x: Any, other: Any, alpha: float = 1, rounding_mode: str | None = None) -> Seen | None:
         if alpha != 1 or rounding_mode is not None:
@@ -125,7 +128,7 @@ def _reciprocal(x: Tensor) -> Seen:
 
 @translates("where")
 def _selection(x: Tensor, *operands: Any) -> Seen | None:
-    """Of two values or numbers; called as ``where(condition, one, other)``."""
+    """Translate a selection of two values or numbers, called as ``where(condition, one, other)``."""
     if len(operands) != 2:  # noqa: PLR2004
         return None
     return Seen(kinds.Selection(), [x, *map(torch.as_tensor, operands)])
@@ -137,12 +140,12 @@ def _filled(x: Tensor, mask: Tensor, value: Any) -> Seen:
 
 
 def _axes(x: Tensor, dim: Any) -> tuple[int, ...]:
-    """The axes from the end; None and none mean all."""
+    """Count axes from the end. None or an empty sequence: all axes."""
     return all_from_end(None if dim in ((), []) else dim, x.dim())
 
 
 def _reduction(function: str, of_two: Translator | None = None) -> Translator:
-    """Over an axis, several or all; some functions of this name are also of two tensors."""
+    """Translate a reduction over axes; ``of_two`` translates functions of this name with two tensors."""
 
     def translate(
         x: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None, other: Tensor | None = None
@@ -155,7 +158,7 @@ def _reduction(function: str, of_two: Translator | None = None) -> Translator:
 
 
 def _spread(function: str) -> Translator:
-    """Divided by ``n - 1`` unless it is said otherwise."""
+    """Translate a standard deviation or variance, divided by ``n - 1`` by default."""
 
     def translate(
         x: Tensor,
@@ -204,7 +207,7 @@ _MATRIX = 2
 
 @rewrites("clamp")
 def _both_limits(x: Tensor, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002  torch's own names
-    """Limited from below, then from above, unless one function of the vocabulary does both."""
+    """Limit from below, then from above, unless one function of the vocabulary does both."""
     require(min is not None and max is not None and (min, max) != (0, 6))
     return torch.clamp(torch.clamp(x, min=min), max=max)
 
@@ -215,7 +218,7 @@ def _any_hard_tanh(x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Te
 
 
 def _scaled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A sum or difference whose second operand is scaled first."""
+    """Rewrite a sum or difference whose second operand is scaled, so that the scaling comes first."""
 
     def rewritten(x: Tensor, other: Any, alpha: float = 1) -> Tensor:
         require(alpha != 1)
@@ -230,7 +233,7 @@ rewrites("subtract")(_scaled(torch.sub))
 
 @rewrites("matmul", "mv", "dot")
 def _with_vector(x: Tensor, other: Tensor) -> Tensor:
-    """A vector as a matrix of one row or column."""
+    """Rewrite a vector as a matrix of one row or column."""
     require(min(x.dim(), other.dim()) < _MATRIX)
     one = x.unsqueeze(0) if x.dim() == 1 else x
     two = other.unsqueeze(1) if other.dim() == 1 else other
@@ -254,7 +257,7 @@ def _norm(x: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, **named
 
 @rewrites("weight_norm")
 def _weight_norm(x: Tensor, g: Tensor, dim: int = 0) -> Tensor:
-    """``g x / |x|``, the norm over all axes but one; over all for axis -1."""
+    """Compute ``g x / |x|``, the norm over all axes but ``dim``; over all axes for ``dim`` -1."""
     axes = [axis for axis in range(x.dim()) if axis != dim or dim == -1]
     return x * (g / torch.sqrt(torch.sum(torch.square(x), dim=axes, keepdim=True)))
 
@@ -273,14 +276,17 @@ def _gated(x: Tensor, dim: int = -1) -> Tensor:
 
 @rewrites("masked_fill")
 def _masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """A constant mask with minus infinity is a sum."""
+    """Rewrite a constant mask with minus infinity as a sum."""
     require(not active().recorder.knows(mask) and float(value) == -math.inf)
     return x + torch.zeros(mask.shape).masked_fill(mask, -math.inf)
 
 
 @rewrites("where")
 def _where(x: Tensor, *operands: Any, **named: Any) -> Tensor:
-    """A constant condition with minus infinity is a sum; called as ``where(condition, one, other)``."""
+    """Rewrite a constant condition with minus infinity as a sum.
+
+    Called as ``where(condition, one, other)``.
+    """
     require(len(operands) == 2 and not named)  # noqa: PLR2004
     one, other = operands
     live = active().recorder.knows

@@ -35,7 +35,7 @@ DROPOUTS = frozenset({"alpha_dropout", "dropout", *_OF_CHANNELS})
 
 
 def dropped_together(function: Callable[..., Any], x: torch.Tensor) -> int:
-    """How many elements a function of dropout makes zero together."""
+    """Count the elements that a function of dropout makes zero together."""
     name = short_name(function)
     if name not in _OF_CHANNELS:
         return 1
@@ -69,9 +69,9 @@ def _compile_nothing(*args: Any, **kwargs: Any) -> Any:
 
 
 def run_eagerly() -> None:
-    """Let what is compiled run as it is written.
+    """Run compiled code as it is written.
 
-    Where the compiler is not imported nothing is: to import it takes longer than to compare a small model.
+    Does nothing if the compiler is not imported: importing it takes longer than comparing a small model.
     """
     torch.compile = _compile_nothing
     if "torch._dynamo" in sys.modules:
@@ -79,7 +79,7 @@ def run_eagerly() -> None:
 
 
 def in_float64(call: Arguments) -> Arguments:
-    """The call with float64 in the place of lower types."""
+    """Replace lower types in a call by float64."""
     if last_name(call.function) in _LOWERING_METHODS and call.args:
         return Arguments(torch.Tensor.double, call.args[:1], {})
     leaves = (*call.args, *call.kwargs.values())
@@ -94,7 +94,7 @@ def _raised(argument: Any) -> Any:
 
 
 def drop_path_rate(module: torch.nn.Module) -> float | None:
-    """The rate at which a module leaves out whole branches; None for other modules."""
+    """Return the rate at which a module leaves out whole branches; None for other modules."""
     if not _DROP_PATH.search(type(module).__name__):
         return None
     rates = (getattr(module, name, None) for name in ("p", "drop_prob", "drop_rate", "rate"))
@@ -134,7 +134,7 @@ class Exact(TorchFunctionMode):
 
 
 def _hard_sigmoid(input: torch.Tensor, inplace: bool = False) -> torch.Tensor:  # noqa: A002
-    """By its formula: the gradient of torch's own has a sixth in float32 as factor."""
+    """Compute the hard sigmoid by its formula: the gradient of torch's own has 1/6 in float32 as factor."""
     made = (input + 3).clamp(0, 6) / 6
     return input.copy_(made) if inplace else made
 
@@ -162,7 +162,7 @@ _RECURRENT = {"gru", "lstm", "rnn_tanh", "rnn_relu"}
 
 
 def without_dropout(name: str, call: Arguments) -> Arguments:
-    """The call with rate 0 where the function contains dropout."""
+    """Set the rate in a call to 0 if the function contains dropout."""
     if name in _RECURRENT:
         # The packed variant has the batch sizes as second argument, and all others one place further.
         packed = isinstance(call.args[3], list | tuple)
@@ -177,5 +177,5 @@ def without_dropout(name: str, call: Arguments) -> Arguments:
 
 
 def tensors_in(tree: Any) -> list[torch.Tensor]:
-    """All tensors of nested lists, tuples and dictionaries."""
+    """Return all tensors of nested lists, tuples and dictionaries."""
     return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, torch.Tensor)]

@@ -21,7 +21,7 @@ TRANSPOSED = Stored("", axes=(1, 0))
 
 @translates("linear")
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Seen | None:
-    """Weights are (outputs, inputs)."""
+    """Translate a linear layer; weights are (outputs, inputs)."""
     if weight.dim() != 2:  # noqa: PLR2004
         return None
     return Seen(kinds.Linear(), [x], roles(kernel=Role(weight, TRANSPOSED), bias=bias))
@@ -37,7 +37,7 @@ def _convolution(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Seen | None:
-    """Weights are (outputs, inputs / groups, *sizes)."""
+    """Translate a convolution; weights are (outputs, inputs / groups, *sizes)."""
     count = weight.dim() - 2
     if x.dim() != weight.dim():
         return None
@@ -54,7 +54,7 @@ def _convolution(
 
 
 def _padding(padding: Any, lengths: Any, windows: Any) -> kinds.Padding:
-    """Low and high of each axis; ``same`` has the odd one on the high side."""
+    """Return low and high padding of each axis; an odd ``same`` has one more on the high side."""
     if isinstance(padding, str):
         return window_padding(padding, lengths, windows, (1,) * len(windows))
     return tuple((each, each) for each in each_of(padding, len(windows)))
@@ -71,7 +71,7 @@ def _transposed_convolution(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Seen | None:
-    """Weights are (inputs, outputs / groups, *sizes)."""
+    """Translate a transposed convolution; weights are (inputs, outputs / groups, *sizes)."""
     count = weight.dim() - 2
     if x.dim() != weight.dim():
         return None
@@ -110,7 +110,7 @@ def _embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Seen | None:
-    """``padding_idx`` changes gradients alone."""
+    """Translate an embedding; ``padding_idx`` changes gradients alone."""
     if max_norm is not None or not weight.dtype.is_floating_point:
         return None
     return Seen(kinds.Embedding(), [x], roles(table=weight))
@@ -125,7 +125,7 @@ def _is_parameter(tensor: Tensor) -> bool:
 
 @translates("matmul", "mm", "bmm", "rmatmul")
 def _product(x: Tensor, other: Tensor) -> Seen | None:
-    """With a stored matrix on the right it is a linear layer."""
+    """Translate a product; with a stored matrix on the right it is a linear layer."""
     if min(x.dim(), other.dim()) < _MATRIX:
         return None
     if other.dim() == _MATRIX and _is_parameter(other) and not _is_parameter(x):
@@ -155,7 +155,10 @@ def _batch_normalization(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Seen | None:
-    """The signature is that of ``torch.nn.functional``; ``torch.batch_norm`` has another order."""
+    """Translate a call with the signature of ``torch.nn.functional``.
+
+    ``torch.batch_norm`` has another order.
+    """
     if isinstance(training, torch.Tensor) or isinstance(momentum, bool):
         return None
     does = kinds.BatchNormalization(
@@ -174,7 +177,7 @@ def _batch_normalization(
 
 @rewrites_module("FrozenBatchNorm2d")
 def _frozen_batch_normalization(module: Any, x: Tensor) -> Tensor:
-    """That of torchvision, whose parameters are buffers."""
+    """Rewrite the module of torchvision, whose parameters are buffers."""
     statistics = module.running_mean, module.running_var
     return functional.batch_norm(x, *statistics, module.weight, module.bias, eps=module.eps)
 
@@ -196,7 +199,7 @@ def _layer_normalization(
 def _rms_normalization(
     x: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Seen:
-    """Without an epsilon it is that of the type."""
+    """Translate an RMS normalisation; without ``eps`` it is the epsilon of the type."""
     epsilon = torch.finfo(x.dtype).eps if eps is None else eps
     axes = tuple(range(-len(normalized_shape), 0))
     return Seen(
@@ -228,7 +231,7 @@ def _instance_normalization(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Seen | None:
-    """Groups of one channel; with running statistics in evaluation as batch normalisation."""
+    """Translate to groups of one channel; with running statistics in evaluation to batch normalisation."""
     if isinstance(use_input_stats, torch.Tensor) or isinstance(momentum, bool):
         return None
     if use_input_stats:
@@ -252,7 +255,7 @@ def _window_padding(
     *,
     ceil: bool,
 ) -> kinds.Padding:
-    """Low and high of each axis; rounding up the number of windows adds to the high side.
+    """Return low and high padding of each axis; rounding up the number of windows adds to the high side.
 
     A window that would begin in the high padding is left out.
     """
@@ -278,7 +281,7 @@ def _max_pooling(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Seen | None:
-    """Padding never is the maximum."""
+    """Translate a pooling in which padding never is the maximum."""
     count = x.dim() - 2
     size, spread = each_of(kernel_size, count), each_of(dilation, count)
     if len(size) != count:
@@ -305,7 +308,7 @@ def _mean_pooling(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Seen | None:
-    """What rounding up adds is never counted, so that it cannot be described beside padding that is."""
+    """Translate a pooling; None if counted padding and windows added by rounding up, never counted, meet."""
     count = x.dim() - 2
     size = each_of(kernel_size, count)
     if divisor_override is not None or len(size) != count:
@@ -327,7 +330,7 @@ def _mean_pooling(
 
 
 def _adaptive(function: Literal["max", "mean"]) -> Translator:
-    """Windows chosen for the size of the output."""
+    """Translate a pooling with windows chosen for the size of the output."""
 
     def translate(x: Tensor, output_size: Any, return_indices: bool = False) -> Seen:
         def does(result: Tensor) -> kinds.AdaptivePooling:
@@ -364,7 +367,7 @@ def _resizing(
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Seen | None:
-    """A scale that gives no whole number of positions moves the centres, which cannot be described."""
+    """Translate a resizing; None if a scale gives a fraction of a position, which moves the centres."""
     if mode not in _METHODS:
         return None
     if scale_factor is not None and not recompute_scale_factor:

@@ -52,7 +52,7 @@ _TRANSPOSITIONS: dict[str, Callable[..., Tensor]] = {
 
 
 def _transposition(function: Callable[..., Tensor]) -> Translator:
-    """Axes are read from what becomes of a tensor that has another length on each."""
+    """Translate a transposition, read from its effect on a tensor with another length on each axis."""
 
     def translate(x: Tensor, *args: Any, **named: Any) -> Seen:
         marked = torch.empty(tuple(range(2, 2 + x.dim())), device="meta")
@@ -68,7 +68,7 @@ TRANSLATORS.update({name: _transposition(function) for name, function in _TRANSP
 
 @translates("cat")
 def _concatenation(x: Sequence[Tensor], dim: int = 0) -> Seen | None:
-    """Values side by side; empty ones do not count."""
+    """Translate a concatenation; empty tensors do not count."""
     tensors = [tensor for tensor in x if tensor.numel() or tensor.dim() > 1]
     return Seen(kinds.Concatenation(axis=from_end(dim, tensors[0].dim())), tensors)
 
@@ -78,7 +78,10 @@ _MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "ci
 
 @translates("pad")
 def _border(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Seen | None:
-    """Pairs begin with the last axis; negative ones, which cut, are not described."""
+    """Translate padding by pairs that begin with the last axis.
+
+    Negative pairs, which cut, are not described.
+    """
     if min(pad) < 0 or mode not in _MODES:
         return None
     pairs = [(int(low), int(high)) for low, high in zip(pad[::2], pad[1::2], strict=True)]
@@ -110,7 +113,7 @@ def _flipped(x: Tensor, *dims: Any) -> Seen:
 
 @translates("getitem")
 def _indexed(x: Tensor, index: Any) -> Seen | None:
-    """Numbers and slices; a table that is a parameter is read by integers."""
+    """Translate an index of numbers and slices; a table that is a parameter is read by integers."""
     whole = index if isinstance(index, tuple) else (index,)
     if isinstance(index, Tensor) and not index.dtype.is_floating_point and index.dim():
         return _rows(x, index) or _gathered(x, (index,))
@@ -132,7 +135,7 @@ def _taken(x: Tensor, dim: int, index: Tensor) -> Seen:
 
 
 def _gathered(x: Tensor, whole: tuple[Any, ...]) -> Seen | None:
-    """An index of integers along one axis, all of the others."""
+    """Read an index of integers along one axis that takes all of the other axes."""
     tensors = [place for place, each in enumerate(whole) if isinstance(each, Tensor)]
     others = [each for each in whole if not isinstance(each, Tensor)]
     if len(tensors) != 1 or any(each is not ... and each != slice(None) for each in others):
@@ -152,7 +155,7 @@ def _rows(x: Tensor, index: Tensor) -> Seen | None:
 
 
 def _places(index: tuple[Any, ...]) -> dict[int, slice | int]:
-    """The parts of an index by their axes; those after an ellipsis are counted from the end."""
+    """Return the parts of an index by their axes; axes after an ellipsis are counted from the end."""
     before = index.index(...) if ... in index else len(index)
     return dict(enumerate(index[:before])) | {
         place - len(index): each for place, each in enumerate(index) if place > before
@@ -212,7 +215,7 @@ def _split(x: Tensor, split_size: Any, dim: int = 0, **named: Any) -> tuple[Tens
 
 
 def _repeated(x: Tensor, counts: Sequence[int]) -> Tensor:
-    """Whole axes so many times, as many as there are counts."""
+    """Repeat whole axes by ``counts``, aligned with the last axes."""
     result = x.reshape((1,) * (len(counts) - x.dim()) + tuple(x.shape))
     for axis, count in enumerate(counts):
         if count != 1:
@@ -259,7 +262,7 @@ def _roll(x: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 
 @rewrites("pixel_shuffle")
 def _pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
-    """Channels to space: (B, C r r, H, W) to (B, C, H r, W r)."""
+    """Move channels to space: (B, C r r, H, W) to (B, C, H r, W r)."""
     require(x.dim() == 4)  # noqa: PLR2004
     batch, channels, height, width = x.shape
     r = upscale_factor
@@ -280,7 +283,7 @@ REWRITTEN.update(
 
 @rewrites("einsum")
 def _einsum(x: Any, *operands: Any) -> Any:
-    """``einsum(equation, one, other)``; an equation without output or with repeated axes is not covered."""
+    """Rewrite ``einsum(equation, one, other)``, except equations without output or with repeated axes."""
     tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
     letters = product(x, [each.shape for each in tensors]) if isinstance(x, str) else None
     if letters is None:

@@ -43,12 +43,12 @@ class Recorder(recorder.Recorder):
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
-        """Show no mode what is done for a while."""
+        """Hide calls from all modes for a while."""
         with torch._C.DisableTorchFunction():
             yield
 
     def numbers(self, tensor: Tensor) -> np.ndarray:
-        """What it holds, copied, since it may be written into."""
+        """Copy the numbers that a tensor holds now, since the tensor may be written into."""
         return np.array(shared_array(tensor))
 
     def numbers_of(self, name: str) -> np.ndarray:
@@ -61,7 +61,7 @@ class Recorder(recorder.Recorder):
         return self._current(tensor) if id(tensor) in self._places else super().place(tensor)
 
     def knows(self, tensor: Tensor) -> bool:
-        """Whether a tensor is an input or a parameter, or was computed from one."""
+        """Check that a tensor is an input or a parameter, or was computed from one."""
         place = self._places.get(id(tensor))
         is_value = place is not None and self.trace.values[place].source != "constant"
         return is_value or self.part(tensor) is not None
@@ -69,8 +69,8 @@ class Recorder(recorder.Recorder):
     def carry_out(self, seen: Seen, run: Run, function: str, changed: Sequence[Tensor] = ()) -> Any:
         """Carry out and record a call; ``run`` takes the inputs.
 
-        ``changed`` are tensors that the call may write into beside those that it returns. A call that
-        gives no tensors at all, as the query of a shape, is not recorded.
+        ``changed`` are tensors that the call may write into besides its results. A call that returns no
+        tensors at all, such as a query of the shape, is not recorded.
         """
         used = [self.used(tensor) for tensor in seen.inputs]
         parameters, computed = self._roles(seen.parameters)
@@ -95,7 +95,7 @@ class Recorder(recorder.Recorder):
         return pytree.tree_unflatten(leaves, structure)
 
     def seen(self, output: Tensor, inputs: Sequence[Tensor]) -> Tensor:
-        """An output of the model, which is an opaque call of the inputs if no recorded call gave it."""
+        """Return an output of the model; record an opaque call of ``inputs`` if no recorded call gave it."""
         if self.knows(output):
             return output
         function = "functions that torch does not show"
@@ -103,7 +103,7 @@ class Recorder(recorder.Recorder):
         return result
 
     def _roles(self, wanted: Mapping[str, Role]) -> tuple[dict[str, Stored], list[Tensor]]:
-        """Parameters by role; those that are computed from parameters are used as values, in this order."""
+        """Return stored parameters by role, and the tensors computed from parameters, in order of roles."""
         parameters: dict[str, Stored] = {}
         computed = []
         for name, role in wanted.items():
@@ -118,7 +118,10 @@ class Recorder(recorder.Recorder):
         return parameters, computed
 
     def _current(self, tensor: Tensor) -> int:
-        """The place of a known tensor; a new one if it was changed through another that shares its memory."""
+        """Return the place of a known tensor.
+
+        A new place if it was changed through a tensor that shares its memory.
+        """
         place = self._places[id(tensor)]
         if self._versions.get(id(tensor), tensor._version) == tensor._version:
             return place
@@ -137,10 +140,10 @@ class Recorder(recorder.Recorder):
         return super().identify(tensor, place)
 
     def _as_outputs(self, leaves: list[Any], versions: Mapping[int, int], number: int) -> list[Tensor]:
-        """The tensors among a call's results, after overrides; a result that is an input becomes a new one.
+        """Return the tensors among a call's results, after overrides; a result that is an input is replaced.
 
-        ``leaves`` are changed accordingly. ``versions`` are those of the inputs before the call, so that one
-        that the call wrote into is distinguished from one that it only returns.
+        ``leaves`` are changed accordingly. ``versions`` are the versions of the inputs before the call; they
+        distinguish an input that the call wrote into from an input that it only returns.
         """
         places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
         made = [leaves[place] for place in places]

@@ -33,27 +33,27 @@ _BELOW_GET = -2
 
 @functools.lru_cache(maxsize=4096)
 def full_name(function: Callable[..., Any]) -> str:
-    """The name that users know: ``torch.nn.functional.relu``, ``torch.Tensor.add_``."""
+    """Return the name that users know: ``torch.nn.functional.relu``, ``torch.Tensor.add_``."""
     resolved = torch.overrides.resolve_name(function)
     return resolved or str(getattr(function, "__name__", function))
 
 
 @functools.lru_cache(maxsize=4096)
 def last_name(function: Callable[..., Any]) -> str:
-    """The last part of the name; of a property its own: ``add_``, ``__bool__``, ``shape``."""
+    """Return the last part of the name, for a property its own name: ``add_``, ``__bool__``, ``shape``."""
     parts = full_name(function).split(".")
     return parts[_BELOW_GET] if parts[-1] == "__get__" and len(parts) > 1 else parts[-1]
 
 
 @functools.lru_cache(maxsize=4096)
 def short_name(function: Callable[..., Any]) -> str:
-    """The last part without underscores, so that variants in place have the same name."""
+    """Return the last part without underscores, so that variants in place have the same name."""
     plain = last_name(function).strip("_")
     return _SAME.get(plain, plain)
 
 
 def is_in_place(function: Callable[..., Any]) -> bool:
-    """Whether a function writes its result into its first argument: ``add_``."""
+    """Check that a function writes its result into its first argument, as ``add_`` does."""
     last = last_name(function)
     return last.endswith("_") and not last.startswith("_")
 
@@ -121,7 +121,7 @@ rewrites_module = entering(MODULES)
 
 
 def roles(**tensors: Role | Tensor | None) -> dict[str, Role]:
-    """The roles that there are."""
+    """Return the roles that are not None."""
     return {
         name: role if isinstance(role, Role) else Role(role)
         for name, role in tensors.items()
@@ -130,7 +130,7 @@ def roles(**tensors: Role | Tensor | None) -> dict[str, Role]:
 
 
 def from_start(axis: int, dimensions: int) -> int:
-    """An axis counted from the start."""
+    """Count an axis from the start."""
     return axis if axis >= 0 else axis + dimensions
 
 
@@ -138,7 +138,7 @@ def from_start(axis: int, dimensions: int) -> int:
 
 
 def laid_out(role: Role) -> Tensor:
-    """The canonical tensor of a role."""
+    """Arrange the tensor of a role in canonical form."""
     tensor, layout = role
     if layout.axis is not None:
         tensor = tensor.narrow(layout.axis, layout.start, layout.stop - layout.start)
@@ -150,7 +150,7 @@ def laid_out(role: Role) -> Tensor:
 
 
 def shared_array(tensor: Tensor) -> np.ndarray:
-    """The numbers of a tensor, in the same memory."""
+    """Return the numbers of a tensor, in the same memory."""
     with torch._C.DisableTorchFunction():
         tensor = tensor.detach()
         numbers: np.ndarray = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()

@@ -162,7 +162,7 @@ class TorchSide:
             return self._module(*tensors)
 
     def _changing(self, shapes: Sequence[InputShape]) -> set[str]:
-        """The buffers that an evaluation in training mode changes; all others are constants."""
+        """Return the buffers that an evaluation in training mode changes; all others are constants."""
         with self._holding.kept(parameters=False) as before, torch.no_grad():
             self._module.train()
             try:
@@ -180,7 +180,7 @@ def recorded(
     *,
     raised: bool = True,
 ) -> Trace:
-    """The calls of one evaluation of a module, of inputs that are channels last; see :class:`Tracer`."""
+    """Record the calls of one evaluation of a module, with channels-last inputs; see :class:`Tracer`."""
     for number, tensor in enumerate(given):
         recorder.add_input(tensor, f"input {number}")
     names = {id(each): name for name, each in module.named_modules()}
@@ -200,10 +200,10 @@ def recorded(
 
 
 def as_written(module: torch.nn.Module, shapes: Sequence[InputShape]) -> AsWritten:
-    """The module, on the CPU and not compiled, which gives the same numbers.
+    """Return the module on the CPU and not compiled; it computes the same numbers.
 
     Raises:
-        UsageError: it cannot be evaluated with inputs of these shapes.
+        UsageError: the module cannot be evaluated with inputs of these shapes.
     """
     run_eagerly()
     module.cpu().eval()

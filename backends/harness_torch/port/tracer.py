@@ -43,7 +43,7 @@ from harness_torch.port.seen import (
 
 
 def runner(call: Arguments, inputs: Sequence[Tensor]) -> Run:
-    """A function of the inputs that calls what was called, with them in the places of those tensors."""
+    """Return a function that repeats ``call`` with other tensors in the places of ``inputs``."""
     leaves, structure = pytree.tree_flatten((call.args, call.kwargs))
     places = _places(leaves, inputs)
 
@@ -58,7 +58,10 @@ def runner(call: Arguments, inputs: Sequence[Tensor]) -> Run:
 
 
 def _places(leaves: Sequence[Any], inputs: Sequence[Tensor]) -> list[list[int]]:
-    """For each input its places among the arguments; an input that is given twice has one each."""
+    """Return the places of each input among the arguments.
+
+    An input that is given twice has one place each.
+    """
     found = []
     for number, tensor in enumerate(inputs):
         places = [place for place, leaf in enumerate(leaves) if leaf is tensor]
@@ -73,7 +76,10 @@ _GUARDS = ("has_torch_function", "has_torch_function_unary", "has_torch_function
 
 @functools.lru_cache(maxsize=1024)
 def body(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """A function in Python that does the same but is not seen itself, only what it calls; else None."""
+    """Return a function in Python that does the same as ``function`` but lets a mode see its calls.
+
+    None for a function that is not written in Python.
+    """
     plain = getattr(function, "__wrapped__", function)
     if not isinstance(plain, FunctionType):
         return None
@@ -99,7 +105,7 @@ _SYNONYMS = {"axis": "dim", "keepdims": "keepdim", "exponent": "other", **_FIRST
 
 
 def active() -> "Tracer":
-    """The tracer of the evaluation that runs now."""
+    """Return the tracer of the evaluation that runs now."""
     return _active[-1]
 
 
@@ -108,10 +114,10 @@ class NotTranslated(Exception):
 
 
 def require(covered: bool) -> None:
-    """Leave a function as it is unless a rewriting covers its arguments.
+    """Leave a function unchanged unless a rewriting covers its arguments.
 
     Raises:
-        NotTranslated: it does not.
+        NotTranslated: the rewriting does not cover them.
     """
     if not covered:
         raise NotTranslated
@@ -257,7 +263,7 @@ class Tracer(TorchFunctionMode):
 
 
 def _whole(module: torch.nn.Module) -> Callable[..., Any] | None:
-    """What carries out a module whose call as a whole is known."""
+    """Return the function that carries out a module whose call as a whole is known; None if there is none."""
     for kind in type(module).__mro__:
         if kind.__name__ in MODULES and type(module).forward is getattr(kind, "forward", None):
             return MODULES[kind.__name__]
@@ -265,7 +271,7 @@ def _whole(module: torch.nn.Module) -> Callable[..., Any] | None:
 
 
 def _is_same(result: Tensor, seen: Seen) -> bool:
-    """Whether a change of shape leaves the elements where they are."""
+    """Check that a change of shape leaves the elements in place."""
     if result.shape != seen.inputs[0].shape:
         return False
     does = seen.does
@@ -275,12 +281,12 @@ def _is_same(result: Tensor, seen: Seen) -> bool:
 
 
 def _is_batched(tensor: Tensor) -> bool:
-    """Whether a tensor stands for many, inside ``torch.func.vmap``; it has no numbers of its own."""
+    """Check for a tensor inside ``torch.func.vmap``, which stands for many and has no numbers of its own."""
     return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))  # noqa: SLF001  there is no other
 
 
 def _renamed(call: Arguments) -> dict[str, Any]:
-    """Arguments by the names that translators have; those that say nothing are left out."""
+    """Name arguments as translators do; arguments without effect are left out."""
     kwargs = {_SYNONYMS.get(name, name): each for name, each in call.kwargs.items() if name != "inplace"}
     if kwargs.get("out", ()) is None:
         del kwargs["out"]

@@ -26,12 +26,12 @@ _BATCH, _SEED = 2, 0
 
 
 def channels_first(array: Tensor) -> Tensor:
-    """Channels of the last axis on axis 1."""
+    """Move channels from the last axis to axis 1."""
     return array.movedim(-1, 1)
 
 
 def candidates(shapes: Sequence[InputShape]) -> list[tuple[bool | None, ...]]:
-    """For each input whether it has channels first, the likely ones first; None where there is no choice."""
+    """List the layouts to try, likely ones first: True for channels first, None for an input without choice."""
     options: list[tuple[bool | None, ...]] = []
     for shape in shapes:
         dimensions = len(shape.shape) + 1
@@ -46,10 +46,10 @@ def candidates(shapes: Sequence[InputShape]) -> list[tuple[bool | None, ...]]:
 def find_layouts(
     evaluate: Callable[[list[Tensor]], Any], shapes: Sequence[InputShape]
 ) -> tuple[bool | None, ...]:
-    """The first layouts with which the model can be evaluated.
+    """Return the first layouts with which the model can be evaluated.
 
     Raises:
-        UsageError: there are none.
+        UsageError: no layouts fit.
     """
     first: Exception | None = None
     for layouts in candidates(shapes):
@@ -64,35 +64,35 @@ def find_layouts(
 
 
 def trial_inputs(shapes: Sequence[InputShape]) -> list[np.ndarray]:
-    """Any numbers, or integers below the maximum."""
+    """Make arbitrary numbers, or integers below the maximum."""
     rng = np.random.default_rng(_SEED)
     return [shape.sample(rng, _BATCH) for shape in shapes]
 
 
 def to_tensors(inputs: Sequence[np.ndarray], layouts: Sequence[bool | None]) -> list[Tensor]:
-    """Tensors for the model, of float64 and int64."""
+    """Convert inputs to tensors for the model, of float64 and int64."""
     pairs = zip(map(to_tensor, inputs), layouts, strict=True)
     return [channels_first(tensor).contiguous() if first else tensor for tensor, first in pairs]
 
 
 def to_tensor(array: np.ndarray) -> Tensor:
-    """Inputs or targets as float64 or int64."""
+    """Convert inputs or targets to float64 or int64."""
     kind = np.float64 if np.asarray(array).dtype.kind == "f" else np.int64
     return torch.from_numpy(np.array(array, dtype=kind))
 
 
 def array_of(tensor: Tensor) -> np.ndarray:
-    """A copy of the numbers."""
+    """Copy the numbers of a tensor."""
     return np.array(tensor.detach().numpy())
 
 
 def named_outputs(outputs: Any) -> Iterator[tuple[str, Tensor]]:
-    """The tensors that a model returns, by name."""
+    """Yield the tensors that a model returns, by name."""
     return named_tensors(outputs, lambda each: isinstance(each, Tensor))
 
 
 def outside(output: Tensor) -> Tensor:
-    """An output with channels last, if it has channels."""
+    """Move the channels of an output last, if it has channels."""
     return output.movedim(1, -1) if output.dim() >= _PICTURE else output
 
 
@@ -111,7 +111,7 @@ class Holding:
         return found | {name: buffer for name, buffer in buffers if buffer.dtype.is_floating_point}
 
     def statistics(self) -> set[str]:
-        """The names of the buffers of normalisations."""
+        """Return the names of the buffers of normalisations."""
         return {
             f"{path}.{key}" if path else key
             for path, module in self._module.named_modules()
@@ -120,15 +120,15 @@ class Holding:
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Copies of the numbers."""
+        """Copy the numbers of the tensors by name."""
         return {name: array_of(tensor) for name, tensor in self.tensors().items()}
 
     def load(self, parameters: Mapping[str, np.ndarray]) -> None:
-        """Put numbers in the place of others, which stay as they are where somebody else has them.
+        """Replace the numbers of tensors; the old arrays stay unchanged for other users.
 
         Raises:
             KeyError: the module has no parameter of a name.
-            ValueError: a shape is another one.
+            ValueError: a shape differs.
         """
         tensors = self.tensors()
         for name, array in parameters.items():
@@ -139,7 +139,10 @@ class Holding:
 
     @contextlib.contextmanager
     def kept(self, *, parameters: bool) -> Iterator[dict[str, Tensor]]:
-        """Work on copies of the buffers, and of the parameters too; gives the numbers before, by name."""
+        """Work on copies of the buffers, and with ``parameters`` of the parameters too.
+
+        Yields the old numbers by name.
+        """
         buffers = [
             (owner, key, tensor, tensor.data)
             for owner in self._module.modules()
@@ -164,7 +167,7 @@ class Holding:
                 module.training = mode
 
     def changes(self, before: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
-        """The numbers that differ from those before."""
+        """Return the numbers that differ from ``before``."""
         return {
             name: array_of(tensor)
             for name, tensor in self.tensors().items()
@@ -176,7 +179,7 @@ class Holding:
 
 
 def loss_of(name: Loss, output_name: str = "") -> Callable[[Any, Tensor], Tensor]:
-    """A loss of an output, classes on the last axis, averaged over everything."""
+    """Return a loss of an output, with classes on the last axis, averaged over everything."""
 
     def cross_entropy(outputs: Any, targets: Tensor) -> Tensor:
         logits = outside(chosen(outputs, output_name))
@@ -190,7 +193,7 @@ def loss_of(name: Loss, output_name: str = "") -> Callable[[Any, Tensor], Tensor
 
 
 def chosen(outputs: Any, name: str) -> Tensor:
-    """The tensor of this name that a model returned, or else the first.
+    """Return the tensor named ``name`` among a model's outputs, or else the first.
 
     Raises:
         ValueError: there is none.
@@ -202,14 +205,14 @@ def chosen(outputs: Any, name: str) -> Tensor:
 
 
 def own_loss(own: OwnTraining, name: Loss, output_name: str) -> Callable[[Any, Tensor], Tensor]:
-    """The user's loss of what the model returns, or the named one."""
+    """Return the user's loss of a model's outputs, or the named loss."""
     return loss_of(name, output_name) if own.make_loss is None else own.make_loss()
 
 
 def own_optimizer(
     own: OwnTraining, parameters: Iterable[Tensor], learning_rate: float
 ) -> tuple[Any, Any | None]:
-    """The user's optimizer, or gradient descent, and the user's scheduler."""
+    """Return the user's optimizer, or gradient descent, and the user's scheduler."""
     if own.make_optimizer is None:
         return Descent(list(parameters), learning_rate), None
     made = own.make_optimizer(parameters)
@@ -247,7 +250,7 @@ _RULES = {
 
 
 def rules_of(optimizer: Any, scheduler: Any, parameters: Mapping[str, Tensor]) -> Updates:
-    """Read the rule of each of ``parameters`` from the groups of an optimizer; the scheduler goes on."""
+    """Read the rule of each of ``parameters`` from the groups of an optimizer; advances the scheduler."""
     kind, rules = type(optimizer), dict[int, Update]()
     known = kind.__module__.startswith("torch.optim") and kind.__name__ in _RULES
     rates = _rates(optimizer, scheduler) if known and scheduler is not None else None
