@@ -14,7 +14,7 @@ class CnnOptions(ClassificationOptions, frozen=True, kw_only=True):
 
 
 def define(options: CnnOptions) -> Task:
-    """The network and training of the usual Keras example: 315,722 parameters at width 1."""
+    """Define the network and training of the usual Keras example: 315,722 parameters at width 1."""
     network = Network(
         input_shape=(32, 32, 3),
         layers=(

@@ -27,7 +27,7 @@ class ForecastOptions(FederatedOptions, frozen=True, kw_only=True):
 
 
 def define(options: ForecastOptions) -> Task:
-    """An LSTM of 32 units over the past years; a dense layer predicts the coming ones; mean squared error."""
+    """Define an LSTM of 32 units over past years; a dense layer predicts the next; mean squared error."""
     network = Network(
         input_shape=(PAST, 1),
         layers=(LSTM(options.wide(32)), *options.dropout_layers(), Dense(FUTURE)),

@@ -25,12 +25,12 @@ class GanOptions(NetworkOptions, frozen=True, kw_only=True):
     crop: Crop = 0
 
     def make_objective(self) -> Adversarial:
-        """A game of two networks."""
+        """Return the objective of two networks that play against each other."""
         return Adversarial(LATENT_SIZE)
 
 
 def define(options: GanOptions) -> Task:
-    """Three transposed convolutions against three strided ones, as in Keras's example of a DCGAN.
+    """Define three transposed convolutions against three strided ones, as in Keras's example of a DCGAN.
 
     They lead from 4 by 4 to 32 by 32 and back; the generator's images are in [0, 1]. Its last convolution
     smooths the checkerboard patterns of transposed ones (Odena et al. 2016).

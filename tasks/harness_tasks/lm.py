@@ -50,7 +50,7 @@ class LmOptions(FederatedOptions, frozen=True, kw_only=True):
     heads: Annotated[int, Meta(ge=1, le=64, description="heads of each attention")] = 4
 
     def make_optimizer(self) -> Optimizer:
-        """As for other tasks, but Adam with nanoGPT's ``beta_2`` and ``epsilon``."""
+        """Return the optimizer as for other tasks, but Adam with nanoGPT's ``beta_2`` and ``epsilon``."""
         optimizer = super().make_optimizer()
         if isinstance(optimizer, Adam):
             return Adam(self.learning_rate, self.beta_1, beta_2=0.99, epsilon=1e-8)
@@ -58,7 +58,7 @@ class LmOptions(FederatedOptions, frozen=True, kw_only=True):
 
 
 def define(options: LmOptions) -> Task:
-    """Four blocks of four heads, 128 wide: 809,856 parameters at width 1, 2,000 steps of 12 windows."""
+    """Define four blocks of four heads, 128 wide: 809,856 parameters at width 1, 2000 steps of 12 windows."""
     width = options.wide(128)
     if width % options.heads:
         raise ValueError(
@@ -86,9 +86,9 @@ def define(options: LmOptions) -> Task:
 
 
 def _block(options: LmOptions, width: int) -> tuple[AnyLayer, AnyLayer]:
-    """A block of GPT-2: attention, then a dense network, each normalised before and added to its input.
+    """Build a block of GPT-2: attention, then a dense network, each normalised before and added to its input.
 
-    Their last kernels are drawn smaller, by the root of the number of additions (Radford et al. 2019).
+    The last kernels of both are drawn smaller, by the root of the number of additions (Radford et al. 2019).
     """
     last = _DEVIATION / math.sqrt(2 * options.blocks)
     dropout: tuple[Dropout, ...] = options.dropout_layers()

@@ -13,7 +13,7 @@ class MlpOptions(ClassificationOptions, frozen=True, kw_only=True):
 
 
 def define(options: MlpOptions) -> Task:
-    """40-100-100-10 with ReLU, trained for the paper's 6,000 steps: 15,210 parameters at width 1."""
+    """Define 40-100-100-10 with ReLU, and the paper's 6,000 steps: 15,210 parameters at width 1."""
     network = Network(
         input_shape=(40, 1),
         layers=(

@@ -50,7 +50,7 @@ REFERENCES = Path(__file__).parent / "references"
 
 
 def given(kind: type[Struct], **fields: Any) -> dict[str, Any]:
-    """The fields that are not their defaults: what is given is part of the JSON and the hash of a task."""
+    """Return fields that differ from their defaults: given fields enter the JSON and the hash of a task."""
     defaults = {field.name: field.default for field in msgspec.structs.fields(kind)}
     return {name: value for name, value in fields.items() if value != defaults[name]}
 
@@ -80,7 +80,7 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
     ] = 1.0
 
     def make_optimizer(self) -> Optimizer:
-        """The optimizer that these options describe.
+        """Return the optimizer that these options describe.
 
         Raises:
             ValueError: options exclude each other; the message is for the user.
@@ -101,7 +101,7 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
                 return RmsProp(self.learning_rate)
 
     def make_schedule(self) -> Schedule:
-        """The schedule that these options describe; cosine and linear end at a tenth of the learning rate."""
+        """Return the schedule of these options; cosine and linear end at a tenth of the learning rate."""
         match self.schedule:
             case "constant":
                 return ConstantRate(self.warmup_steps)
@@ -113,7 +113,7 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
                 return LinearDecay(_FINAL_FACTOR, self.warmup_steps)
 
     def make_objective(self) -> Objective:
-        """The objective that these options describe.
+        """Return the objective that these options describe.
 
         Raises:
             ValueError: options exclude each other; the message is for the user.
@@ -121,7 +121,7 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
         return Classification()
 
     def make_parts(self) -> dict[str, Any]:
-        """The fields of the task that only some tasks have options for, as these describe them.
+        """Return the fields of the task for which only some tasks have options.
 
         Raises:
             ValueError: options exclude each other; the message is for the user.
@@ -140,7 +140,7 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
         decay_embeddings: bool = False,
         samples_per_epoch: int | None = None,
     ) -> Task:
-        """The task that trains these networks as the options say, by default for their objective.
+        """Return the task that trains ``networks`` by these options, by default for their objective.
 
         Raises:
             ValueError: options exclude each other; the message is for the user.
@@ -181,11 +181,11 @@ class NetworkOptions(TrainingOptions, frozen=True, kw_only=True):
     dropout: Annotated[float, Meta(ge=0, lt=1, description="rate of dropout before the last layer")] = 0.0
 
     def wide(self, units: int) -> int:
-        """The width of a hidden layer that has ``units`` at width 1."""
+        """Return the width of a hidden layer that has ``units`` at width 1."""
         return max(1, round(units * self.width))
 
     def dropout_layers(self) -> tuple[Dropout, ...]:
-        """The dropout before the last layer; empty at rate 0."""
+        """Return the dropout before the last layer; empty at rate 0."""
         return (Dropout(self.dropout),) if self.dropout else ()
 
 
@@ -207,7 +207,7 @@ class FederatedOptions(NetworkOptions, frozen=True, kw_only=True):
         return {"federated": federated}
 
     def concentration(self) -> float:
-        """Of the clients' shares of a class; only classifiers have such shares."""
+        """Return the concentration of the clients' shares of a class; only classifiers have such shares."""
         return 0.0
 
 

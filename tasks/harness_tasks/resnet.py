@@ -43,15 +43,15 @@ class ResnetOptions(ClassificationOptions, frozen=True, kw_only=True):
     ] = "batch"
 
     def normalized(self, channels: int) -> AnyLayer:
-        """The normalisation of so many channels."""
+        """Return the normalisation of ``channels``."""
         return BatchNorm() if self.normalization == "batch" else GroupNorm(math.gcd(channels, 8))
 
 
 def define(options: ResnetOptions) -> Task:
-    """Three stages of 16, 32 and 64 channels: 272,474 parameters at depth 20 and width 1.
+    """Define three stages of 16, 32 and 64 channels: 272,474 parameters at depth 20 and width 1.
 
     Where a stage changes the size, the shortcut is a convolution of 1x1: the paper's option B. The paper's
-    results for CIFAR-10 are of option A, which pads with zeros.
+    results for CIFAR-10 are those of option A, which pads with zeros.
     """
     channels = [options.wide(16 * 2**stage) for stage in range(_STAGES)]
     network = Network(
@@ -91,7 +91,10 @@ def _stage(options: ResnetOptions, stage: int, channels: int) -> Iterator[AnyLay
 
 
 def _convolution(channels: int, kernel_size: int, strides: int = 1) -> Conv2D:
-    """Without bias, which the normalisation after it would remove; padded alike on all sides."""
+    """Build a convolution without bias, which the next normalisation would remove.
+
+    Padded alike on all sides.
+    """
     return Conv2D(
         channels,
         kernel_size,

@@ -13,7 +13,7 @@ class RnnOptions(ClassificationOptions, frozen=True, kw_only=True):
 
 
 def define(options: RnnOptions) -> Task:
-    """A GRU of 6 units per direction, all 40 outputs flattened: 5,134 parameters at width 1, 6,000 steps."""
+    """Define a GRU of 6 units per direction, outputs flattened: 5,134 parameters at width 1, 6,000 steps."""
     network = Network(
         input_shape=(40, 1),
         layers=(

@@ -26,7 +26,7 @@ class TabularOptions(ImbalanceOptions, frozen=True, kw_only=True):
 
 
 def define(options: TabularOptions) -> Task:
-    """30-32-16-1 with ReLU: 1,537 parameters at width 1."""
+    """Define 30-32-16-1 with ReLU: 1,537 parameters at width 1."""
     network = Network(
         input_shape=(30,),
         layers=(

@@ -31,7 +31,7 @@ def channels_first(array: Tensor) -> Tensor:
 
 
 def candidates(shapes: Sequence[InputShape]) -> list[tuple[bool | None, ...]]:
-    """List the layouts to try, likely ones first: True for channels first, None for an input without choice."""
+    """List the layouts to try, likely ones first: True for channels first, None where there is no choice."""
     options: list[tuple[bool | None, ...]] = []
     for shape in shapes:
         dimensions = len(shape.shape) + 1

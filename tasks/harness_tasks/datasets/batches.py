@@ -34,10 +34,10 @@ OFFICIAL_MD5 = {
 
 
 def read_python(bundle: Bundle, classes: tuple[str, ...]) -> Incoming | None:
-    """The pickled batches ``data_batch_1`` to ``_5`` and ``test_batch``; None if there are none.
+    """Read the pickled batches ``data_batch_1`` to ``_5`` and ``test_batch``; None if there are none.
 
     Raises:
-        DataError: some are missing, or one violates the format.
+        DataError: some batches are missing, or a batch violates the format.
     """
     members = _official_files(bundle, suffix="", names_file="batches.meta")
     if members is None:
@@ -54,10 +54,10 @@ def read_python(bundle: Bundle, classes: tuple[str, ...]) -> Incoming | None:
 
 
 def read_binary(bundle: Bundle, classes: tuple[str, ...]) -> Incoming | None:
-    """The batches ``data_batch_1.bin`` to ``_5.bin`` and ``test_batch.bin``; None if there are none.
+    """Read the batches ``data_batch_1.bin`` to ``_5.bin`` and ``test_batch.bin``; None if there are none.
 
     Raises:
-        DataError: some are missing, or one violates the format.
+        DataError: some batches are missing, or a batch violates the format.
     """
     members = _official_files(bundle, suffix=".bin", names_file="batches.meta.txt")
     if members is None:
@@ -68,7 +68,7 @@ def read_binary(bundle: Bundle, classes: tuple[str, ...]) -> Incoming | None:
 
 
 def _official_files(bundle: Bundle, suffix: str, names_file: str) -> dict[str, Member] | None:
-    """The members of the most complete folder that holds any batch, by batch name."""
+    """Return the members of the most complete folder that holds any batch, by batch name."""
     files = {batch: f"{batch}{suffix}" for batch in BATCHES} | {names_file: names_file}
     batch_files = [files[batch] for batch in BATCHES]
     folders = {
@@ -116,7 +116,7 @@ def _binary_batch(member: Member) -> Samples:
 
 
 def _samples(member: Member, pixels: np.ndarray, labels: list[int]) -> Samples:
-    """From pixels ``(rows, 3072)`` and labels ``(rows,)`` to images ``(rows, 32, 32, 3)``."""
+    """Convert pixels ``(rows, 3072)`` and labels ``(rows,)`` to images ``(rows, 32, 32, 3)``."""
     if len(labels) != ROWS or not all(0 <= label < CLASSES for label in labels):
         raise DataError(f"{member.where}: expected {ROWS:,} labels from 0 to 9, found {_summary(labels)}")
     images = pixels.reshape(ROWS, 3, 32, 32).transpose(0, 2, 3, 1)

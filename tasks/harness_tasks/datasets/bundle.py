@@ -61,7 +61,7 @@ class Member:
     content: Callable[[], bytes]
 
     def read(self) -> bytes:
-        """The whole content.
+        """Read the whole content.
 
         Raises:
             DataError: the file is broken, or larger than any file of the data set.
@@ -102,7 +102,7 @@ class _BoundedReads:
 
 @contextlib.contextmanager
 def open_bundle(path: Path, scratch: Path, progress: DownloadProgress) -> Iterator[Bundle]:
-    """The files by their names with ``/``, readable as long as the context lasts.
+    """Open the files by their names with ``/``, readable as long as the context lasts.
 
     Args:
         path: A folder, a zip, or a tar that may be compressed by gzip, bzip2 or xz; recognised by content.
@@ -111,7 +111,7 @@ def open_bundle(path: Path, scratch: Path, progress: DownloadProgress) -> Iterat
         progress: Called with the number of uncompressed bytes.
 
     Raises:
-        DataError: it is none of these, broken, hostile or far too large.
+        DataError: ``path`` is none of these, broken, hostile or far too large.
     """
     if path.is_dir():
         with _broken(str(path)):

@@ -28,18 +28,18 @@ class Cifar10(PublishedSource):
         return Store(data_root() / self.name, self.name, CLASSES, self.remedy)
 
     def is_ready(self) -> bool:
-        """Whether it was fetched or imported; reads no arrays."""
+        """Check that the data set was fetched or imported; reads no arrays."""
         return self._store.is_present()
 
     def summarize(self) -> DatasetSummary:
-        """The stored description; only :meth:`load` checks that the arrays still match it."""
+        """Return the stored description; only :meth:`load` checks that the arrays still match it."""
         return self._store.summarize()
 
     def load(self) -> Dataset:
-        """The data set, memory-mapped, after its fingerprint was verified.
+        """Load the data set, memory-mapped, after verifying its fingerprint.
 
         Raises:
-            DataError: it is missing or damaged; includes the remedy.
+            DataError: the data set is missing or damaged; the message names the remedy.
         """
         return self._store.load(input_divisor=255.0)
 
@@ -47,8 +47,8 @@ class Cifar10(PublishedSource):
         """Download and store the official archive; does nothing if a complete copy is present.
 
         Raises:
-            DataError: it cannot be downloaded.
-            HarnessError: it cannot be stored.
+            DataError: the archive cannot be downloaded.
+            HarnessError: the archive cannot be stored.
         """
         store = self._store
         if self.is_whole():
@@ -60,11 +60,11 @@ class Cifar10(PublishedSource):
             self._take(archive, progress)
 
     def import_from(self, path: Path, progress: DownloadProgress = no_progress) -> Dataset:
-        """Import any of the forms in ``importable``; a present copy is kept until that has succeeded.
+        """Import any of the forms in ``importable``; a present copy is kept until the import has succeeded.
 
         Raises:
             DataError: the files are not CIFAR-10, or broken.
-            HarnessError: it cannot be stored.
+            HarnessError: the data set cannot be stored.
         """
         if not path.exists():
             raise DataError(f"{path} does not exist")
@@ -91,7 +91,7 @@ class Cifar10(PublishedSource):
 
 
 def _counted(incoming: Incoming, path: Path) -> Incoming:
-    """The same with the counts in its origin, because an image folder may hold only some of the images."""
+    """Add the counts to the origin, because an image folder may hold only some of the images."""
     train, test = incoming.counts["train"], incoming.counts["test"]
     if train > COUNTS["train"] or test > COUNTS["test"]:
         raise DataError(f"{path} holds {train:,} + {test:,} images, CIFAR-10 has 50,000 + 10,000")

@@ -46,7 +46,7 @@ class _Bar:
 
 
 def download(url: str, known_hash: str, folder: Path, progress: DownloadProgress) -> Path:
-    """Download a file into ``folder``; returns its path after ``known_hash``, ``md5:…``, was verified.
+    """Download a file into ``folder``; returns its path once ``known_hash``, ``md5:…``, is verified.
 
     Raises:
         DataError: the server does not respond, breaks off, or sends another file.
@@ -82,7 +82,7 @@ def download(url: str, known_hash: str, folder: Path, progress: DownloadProgress
 
 
 def _reason(error: Exception) -> str:
-    """The original cause, without the layers that requests and urllib3 wrap around it."""
+    """Return the original cause, without the layers that requests and urllib3 wrap around it."""
     inner = getattr(error.args[0], "reason", error) if error.args else error
     inner = getattr(inner, "original_error", inner)  # behind a proxy
     return str(inner).rpartition("): ")[-1]

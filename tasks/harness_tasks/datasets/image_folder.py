@@ -22,13 +22,13 @@ _IMAGE = re.compile(
 
 
 def read_images(bundle: Bundle, classes: tuple[str, ...], progress: DownloadProgress) -> Incoming | None:
-    """The images in the order of ``classes``, within a class by file name; None if there are none.
+    """Read the images in the order of ``classes``, within a class by file name; None if there are none.
 
     Every image must be 32x32 and is converted to RGB. ``origin`` states the file format, because JPEG does
     not preserve the original bytes.
 
     Raises:
-        DataError: there are other classes, or a image is broken or has another size.
+        DataError: there are other classes, or an image is broken or has another size.
     """
     matches = [match for match in map(_IMAGE.fullmatch, sorted(bundle)) if match]
     if not matches:
@@ -77,7 +77,7 @@ def _blocks(
 
 
 def _decode(member: Member) -> np.ndarray:
-    """A image as uint8 ``(32, 32, 3)``. Only the format that its name states is tried."""
+    """Decode an image to uint8 ``(32, 32, 3)``. Only the format that its name states is tried."""
     kind = "PNG" if member.where.lower().endswith("png") else "JPEG"
     content = member.read()
     try:

@@ -42,7 +42,7 @@ class Mnist1d(LocalSource):
             self.load()
 
     def load(self) -> Dataset:
-        """The data set that the package generates with its defaults, seed 42."""
+        """Load the data set that the package generates with its defaults, seed 42."""
         samples = _read_cache(self._cache)
         if samples is None:
             samples = _generate()
@@ -64,9 +64,9 @@ def _generate() -> tuple[Samples, Samples]:
 
 
 def _read_cache(path: Path) -> tuple[Samples, Samples] | None:
-    """The data that an earlier process generated, which takes longer than many trainings.
+    """Read the data that an earlier process generated: generating takes longer than many trainings.
 
-    None if there is none, or if it does not match its fingerprint.
+    None if there is no cache, or if it does not match its fingerprint.
     """
     import numpy as np
 
@@ -80,7 +80,7 @@ def _read_cache(path: Path) -> tuple[Samples, Samples] | None:
 
 
 def _write_cache(path: Path, train: Samples, test: Samples) -> None:
-    """Write the cache completely or not at all. A cache that is not writable only costs time."""
+    """Write the cache completely or not at all; without a writable cache, only time is lost."""
     import numpy as np
 
     with contextlib.suppress(OSError):

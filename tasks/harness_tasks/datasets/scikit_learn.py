@@ -36,7 +36,7 @@ class BreastCancer(LocalSource):
     samples: ClassVar = {"train": 427, "test": 142}
 
     def load(self) -> Dataset:
-        """The data set: 427 rows for training, 142 for the test."""
+        """Load the data set: 427 rows for training, 142 for the test."""
         import numpy as np
 
         with _file("breast_cancer.csv").open(encoding="ascii", newline="") as file:
@@ -65,7 +65,7 @@ class Digits(LocalSource):
     samples: ClassVar = {"train": 1437, "test": 360}
 
     def load(self) -> Dataset:
-        """The data set: 1,437 rows for training, 360 for the test."""
+        """Load the data set: 1,437 rows for training, 360 for the test."""
         import numpy as np
 
         with gzip.open(_file("digits.csv.gz"), "rt", encoding="ascii") as file:
@@ -80,14 +80,14 @@ class Digits(LocalSource):
 
 
 def _file(name: str) -> Path:
-    """A data file of scikit-learn. Importing the package takes longer than many trainings."""
+    """Return the path of a data file of scikit-learn; importing the package would take longer."""
     spec = importlib.util.find_spec("sklearn")
     assert spec is not None  # noqa: S101  a requirement of this package
     return Path(str(spec.origin)).parent / "datasets" / "data" / name
 
 
 def _test_rows(labels: np.ndarray, seed: tuple[int, int], count: Callable[[int], int]) -> np.ndarray:
-    """Which rows ``(n,)`` are for the test: ``count`` of those of each class. Both splits keep their order.
+    """Select the test rows ``(n,)``: ``count`` rows of each class. Both splits keep their order.
 
     Draw ``u = Generator(Philox(SeedSequence(seed))).random(n)``, one number per row in scikit-learn's order;
     the rows of a class with the smallest numbers are test rows.

@@ -42,7 +42,7 @@ _LONGEST_WRITE_SECONDS = 3600.0
 
 
 def data_root() -> Path:
-    """The folder of all data sets: ``HARNESS_DATA_DIR``, or the user's cache folder."""
+    """Return the folder of all data sets: ``HARNESS_DATA_DIR``, or the user's cache folder."""
     import platformdirs
 
     chosen = os.environ.get("HARNESS_DATA_DIR")
@@ -50,7 +50,7 @@ def data_root() -> Path:
 
 
 def no_progress(what: str, done: int, total: int) -> None:
-    """Show nothing of a download or an import."""
+    """Show no progress of a download or an import."""
 
 
 class LocalSource(DataSource):
@@ -64,11 +64,11 @@ class LocalSource(DataSource):
         return True
 
     def summarize(self) -> DatasetSummary:
-        """The origin and the counts; the fingerprint is left out, because it takes the arrays."""
+        """Return the origin and the counts; the fingerprint is left out, because it takes the arrays."""
         return DatasetSummary(self.origin, dict(self.samples))
 
     def dataset(self, classes: Sequence[str], train: Samples, test: Samples, **more: Any) -> Dataset:
-        """The data set of these rows; ``more`` are further fields of it."""
+        """Build the data set of these rows; ``more`` are further fields of the data set."""
         sha256 = fingerprint(train, test, more.get("validation"))
         return Dataset(self.name, sha256, self.origin, tuple(classes), train, test, **more)
 
@@ -84,7 +84,7 @@ class PublishedSource(DataSource):
         return f"Run: harness data fetch {self.name}, or: harness data import {self.name} PATH"
 
     def is_whole(self) -> bool:
-        """Whether the data set is present and undamaged; reads its arrays."""
+        """Check that the data set is present and undamaged; reads its arrays."""
         try:
             self.load()
         except DataError:
@@ -95,7 +95,7 @@ class PublishedSource(DataSource):
         """Download a file into ``folder``; returns its path.
 
         Raises:
-            DataError: it cannot be downloaded; the message names the import as a way out.
+            DataError: the file cannot be downloaded; the message names the import as a way out.
         """
         from harness_tasks.datasets.download import download
 
@@ -110,10 +110,10 @@ class PublishedSource(DataSource):
 
 
 def read_up_to(path: Path, most_bytes: int) -> bytes:
-    """The first bytes of a file; all of them if there are fewer than ``most_bytes``.
+    """Read the first bytes of a file; all of them if there are fewer than ``most_bytes``.
 
     Raises:
-        OSError: it cannot be read, or is no file, such as a pipe.
+        OSError: the file cannot be read, or is no file, such as a pipe.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OSError(errno.EINVAL, "Not a regular file", str(path))
@@ -125,7 +125,7 @@ def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file completely or not at all, and delete drafts that killed writers left next to it.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
@@ -142,7 +142,7 @@ def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def fingerprint(train: Samples, test: Samples, validation: Samples | None = None) -> str:
-    r"""The sha256, in hexadecimal, of everything that a network sees: every row, in order.
+    r"""Hash everything that a network sees, every row in order, to a hexadecimal sha256.
 
     The hash covers, in this order, ``train.inputs``, ``train.targets``, ``test.inputs`` and
     ``test.targets``, and ``validation.inputs`` and ``validation.targets`` if the data set provides them: for
@@ -252,14 +252,14 @@ class Store:
         return self.folder / "dataset.json"
 
     def is_present(self) -> bool:
-        """Whether a data set is stored; only :meth:`load` checks that it is intact."""
+        """Check that a data set is stored; only :meth:`load` checks that it is intact."""
         return self._json.is_file()
 
     def load(self, input_divisor: float) -> Dataset:
-        """The data set, memory-mapped and read-only, after its fingerprint was verified.
+        """Load the data set, memory-mapped and read-only, after verifying its fingerprint.
 
         Raises:
-            DataError: it is missing, or differs from what was stored.
+            DataError: the data set is missing, or differs from what was stored.
         """
         description, train, test = self._mapped()
         if (counts := {"train": len(train), "test": len(test)}) != description.counts:
@@ -272,7 +272,7 @@ class Store:
         )
 
     def _mapped(self) -> tuple[Description, Samples, Samples]:
-        """The description and its arrays; those of a new data set if it has replaced the old one."""
+        """Map the description and its arrays; those of a new data set if it has replaced the old one."""
         description = self._describe()
         while True:
             try:
@@ -284,7 +284,7 @@ class Store:
                 description = newer
 
     def summarize(self) -> DatasetSummary:
-        """The stored description; the arrays are not read.
+        """Return the stored description; the arrays are not read.
 
         Raises:
             DataError: the data set is missing, or its description is broken.
@@ -316,7 +316,7 @@ class Store:
             raise HarnessError(f"{self.name} cannot be written to {self.folder}: {error}") from error
 
     def fresh_folder(self) -> Path:
-        """A new folder, deleted when :meth:`exclusive` ends unless :meth:`save` has used it."""
+        """Make a new folder, deleted when :meth:`exclusive` ends unless :meth:`save` has used it."""
         folder = self.folder / f"arrays-{secrets.token_hex(8)}"
         folder.mkdir()
         return folder

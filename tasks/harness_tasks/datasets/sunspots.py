@@ -36,7 +36,7 @@ class Sunspots(LocalSource):
     samples: ClassVar = {"train": 155, "validation": 35, "test": 44}
 
     def load(self) -> Dataset:
-        """The data set: 155 windows for training, 35 for validation, 44 for the test."""
+        """Load the data set: 155 windows for training, 35 for validation, 44 for the test."""
         years, values = _series()
         training = values[years < VALIDATION_FROM]
         standardised = (values - training.mean()) / training.std()
@@ -54,7 +54,7 @@ class Sunspots(LocalSource):
 
 
 def _series() -> tuple[np.ndarray, np.ndarray]:
-    """Years ``(309,)`` and their sunspot numbers ``(309,)``."""
+    """Read years ``(309,)`` and their sunspot numbers ``(309,)``."""
     import numpy as np
 
     with _FILE.open(encoding="ascii", newline="") as file:
@@ -63,7 +63,7 @@ def _series() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _windows(values: np.ndarray) -> Samples:
-    """Every ``PAST`` consecutive values ``(n, PAST, 1)`` with the ``FUTURE`` that follow ``(n, FUTURE)``."""
+    """Pair every ``PAST`` consecutive values ``(n, PAST, 1)`` with the next ``FUTURE`` ``(n, FUTURE)``."""
     import numpy as np
 
     rows = np.lib.stride_tricks.sliding_window_view(values.astype(np.float32), PAST + FUTURE)

@@ -33,11 +33,11 @@ TRAINING_SHARE, VALIDATION_SHARE = 0.9, 0.05
 
 
 def text_dataset(name: str, origin: str, text: str) -> Dataset:
-    """The data set of a text: its first 90 % for training, then 5 % for validation and 5 % for the test.
+    """Divide a text into a data set: 90 % for training, then 5 % for validation and 5 % for the test.
 
     Windows of 64 characters follow each other without overlap. Inputs are ``(n, 64)`` and targets, the next
-    character at each position, ``(n, 64)``, both int64. ``classes`` are the characters of the text, sorted.
-    A rest of fewer than 64 characters at the end of a part is left out.
+    character at each position, ``(n, 64)``, both int64. ``classes`` are the characters of the text, sorted. A
+    rest of fewer than 64 characters at the end of a part is left out.
     """
     import numpy as np
 
@@ -59,7 +59,7 @@ def text_dataset(name: str, origin: str, text: str) -> Dataset:
 
 
 def window_counts(characters: int) -> tuple[int, int, int]:
-    """The windows for training, validation and test of a text of so many characters."""
+    """Count the windows for training, validation and test of a text of ``characters``."""
     first = int(TRAINING_SHARE * characters)
     second = int((TRAINING_SHARE + VALIDATION_SHARE) * characters)
     train, validation, test = (
@@ -98,19 +98,19 @@ class Tinyshakespeare(PublishedSource):
         return data_root() / self.name / "input.txt"
 
     def is_ready(self) -> bool:
-        """Whether it was fetched or imported; does not read the file."""
+        """Check that the file was fetched or imported; does not read it."""
         return self._file.is_file()
 
     def summarize(self) -> DatasetSummary:
-        """The counts are constants; the fingerprint is left out, because it takes the arrays."""
+        """Return the constant counts; the fingerprint is left out, because it takes the arrays."""
         train, validation, test = window_counts(CHARACTERS)
         return DatasetSummary(ORIGIN, {"train": train, "validation": validation, "test": test})
 
     def load(self) -> Dataset:
-        """The data set, after the sha256 of its file was verified.
+        """Load the data set, after verifying the sha256 of its file.
 
         Raises:
-            DataError: the file is missing or damaged; includes the remedy.
+            DataError: the file is missing or damaged; the message names the remedy.
         """
         try:
             content = read_up_to(self._file, CHARACTERS + 1)
@@ -125,22 +125,22 @@ class Tinyshakespeare(PublishedSource):
         return text_dataset(self.name, ORIGIN, content.decode("ascii"))
 
     def fetch(self, progress: DownloadProgress) -> None:
-        """Download the file; does nothing if it is present and undamaged.
+        """Download the file; does nothing if the file is present and undamaged.
 
         Raises:
-            DataError: it cannot be downloaded.
-            HarnessError: it cannot be stored.
+            DataError: the file cannot be downloaded.
+            HarnessError: the file cannot be stored.
         """
         if not self.is_whole():
             # Pooch writes to another name first, so that the file is complete or absent.
             self.download(URL, f"sha256:{SHA256}", self._folder(), progress)
 
     def import_from(self, path: Path, progress: DownloadProgress = no_progress) -> Dataset:
-        """Import the published file; a present copy is kept until that has succeeded.
+        """Import the published file; a present copy is kept until the import has succeeded.
 
         Raises:
-            DataError: it is another file.
-            HarnessError: it cannot be stored.
+            DataError: ``path`` is another file.
+            HarnessError: the file cannot be stored.
         """
         try:
             content = read_up_to(path, CHARACTERS + 1)
@@ -190,14 +190,14 @@ class Pydoc(DataSource):
     summary = "the texts of Python's help() topics in windows of 64 characters"
 
     def is_ready(self) -> bool:
-        """Whether this Python comes with the texts."""
+        """Check that this Python comes with the texts."""
         try:
             return importlib.util.find_spec(_MODULE) is not None
         except ModuleNotFoundError:
             return False
 
     def summarize(self) -> DatasetSummary:
-        """The counts follow from the length of the texts; the fingerprint is left out.
+        """Derive the counts from the length of the texts; the fingerprint is left out.
 
         Raises:
             DataError: as :meth:`load`.
@@ -206,7 +206,7 @@ class Pydoc(DataSource):
         return DatasetSummary(_origin(), {"train": train, "validation": validation, "test": test})
 
     def load(self) -> Dataset:
-        """The data set of this version of Python.
+        """Load the data set of this version of Python.
 
         Raises:
             DataError: this Python comes without the texts.
@@ -227,7 +227,7 @@ def _text() -> str:
 
 
 def reduced(text: str) -> str:
-    """The text with its 64 most frequent characters, and one for all others."""
+    """Reduce the text to its 64 most frequent characters, and one for all others."""
     ranked = sorted(Counter(text).items(), key=lambda counted: (-counted[1], counted[0]))
     kept = {character for character, _ in ranked[: VOCABULARY - 1]}
     return "".join(character if character in kept else OTHER for character in text)

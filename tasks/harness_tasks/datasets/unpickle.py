@@ -21,7 +21,7 @@ _NDARRAY = object()
 
 
 def arrays_from_pickle(content: bytes, where: str) -> object:
-    """The content of a pickle of Python 2 or 3 that holds only NumPy arrays and plain containers.
+    """Read a pickle of Python 2 or 3 that holds only NumPy arrays and plain containers.
 
     Text of Python 2 is returned as bytes. Every other class or function in the pickle is refused before it is
     looked up, so that nothing is imported or run.
@@ -71,7 +71,7 @@ class _ArraysOnly(pickle._Unpickler):  # noqa: SLF001
 
 
 def _empty(_kind: object, shape: object, _dtype: object) -> Any:
-    """The empty array whose state follows, as NumPy pickles it: one of another shape could be of any size."""
+    """Return the empty array whose state follows in the pickle; another shape could be of any size."""
     import numpy as np
 
     if shape != (0,):
