@@ -58,7 +58,7 @@ class LmOptions(FederatedOptions, frozen=True, kw_only=True):
 
 
 def define(options: LmOptions) -> Task:
-    """Define four blocks of four heads, 128 wide: 809,856 parameters at width 1, 2000 steps of 12 windows."""
+    """Define 4 blocks of 4 heads, 128 wide: 809,856 parameters at width 1, 2,000 steps of 12 windows."""
     width = options.wide(128)
     if width % options.heads:
         raise ValueError(

@@ -111,10 +111,10 @@ class AuditedTraining:
         weights: Literal["present", "last", "restored"] = "present",
         drawn: bool = False,
     ) -> protocol.Evaluated:
-        """Score splits, once all updates that are outstanding have been made and their time counts.
+        """Score splits once all outstanding updates have been made and their time counts.
 
-        The scores of ``last`` weights, whose state has been read, and of ``restored`` ones, those of an
-        earlier epoch, are compared in any case.
+        Scores of the ``last`` weights, whose state has been read, and scores of ``restored`` weights, those
+        of an earlier epoch, are compared in any case.
         """
         if not self._is_settled:
             self._clock.settle()
@@ -131,7 +131,7 @@ class AuditedTraining:
         return evaluated
 
     def _keep_scores(self, among: list[ScoredState], state: Path) -> None:
-        """Keep the scores of single samples that were reported last, which are of this state."""
+        """Keep the scores of single samples that were reported last; they belong to ``state``."""
         if self._report is not None:
             rows = f"{state.with_suffix('')}-{'-'.join(self._report.scores)}"
             self._session.call(protocol.SaveRows(rows), protocol.Done)
@@ -172,11 +172,11 @@ class AuditedTraining:
         """Judge the reported times by the sums of both clocks and the CPU time.
 
         ``known_step_seconds`` is the time of a step of a run, whose order was known beforehand: a few more
-        steps are made in another order, and if these are slower, the run's beginning is repeated in turn with
-        them by two new processes. Do not use the program's weights afterwards.
+        steps are made in another order. If these steps are slower, two new processes repeat the run's
+        beginning in both orders, in turn. Do not use the program's weights afterwards.
 
         Raises:
-            DishonestClock: the reported times are not to be trusted.
+            DishonestClock: the reported times cannot be trusted.
         """
         if known_step_seconds is not None:
             self._clock.compare_new_order(self._work.order, self._steps, known_step_seconds)
@@ -186,9 +186,9 @@ class AuditedTraining:
         return self._clock.judged()
 
     def _repeated_in_turn(self, step_seconds: float) -> Turns:
-        """Repeat the run's beginning in its order and in a new one.
+        """Repeat the run's beginning in its order and in a new order.
 
-        Nothing that the first process is sent differs from what the run's was.
+        The first process receives exactly what the run's process received.
         """
         work = self._work
         with work.start({}) as own, work.start({}) as other:
@@ -207,8 +207,8 @@ class AuditedTraining:
         """Have a second program repeat parts of the training. The program may be another one afterwards.
 
         If the second program fails, the work stays unverified. Work of third-party backends is repeated in a
-        process of its own, whole segments at a time, however long it takes; other work within the budget, and
-        without a budget a whole segment.
+        process of its own, whole segments at a time, however long it takes. Other work is repeated within the
+        budget; without a budget, a whole segment is repeated.
 
         Raises:
             WorkDiffers: the second program does not compute what was reported.
@@ -231,7 +231,7 @@ class AuditedTraining:
         return found
 
     def _verifier(self, prepared: Preparation, budget_seconds: float) -> Verifier:
-        """Choose the verifier: a process of its own hides most; the same program compiles nothing again."""
+        """Choose the verifier: a separate process hides most; the same program compiles nothing again."""
         newest = self._segments.newest
         repetition = 0.0 if newest is None else 2 * newest.seconds
         start = prepared.import_seconds + prepared.data_seconds + prepared.program_seconds

@@ -39,7 +39,10 @@ class TrainingClock(ClockSums):
     """Trains, reads weights and states, and keeps the sums of both."""
 
     def __init__(self, session: Session, cpus: Sequence[int], *, on_accelerator: bool = False) -> None:
-        """``cpus`` are those that the worker may use. On an accelerator CPU time says nothing."""
+        """Sum up the calls of a worker.
+
+        ``cpus`` are those that the worker may use; on an accelerator CPU time says nothing.
+        """
         meter = UsageMeter(session.process.pid, cpus)
         super().__init__(meter, len(cpus), on_accelerator=on_accelerator)
         self._session = session
@@ -53,7 +56,7 @@ class TrainingClock(ClockSums):
         self._turns: Turns | None = None
 
     def _empty_request(self) -> tuple[float, float]:
-        """Seconds of a request that does nothing and waits for no CPU, and the CPU seconds of the worker."""
+        """Measure an empty request that waits for no CPU: its seconds, and the worker's CPU seconds."""
         times = []
         self._meter.begin()
         for _ in range(_PINGS):
@@ -66,7 +69,7 @@ class TrainingClock(ClockSums):
         """Make the next steps; raises as :meth:`Session.receive` does.
 
         Raises:
-            DishonestClock: they took no time by the worker's clock.
+            DishonestClock: the steps took no time by the worker's clock.
         """
         return self._train(steps)
 
@@ -86,19 +89,19 @@ class TrainingClock(ClockSums):
         return trained
 
     def cost(self, steps: int) -> float:
-        """Make the next steps; return their CPU seconds, or on an accelerator the seconds that they took."""
+        """Make the next steps; return their CPU seconds, or on an accelerator their duration in seconds."""
         observed, cpu = self._observed, self._cpu
         self.train(steps)
         return self._observed - observed if self._on_accelerator else self._cpu - cpu
 
     def save_state(self, path: str) -> tuple[bool, float]:
-        """Have the state written to a file; whether it is complete, and the seconds that this took."""
+        """Have the state written to a file; return True if it is complete, and the duration in seconds."""
         start = time.monotonic()
         saved = self._read("state", protocol.SaveState(path), protocol.StateSaved)
         return saved.complete, time.monotonic() - start
 
     def settle(self) -> None:
-        """Have the weights read, so that updates that are outstanding are made and their CPU time counts."""
+        """Have the weights read, so that outstanding updates are made and their CPU time counts."""
         self._read("weights", protocol.ReadWeights(), protocol.Done)
 
     def _read(self, kind: str, request: protocol.Request, reply: type[_Reply]) -> _Reply:
@@ -111,7 +114,8 @@ class TrainingClock(ClockSums):
         """Make a few calls whose samples are drawn now, after the ``step`` steps of a run.
 
         ``step_seconds`` is the time of a step of the run. A program that trained while it was built, or
-        replays an earlier training, has no results for them. Left out where steps are too long for it.
+        replays an earlier training, has no results for these samples. The comparison is left out where steps
+        are too long for it.
         """
         wanted = max(1, math.ceil(budgets.NEW_ORDER_SECONDS / max(step_seconds, 1e-9)))
         expected = wanted * step_seconds * budgets.NEW_ORDER_CALLS
@@ -125,7 +129,7 @@ class TrainingClock(ClockSums):
         self._session.call(protocol.Shuffle(order.seed), protocol.Done)
 
     def _make_new_steps(self, new: BatchOrder, step: int, step_seconds: float, wanted: int) -> None:
-        """Compare the cost of a step with calls of ``wanted`` steps, more than once if they are slow."""
+        """Compare the cost of a step with calls of ``wanted`` steps, repeatedly if these calls are slow."""
         step_cpu = min(statistics.fmean(self._step_cpu), statistics.median(self._step_cpu))
         calls: list[tuple[float, float]] = []
         for _ in range(1 + budgets.NEW_ORDER_REPETITIONS):
@@ -156,7 +160,7 @@ class TrainingClock(ClockSums):
         return self._meter.knows_others and self._load.is_calm and self._new_load.is_calm
 
     def add_turns(self, turns: Turns) -> None:
-        """Add the repetition of the run in both orders, of :mod:`harness.core.audit.known_order`."""
+        """Add the repetition of the run in both orders (:mod:`harness.core.audit.known_order`)."""
         self._turns = turns
 
     def _sums(self) -> Clock:
@@ -180,7 +184,7 @@ class TrainingClock(ClockSums):
             yield "known order", self._knew_its_order
 
     def _contention_seconds(self, clock: Clock) -> float:
-        """Add readings that take longer because others use the same caches and memory."""
+        """Estimate by how much programs that share caches and memory slow the readings down, in seconds."""
         readings = 0.0
         for own in self._readings.values():
             price = min(own)

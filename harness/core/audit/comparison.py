@@ -38,9 +38,10 @@ class LossComparison(NamedTuple):
 def compare_losses(
     reported: Losses, repeated: Losses, precision: Precision, nearby: tuple[Losses, Losses] | None = None
 ) -> LossComparison:
-    """Compare the losses of the same steps. ``nearby`` are those of two trainings that rounding sets apart.
+    """Compare the reported losses with the repeated losses of the same steps.
 
-    Without them only deviations that never count are left out. They may be shorter.
+    ``nearby`` are the losses of two trainings that differ by rounding at their start, and may be shorter.
+    Without them only deviations that never count are left out.
     """
     scale = _scale(reported)
     deviations = _deviations(reported, repeated, scale)
@@ -79,8 +80,8 @@ def differs_at_same_weights(
 ) -> int | None:
     """Find the first of a few steps, each at the same weights in both, whose losses are not equal.
 
-    ``nearby`` are recomputed at weights that are a few roundings away. Without them only deviations that
-    never count are left out.
+    ``nearby`` are losses recomputed at weights that are a few roundings away. Without them only deviations
+    that never count are left out.
     """
     scale = _scale(recomputed)
     deviations = _deviations(reported, recomputed, scale)
@@ -112,7 +113,10 @@ def _deviation(a: float | None, b: float | None, scale: float) -> float:
 
 
 def _scale(losses: Losses) -> float:
-    """Return the usual size of these losses, to which deviations are relative; small ones count as larger."""
+    """Return the usual size of these losses, to which deviations are relative.
+
+    Small losses count as larger.
+    """
     sizes = [abs(value) for row in losses for value in row if value is not None]
     return max(budgets.LEAST_LOSS, statistics.fmean(sizes or [0.0]))
 
@@ -142,7 +146,10 @@ class WeightsCheck:
         self._steps = steps
 
     def compare(self, reported: Weights, nearby: tuple[Weights, Weights] | None = None) -> WeightsComparison:
-        """``nearby`` are the ends of two trainings that rounding sets apart."""
+        """Compare the ``reported`` weights with the repeated ones.
+
+        ``nearby`` are the ends of two trainings that differ by rounding.
+        """
         found = [self._compare(names, reported, nearby) for names in self._groups]
         known = [each.apart for each in found if each.apart is not None]
         return WeightsComparison(largest(known) if known else None, any(each.differs for each in found))
@@ -165,7 +172,7 @@ class WeightsCheck:
 
 
 def _distance(names: Sequence[str], weights: Weights, others: Weights | None = None) -> float:
-    """Return the Euclidean length of these weights, or of their differences from others."""
+    """Return the Euclidean length of these weights, or of their differences from ``others``."""
     squares = (
         np.square(
             weights[name].astype(np.float64) - (0.0 if others is None else others[name].astype(np.float64))

@@ -22,8 +22,8 @@ def take_turns(
 ) -> Turns:
     """Repeat the first of a run's ``steps`` with two programs, until the turns show enough.
 
-    ``order`` is that of the ``known`` one; ``step_seconds`` is the time of a step of the run. Raises as
-    :meth:`Session.receive` does.
+    ``order`` is the order of the ``known`` program; ``step_seconds`` is the time of a step of the run. Raises
+    as :meth:`Session.receive` does.
     """
     turns = Turns(made=0, cheaper=0)
     until = time.monotonic() + max(budgets.TURNS_SECONDS, budgets.TURNS_SHARE * steps * step_seconds)
@@ -42,7 +42,7 @@ def take_turns(
 
 
 def _calls(order: BatchOrder, steps: int, step_seconds: float) -> Iterator[tuple[int, bool]]:
-    """Yield the length of each call, and whether it counts.
+    """Yield the length of each call, and True if it counts.
 
     The first step and the next call, which may compile, and short batches do not count.
     """

@@ -47,7 +47,7 @@ def compare_with_numpy(
 ) -> Independent:
     """Compare first steps, scores, and gradients of the steps that a repetition has ``examined``.
 
-    Of ``segments`` that cannot be repeated, for lack of a training state, compare the first losses.
+    For ``segments`` that cannot be repeated, for lack of a training state, compare the first losses.
     """
     found = Independent()
     try:
@@ -105,7 +105,7 @@ class NumpyWork:
     def build(self, *, gradients: bool = False) -> None:
         """Build the program; with ``gradients``, a step subtracts the gradient from the weights at its rate.
 
-        Such a program is needed by :meth:`later_steps` and :meth:`first_loss`.
+        :meth:`later_steps` and :meth:`first_loss` need a program with gradients.
         """
         work = self._work
         # Scores are made without dropping anything; steps are compared only where no step does.
@@ -149,10 +149,10 @@ class NumpyWork:
         return losses
 
     def later_steps(self, found: Independent, examined: Examined) -> Independent:
-        """Compare the losses and the gradients of consecutive steps with what the backend's program does.
+        """Compare losses and gradients of consecutive ``examined`` steps with those of the backend's program.
 
-        They were made in a repetition whose losses are those of the training, and at a place that was drawn:
-        a program cannot do them in another way than the training.
+        The steps come from a repetition with the losses of the training, at a place that was drawn: the
+        program cannot compute them in another way than the training's steps.
         """
         task, precision = self._work.plan.task, self._work.plan.precision
         first, losses, paths = examined
@@ -179,7 +179,7 @@ class NumpyWork:
         return msgspec.structs.replace(found, later_steps=found.later_steps + len(losses), agreement=least)
 
     def first_loss(self, found: Independent, segment: Segment, start: Path) -> Independent:
-        """Compare the first loss that the training reported of a segment with that of its ``start``."""
+        """Compare the first loss of a segment as the training reported it with the loss at its ``start``."""
         precision = self._work.plan.precision
         # Of an adversarial task, the discriminator's: the generator's is of later weights.
         reported, (row, _) = [segment.losses[0][:1]], self._gradient_at(segment.step, start)
@@ -246,7 +246,7 @@ class NumpyWork:
         return self._segments.folder
 
     def _score(self, found: Independent) -> Independent:
-        """Compare the reported scores with those of the weights that they are of."""
+        """Compare the reported scores with scores of the weights to which they belong."""
         if not self._states:
             return found
         if found.gap is not None:  # nothing has been built

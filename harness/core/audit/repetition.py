@@ -48,10 +48,13 @@ class Repeater:
     def __init__(
         self, session: Session, verifier: Verifier, seconds: float, whole: int, examined_steps: int = 0
     ) -> None:
-        """``other process``: a program was just built in it.
+        """Prepare repetitions by ``session``.
 
-        Segments are repeated for these ``seconds``; ``whole`` of them in any case, from end to end, and
-        otherwise the beginning of one. Of the former the states around ``examined_steps`` steps are kept.
+        For the verifier ``other process``, a program was just built in it.
+
+        Segments are repeated for these ``seconds``. ``whole`` segments are repeated from end to end in any
+        case, and the states around ``examined_steps`` of their steps are kept; of other segments only the
+        beginning may be repeated.
         """
         self._session = session
         self.verifier = verifier
@@ -120,7 +123,7 @@ class _Repeated(NamedTuple):
 def repeated(work: Work, segments: Segments, by: Repeater) -> Verification:
     """Repeat segments of a training in the order in which they were drawn.
 
-    It is the last thing that is asked of the program.
+    No further requests may follow: the program has trained further.
     """
     candidates = segments.draw(needs_state=work.needs_state)
     if by.verifier == "same program":  # which is no new program any more
@@ -147,11 +150,11 @@ def repeated(work: Work, segments: Segments, by: Repeater) -> Verification:
 
 
 def repeat(work: Work, segment: Segment, by: Repeater, folder: Path) -> _Repeated:
-    """Repeat a segment, and where it deviates twice more, from weights that are moved by one rounding.
+    """Repeat a segment; if it deviates, repeat it twice more, from weights that are moved by one rounding.
 
-    How far these two part is what rounding can do. It can do nothing before the first step that is not equal
-    bit for bit, so they are moved there. A program that cheats in all that it repeats later, by its own
-    count, does so in both.
+    The distance between these two repetitions is the effect of rounding. Rounding has no effect before the
+    first step that is not equal bit for bit, so the weights are moved there. A program that, by its own
+    count, cheats in everything that it repeats later cheats in both repetitions.
     """
     precision, steps = work.plan.precision, len(segment.losses)
     count = min(steps, by.examined_steps) if len(by.examined) < by.whole else 0
@@ -197,7 +200,7 @@ def _nearby(
 ) -> Losses:
     """Repeat a segment once more, with weights that are moved by one rounding after the ``equal`` steps.
 
-    Return the losses after these.
+    Return the losses after these steps.
     """
     before, after = _split(calls, equal)
     reached, moved = folder / "reached.npz", folder / "nearby.npz"
@@ -220,7 +223,7 @@ class _EndWeights:
     """The weights after a segment and after its repetitions, where the former are known."""
 
     def __init__(self, work: Work, segment: Segment, by: Repeater, folder: Path) -> None:
-        """Take over a segment that has just been repeated."""
+        """Take over a segment that was just repeated."""
         self._by, self._folder = by, folder
         self._check: WeightsCheck | None = None
         self._nearby: list[dict[str, np.ndarray]] = []
@@ -248,10 +251,7 @@ class _EndWeights:
 
 
 def _short_calls(work: Work, segment: Segment, examined: range) -> list[int]:
-    """Lengths of calls that make these steps: single ones at first, then lengths drawn at random.
-
-    Each of the ``examined`` steps, counted from the segment's first, has a call of its own.
-    """
+    """Draw lengths of calls that make these steps: single steps at first, then random lengths."""
     made, steps = 0, len(segment.losses)
     most = max(3, 2 * -(-steps // budgets.REPEATED_CALLS))
     calls: list[int] = []

@@ -48,9 +48,9 @@ class ScoredState(msgspec.Struct, frozen=True):
 def compare_scores(
     session: Session, states: Sequence[ScoredState], folder: Path, task: Task, precision: Precision
 ) -> Independent:
-    """Compare the reported scores with those of a program in NumPy, which has been built in ``session``.
+    """Compare the reported scores with those of a program in NumPy, which was built in ``session``.
 
-    The samples are drawn now.
+    The samples are drawn by this call.
     """
     flops = max(1, training_flops_per_sample(task) // _TRAINING_TO_FORWARD)
     most = max(1, min(budgets.SCORED_ROWS, budgets.SCORED_FLOPS // flops))
@@ -68,7 +68,7 @@ def compare_scores(
 def _compare(
     session: Session, scored: ScoredState, most: int, folder: Path, precision: Precision
 ) -> tuple[ScoreDeviation | None, int]:
-    """Find a score that is not that of the state; count the samples that were compared until then."""
+    """Find a score that does not belong to the state; count the samples that were compared until then."""
     report, compared = scored.report, 0
     session.call(protocol.Replay(0, [], str(scored.state), complete=False), protocol.Trained)
     for split, scores in report.scores.items():
@@ -99,10 +99,10 @@ def _mean_deviation(epoch: int, split: Split, scores: Scores, means: Scores) -> 
 def _row_deviation(
     epoch: int, split: Split, places: list[int], rows: tuple[Rows, Rows], precision: Precision
 ) -> ScoreDeviation | None:
-    """Find the first sample whose score NumPy does not confirm, if there are too many for rounding.
+    """Find the first sample whose score NumPy does not confirm, if such samples are too many for rounding.
 
-    ``rows`` are those reported of all samples, and those recomputed at ``places``. A few have two classes of
-    almost the same logit, or logits so large that their rounding shows.
+    ``rows`` are the scores reported for all samples, and the scores recomputed at ``places``. A few samples
+    have two classes of almost the same logit, or logits so large that their rounding shows.
     """
     tolerance = budgets.ROUNDING[precision].score
     for name, ours, theirs in zip(("loss", "accuracy"), *rows, strict=True):

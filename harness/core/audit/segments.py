@@ -52,7 +52,7 @@ class Segment:
         self.seconds += trained.seconds
 
     def beginning(self, steps: int) -> Self:
-        """Cut the segment to its first ``steps`` steps, after which the state is not known."""
+        """Cut the segment to its first ``steps`` steps; the state after them is not known."""
         if steps >= len(self.losses):
             return self
         part = copy.copy(self)
@@ -61,7 +61,10 @@ class Segment:
         return part
 
     def after(self, steps: int, start: Path) -> Self:
-        """Cut off the first ``steps`` steps, which a program has just made, and start from this state."""
+        """Cut off the first ``steps`` steps, which a program has just made.
+
+        The segment then starts at ``start``.
+        """
         part = copy.copy(self)
         part.step, part.start, part.losses = self.step + steps, start, self.losses[steps:]
         part.seconds = self.seconds * len(part.losses) / max(1, len(self.losses))
@@ -76,7 +79,11 @@ class Segments:
     """
 
     def __init__(self, save_state: Callable[[str], tuple[bool, float]]) -> None:
-        """``save_state`` writes the state to a file; whether it is complete, and the seconds that it took."""
+        """Begin without segments.
+
+        ``save_state`` writes the state to a file; it returns True if the state is complete, and the seconds
+        that it took.
+        """
         self._save_state = save_state
         self._folder = GuardedFolder("audit")
         self._drawn: list[Segment | None] = [None] * budgets.KEPT_SEGMENTS
@@ -149,10 +156,10 @@ class Segments:
             self.read()
 
     def _keep(self, segment: Segment) -> None:
-        """Keep the newest, and in each place of the others one that is drawn by its number of steps.
+        """Keep the newest segment, and in each other place a segment drawn by its number of steps.
 
-        So every step of the training is as likely to be in the segment of a place as any other (reservoir
-        sampling with replacement; Chao 1982).
+        Every step of the training is then equally likely to be in the segment of a place (reservoir sampling
+        with replacement; Chao 1982).
         """
         self.count += 1
         self.newest = segment
@@ -196,8 +203,8 @@ class Segments:
     def draw(self, *, needs_state: bool) -> list[Segment]:
         """Order the segments that can be repeated: first those of :attr:`proving`, then the others.
 
-        ``needs_state``: steps depend on more than the weights. What only has a beginning is repeated from
-        there.
+        ``needs_state``: steps depend on more than the weights. Without a saved state, a segment is repeated
+        from the start of training.
         """
         usable = [one for one in self._whole if one.complete or not needs_state]
         if not usable:

@@ -25,7 +25,7 @@ class Load:
         self.others = 0.0
 
     def add(self, usage: Usage, seconds: float) -> None:
-        """Add the usage during a call that took these seconds."""
+        """Add the usage during a call that took ``seconds``."""
         self._seconds += seconds
         self.others += usage.others
         self._anywhere += usage.others_anywhere
@@ -45,7 +45,10 @@ class ClockSums:
     """The sums over the timed calls of a process, and their judgement."""
 
     def __init__(self, meter: UsageMeter, cpus: int, *, on_accelerator: bool) -> None:
-        """``meter`` measures the process on its ``cpus``. On an accelerator CPU time says nothing."""
+        """Sum up the calls of a process.
+
+        ``meter`` measures the process on ``cpus``. On an accelerator CPU time says nothing.
+        """
         self._meter, self._cpus, self._on_accelerator = meter, cpus, on_accelerator
         self._calls = 0
         self._reported = self._observed = self._reading = self._cpu = self._delay = self._late = 0.0
@@ -54,7 +57,7 @@ class ClockSums:
     def add(
         self, reported_seconds: float, observed_seconds: float, usage: Usage, reading_seconds: float = 0.0
     ) -> None:
-        """Add a call: its time as the process reported it and by this clock, and the usage meanwhile.
+        """Add a call: its time by the process and by this clock, and the usage meanwhile.
 
         The usage may include a reading of values after the call, which took ``reading_seconds``.
         """
@@ -104,7 +107,7 @@ class ClockSums:
         )
 
     def _faults(self, clock: Clock) -> Iterator[tuple[Fault, bool]]:
-        """Yield the faults of a clock, each with whether only the worker can be its cause."""
+        """Yield the faults of a clock, each with True if only the worker can be its cause."""
         share, seconds = budgets.MISSING_SHARE, budgets.MISSING_SECONDS
         limit = max(seconds, share * clock.observed_seconds)
         # A delay that others can have caused is part of most calls, and then reported: it explains what is
@@ -120,8 +123,9 @@ class ClockSums:
             yield "CPU time", excess - self._contention_seconds(clock) > limit
 
     def _contention_seconds(self, clock: Clock) -> float:
-        """CPU seconds beyond the reported time that other programs can have caused.
+        """Estimate the CPU seconds beyond the reported time that other programs can have caused.
 
-        Threads of the worker that spin while this process waits for a CPU to read the reply.
+        Such time is spent by threads of the worker that spin while this process waits for a CPU to read the
+        reply.
         """
         return min(clock.delay_seconds, max(0.0, self._observed - self._reported)) * clock.cpus

@@ -41,9 +41,10 @@ def agreements(
     gradient that mostly belongs to such weights, and for an optimizer whose updates do not show the sign of
     the gradient.
 
-    ``weights`` are those before ``step`` (counted from 0) and after each step from there on; ``gradients``
-    are of the same steps, one fewer than weights, by the parameters' names, and clipped where the task clips
-    them. ``rates`` are the learning rates of these steps; without them that of the optimizer.
+    ``weights`` are the weights before ``step`` (counted from 0) and after each step from there on.
+    ``gradients`` belong to the same steps, one fewer than weights, by the parameters' names, and clipped
+    where the task clips them. ``rates`` are the learning rates of these steps, by default the optimizer's
+    rate.
     """
     optimizer = task.optimizer
     signs_of = entry_of(optimizer).signs

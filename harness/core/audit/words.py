@@ -72,7 +72,7 @@ def clock_fault(clock: Clock) -> str:
 
 
 def _known_order(clock: Clock) -> str:
-    """State how a run's order compares with a new one, and what follows."""
+    """State how a run's order compares with a new order, and what follows."""
     of_cpu = "" if clock.known_cpu_share is None else f" and {clock.known_cpu_share:.0%} of the CPU time"
     evidence = (
         f"a step took {clock.known_share or 0:.0%} of the time{of_cpu} of one whose samples were drawn after "
@@ -125,7 +125,7 @@ def clock_sums(clock: Clock) -> str:
 
 
 def work_fault(found: Verification) -> str:
-    """Say which work was not as reported."""
+    """State which work was not as reported."""
     if found.independent is not None and found.independent.differs:
         return _numpy_fault(found.independent)
     advice = (
@@ -206,7 +206,7 @@ def verified_work(found: Verification) -> str:
 
 
 def _recomputed(found: Verification) -> str:
-    """Name the steps that were compared; of a segment whose end was not, their number among all."""
+    """Name the steps that were compared, with their number where a segment's end was not compared."""
     spans = sorted(found.spans, key=lambda span: span.first_step)
     return "steps " + ", ".join(map(_compared_steps, spans))
 
@@ -221,7 +221,7 @@ def _compared_steps(span: Span) -> str:
 
 
 def compared_with_numpy(found: Independent) -> str:
-    """Say which work was compared, or why none was."""
+    """State which work was compared, or why none was compared."""
     parts = [f"the first {found.steps} losses"] * bool(found.steps or found.gap is None)
     parts += [f"{found.later_steps} later gradients"] * bool(found.later_steps)
     parts += [f"the scores of {found.scored_rows} samples{_epochs(found)}"] * bool(found.scored_rows)
@@ -234,7 +234,10 @@ def compared_with_numpy(found: Independent) -> str:
 
 
 def curves_mark(found: Verification | None) -> str:
-    """Return the mark of verified curves, with the epochs that were recomputed; empty for the last alone."""
+    """Return the mark of verified curves, with the recomputed epochs.
+
+    The mark is empty if only the last epoch was recomputed.
+    """
     independent = found.independent if found is not None and found.outcome == "verified" else None
     if independent is None or len(independent.scored_epochs) < 2:  # noqa: PLR2004
         return ""

@@ -21,10 +21,10 @@ def make_reference(
 ) -> Reference:
     """Make a reference from the agreement of at least two frameworks.
 
-    ``report`` is called with the next configuration and case, and the share of the work that is done.
+    ``report`` is called with the next configuration and case, and the completed share of the work.
 
     Raises:
-        HarnessError: the configurations disagree; says in which case and how.
+        HarnessError: the configurations disagree; the message names the case and the difference.
     """
     all_cases = cases(definition)
     configurations = [examiner.configuration for examiner in examiners]

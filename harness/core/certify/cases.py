@@ -130,7 +130,7 @@ def _optimizers(definition: TaskDefinition) -> tuple[str, ...]:
 def _variants(definition: TaskDefinition, name: str, rule: _Options) -> dict[str, _Options]:
     """Return the options of a rule that the task declares, by case.
 
-    Where the task refuses their combination, there is a case without each of them.
+    Where the task refuses their combination, there is one case without each option.
     """
     declared = _declared(definition, rule | _WHERE_DECLARED.get(name, {}))
     if _defined(definition, declared) is None:
@@ -143,12 +143,12 @@ def _variants(definition: TaskDefinition, name: str, rule: _Options) -> dict[str
 
 
 def _declared(definition: TaskDefinition, options: _Options) -> _Options:
-    """Return the options that the task declares and that accept this value."""
+    """Return the options that the task declares and that accept their value."""
     return {key: value for key, value in options.items() if _converted(definition, {key: value}) is not None}
 
 
 def _defined(definition: TaskDefinition, options: _Options) -> Task | None:
-    """Define the certified task with these options, others as in plain training; None if it refuses them."""
+    """Define the certified task with these options, others as in plain training; None if they are refused."""
     converted = _converted(definition, dict(definition.certified) | _declared(definition, _PLAIN) | options)
     try:
         return None if converted is None else define_task(definition, converted)
@@ -270,7 +270,7 @@ def cases(definition: TaskDefinition) -> list[Case]:
 
 
 def _settles_soon(task: Task) -> bool:
-    """Check whether a few steps show all that more steps would."""
+    """Check that a few steps show all that more steps would show."""
     places = (place for network in task.networks.values() for place in network.placed())
     plain = all(isinstance(place.layer, _SOON_SETTLED) for place in places)
     return plain and not isinstance(task.objective, BinaryClassification)
@@ -340,7 +340,7 @@ def narrow_networks(definition: TaskDefinition) -> dict[str, Network]:
 
 
 def case_samples(task: Task, count: int = SAMPLES) -> Samples:
-    """Seeded float64 inputs ``(count, *input)`` in [0, 1), or tokens, and targets that fit the objective."""
+    """Draw float64 inputs ``(count, *input)`` in [0, 1), or tokens, and targets that fit the objective."""
     network = task.networks[data_network(task)]
     inputs = draws.uniform((count, *network.input_shape), SEED, "parity inputs")
     if vocabulary := network.vocabulary():

@@ -39,10 +39,10 @@ def certificate(
     task: Task | None = None,
     examined: Examined = lambda _cases, _of: None,
 ) -> Certificate:
-    """Certify the examiner's configuration for a run; faults are its reason, never raised.
+    """Certify the examiner's configuration for a run. A fault is the reason in the certificate, never raised.
 
-    ``task`` is what the run makes of the definition, its defaults if None. The examiner works only on cases
-    that the cache does not hold.
+    ``task`` is the definition with the options of the run, by default with the default options. The examiner
+    works only on cases that the cache does not hold.
     """
     try:
         run = task or define_task(definition, definition.options())
@@ -64,8 +64,8 @@ def _in_float32(
     """Certify a backend that declines float64 by its first losses in float32.
 
     Raises:
-        Declined: it declines the cases in float32 too.
-        HarnessError: it failed, hung or died.
+        Declined: the backend declines the cases in float32 too.
+        HarnessError: the configuration failed, hung or died.
     """
     needed = cases_of_run(definition, task, "float64", long_calls=False)
     names = [case.name for case in cases(definition) if case.name in needed]
@@ -126,7 +126,7 @@ def _findings(
 
 
 def _others(examiner: Examiner, definition: TaskDefinition, found: _Findings) -> _Findings:
-    """Return the outcomes of all other cases: what failed cases have in common names a fault."""
+    """Return the outcomes of all other cases: the common aspects of failed cases name a fault."""
     others: _Findings = {}
 
     def report(outcome: Finding | Skipped | NotOffered) -> None:

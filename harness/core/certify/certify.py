@@ -68,7 +68,7 @@ class Examiner(Protocol):
 
         Raises:
             Declined: the backend does not support the case.
-            HarnessError: it failed, hung or died; names the case.
+            HarnessError: the configuration failed, hung or died; the message names the case.
         """
 
 
@@ -117,11 +117,11 @@ Outcome = Finding | HarnessError | Skipped | NotOffered
 def examine(
     examiner: Examiner, definition: TaskDefinition, selection: Selection = _ALL
 ) -> Iterator[tuple[Case, Outcome]]:
-    """Yield each selected case of a task with its outcome; long calls last, if none of the others failed.
+    """Yield each selected case of a task with its outcome; long calls last, if no other case failed.
 
-    A case whose loss the backend does not declare is not offered, nor is one of DP-SGD that it declines. It
-    is declined where the selection names it, and so is the first case: without it nothing is known of the
-    network.
+    A case whose loss the backend does not declare is not offered, nor is a case of DP-SGD that the backend
+    declines. It is reported as declined if the selection names it, or if it is the first case: without the
+    first case nothing is known of the network.
 
     Raises:
         HarnessError: the task has no reference that fits it.
@@ -170,8 +170,8 @@ def examine_losses(
 ) -> Finding:
     """Compare the first losses in a lower precision with the reference; raises Declined or HarnessError.
 
-    Without ``alone`` they are those of the first case, which must have passed in float64: a fault there shows
-    in every precision. ``alone`` names a case that is compared in this precision alone.
+    Without ``alone`` these are the losses of the first case, which must have passed in float64: a fault there
+    shows in every precision. ``alone`` names a case that is compared in this precision alone.
     """
     first, *others = cases(definition)
     case = next((other for other in others if other.name == alone), first)
@@ -202,14 +202,14 @@ def examine_clients(examiner: Examiner, definition: TaskDefinition) -> Finding:
 
 
 def _tested(name: str, faults: list[str], *, complete: bool = True, note: str = "") -> Finding:
-    """Make the finding of tests without a measurable deviation: it is infinite or zero."""
+    """Make the finding of tests without a measurable deviation: the deviation is infinite or zero."""
     return Finding(name, math.inf if faults else 0.0, "; ".join(faults), complete=complete, note=note)
 
 
 def declined_cases(names_by_reason: dict[str, list[str]], *, all_cases: int = 0) -> str:
     """List declined cases in a sentence, by the reason given.
 
-    It is the reason alone where one reason declines ``all_cases`` or more, such as an unsupported device.
+    If one reason declines ``all_cases`` or more, such as an unsupported device, return the reason alone.
     """
     for reason, names in names_by_reason.items():
         if len(names) >= all_cases > 0:
@@ -225,7 +225,7 @@ def check_names(
 ) -> list[str]:
     """Return the names of the selected cases of a check, in order.
 
-    Dropout is among them if used or named, the noise of DP-SGD and averaged clients if named.
+    Dropout is among the cases if used or named; the noise of DP-SGD and averaged clients are if named.
     """
     names = [case.name for case in cases(definition)]
     names += [LONG_CALLS] * (long_calls_case(definition) is not None)
@@ -247,7 +247,8 @@ def check(
     ``report`` is called with each finding, and with each case that is left out, as soon as it is known.
 
     Raises:
-        Declined: the backend does not support every case; lists those it declined, with the reasons.
+        Declined: the backend does not support every case; the message lists the declined cases with the
+            reasons.
         HarnessError: the reference does not fit, or the configuration failed, hung or died.
     """
     findings: list[Finding] = []

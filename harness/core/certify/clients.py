@@ -24,15 +24,15 @@ _TOLERANCE = 1e-9
 
 
 def allows_clients(task: Task) -> bool:
-    """Check whether averaging clients is defined for a task: not for two adversaries."""
+    """Check that averaging clients is defined for a task: it is not for two adversaries."""
     return len(task.networks) == 1
 
 
 def client_tests(programs: TrialPrograms, case: Case) -> list[str]:
-    """Return the faults on a case of plain gradient descent, without clients; raises what the backend raises.
+    """Return the faults on a case of plain gradient descent without clients; raises the backend's errors.
 
-    The optimizer has momentum where programs offer a training state, which shows whether each round starts it
-    anew. Clients with running statistics of their own make no central step, so these are not compared.
+    The optimizer has momentum where programs offer a training state, to show that each round starts the state
+    anew. Clients with running statistics of their own make no central step, so these cases are not compared.
     """
     task = case.task
     faults = []
@@ -53,7 +53,7 @@ def client_tests(programs: TrialPrograms, case: Case) -> list[str]:
 
 
 def _is_central(programs: TrialPrograms, task: Task, clients: int, epochs: int) -> bool:
-    """Check that rounds of an epoch each train as epochs without rounds."""
+    """Check that rounds of one epoch each train like epochs without rounds."""
     program = programs.build(task)
     if program.training_state() is None and task.optimizer != Sgd(task.optimizer.learning_rate):
         return True  # such a program is refused clients with momentum

@@ -56,7 +56,7 @@ class SavedState:
         return None if state is None else cls(program.weights(), state)
 
     def load_into(self, program: Program) -> list[str]:
-        """Load it; return the arrays that the state then lacks."""
+        """Load the saved state into ``program``; return the arrays that the program's state then lacks."""
         program.load(self.weights)
         program.load_training_state(self._copies)
         return _different(self._copies, program.training_state() or {})
@@ -91,9 +91,10 @@ def observe_continuation(
     order: BatchOrder,
     calls: tuple[Calls, Calls],
 ) -> Continuation:
-    """Let two programs make the steps after ``saved``, by these calls: one goes on, the other loads it.
+    """Let two programs make the steps after ``saved`` in these calls: one continues, the other loads it.
 
-    ``second`` is called when the first has finished: building a program may set a generator that both use.
+    ``second`` is called when the first program has finished: building a program may set a generator that both
+    programs use.
 
     Raises:
         ValueError: weights are not finite.
@@ -122,7 +123,7 @@ def _trained(program: Program, order: BatchOrder, calls: Calls) -> tuple[np.ndar
 
 
 def state_fault(observed: Continuation) -> str:
-    """Name the fault of ``training_state`` or ``load_training_state`` that this shows; empty for none."""
+    """Name the fault of ``training_state`` or ``load_training_state`` in ``observed``; empty for none."""
     if observed.changed:
         changed = first_of(observed.changed)
         return f"training_state() returns memory that later steps change: {changed}; copy it"

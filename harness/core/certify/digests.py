@@ -49,7 +49,7 @@ def digests(task: Task, weights: Mapping[str, np.ndarray]) -> dict[str, list[Pie
 def relative_difference(observed: Piece, expected: Piece, least: float = 1e-300) -> float:
     """Estimate the norm of the difference, divided by that of the expected piece; infinite for a NaN.
 
-    A norm below ``least`` counts as that.
+    A norm below ``least`` counts as ``least``.
     """
     scale = max(expected.norm, least)
     worst = largest(abs(a - b) for a, b in zip(observed.projections, expected.projections, strict=True))

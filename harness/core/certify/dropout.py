@@ -41,8 +41,8 @@ _WIDTH = _POSITIONS * _HEADS
 def copies_kept(programs: TrialPrograms, task: Task) -> np.ndarray:
     """Count the copies that kept each input of the last layer, ``(steps, inputs)``; leave out zeros.
 
-    The network is the task's, with dropout ahead of its last layer, if that is linear. Raises what the
-    backend raises.
+    The network is the task's, with dropout ahead of its last layer, if that layer is linear. Raises the
+    backend's errors.
     """
     bare = _bare(task, task.networks["model"] if _ends_linear(task) else _SUBSTITUTE)
     start = _with_zero_outputs(bare)
@@ -54,7 +54,7 @@ def attention_kept(programs: TrialPrograms, task: Task) -> np.ndarray:
     """Count the copies that kept each weight of an attention, ``(steps, positions * heads * positions)``.
 
     All scores are zero, so all weights are equal, and a head's values are a square matrix: the outputs of a
-    position show which of its weights were kept. Raises what the backend raises.
+    position show which of its weights were kept. Raises the backend's errors.
     """
     bare, thinned = (_bare(task, _attention(rate)) for rate in (0.0, RATE))
     start = _with_zero_outputs(bare)
@@ -76,7 +76,7 @@ def attention_kept(programs: TrialPrograms, task: Task) -> np.ndarray:
 def with_dropout(task: Task, rate: float = 0.5) -> Task:
     """Insert dropout ahead of the last layer of the network that sees the data.
 
-    In a user's own model that drops values it is the dropout of its code, at its own rates.
+    A user's own model that drops values keeps the dropout of its code, at its own rates.
     """
     name = data_network(task)
     network = task.networks[name]
@@ -98,7 +98,7 @@ def _last(task: Task) -> str:
 
 
 def _with_zero_outputs(bare: Task) -> dict[str, np.ndarray]:
-    """Return the initial weights, those of the last layer zero."""
+    """Return the initial weights, with zeros for the last layer."""
     last, start = _last(bare), initial_weights(bare, SEED)
     return {name: np.zeros_like(w) if name.startswith(f"{last}/") else w for name, w in start.items()}
 
@@ -108,7 +108,8 @@ def _shares(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sum each input of the last layer over the copies, as a share of its value without dropout.
 
-    ``(steps, inputs)``, and which inputs are not zero without dropout ``(inputs,)``.
+    Return the shares ``(steps, inputs)``, and a mask of the inputs that are not zero without dropout
+    ``(inputs,)``.
     """
     kernel = f"{_last(whole)}/kernel"
 
@@ -163,7 +164,7 @@ class DropoutTests(msgspec.Struct, frozen=True):
 
 
 def uses_dropout(task: Task) -> bool:
-    """Check whether any network of the task drops values."""
+    """Check that a network of the task drops values."""
     layers = [place.layer for network in task.networks.values() for place in network.leaves()]
     return any(
         isinstance(layer, Dropout) or drops_attention(layer) or _drops_within(layer) for layer in layers
@@ -171,20 +172,20 @@ def uses_dropout(task: Task) -> bool:
 
 
 def _drops_within(layer: Layer) -> bool:
-    """Check whether the user's own code drops values."""
+    """Check that the user's own code drops values."""
     return isinstance(layer, Native) and layer.dropout == "active"
 
 
 def drops_attention(layer: Layer) -> bool:
-    """Check whether the layer is an attention that drops weights."""
+    """Check that the layer is an attention that drops weights."""
     return isinstance(layer, SelfAttention) and layer.dropout > 0
 
 
 def dropout_tests(programs: TrialPrograms, case: Case) -> DropoutTests:
     """Test that dropout depends on the seed alone, and drops anew for each value, sample and step.
 
-    So too the weights of attention, where the task's network has some. Raises what the backend raises, except
-    Unsupported.
+    The weights of attention are tested too, where the task's network has an attention. Raises the backend's
+    errors, except Unsupported.
     """
     faults = _careless(programs, case)
     if faults:
@@ -202,7 +203,7 @@ def mask_tests(programs: TrialPrograms, case: Case) -> DropoutTests:
 
 
 def _careless(programs: TrialPrograms, case: Case) -> list[str]:
-    """Name a violation: dropout depends on ``plan.seed`` alone, and predict() applies none."""
+    """Name a violation of the rules: dropout depends on ``plan.seed`` alone, and predict() applies none."""
     task = with_dropout(case.task)
     try:
         losses, again, other = (
@@ -226,7 +227,10 @@ def _careless(programs: TrialPrograms, case: Case) -> list[str]:
 
 
 def _masks(programs: TrialPrograms, case: Case) -> dict[str, np.ndarray]:
-    """Count the copies ``(steps, values)`` that kept each value, by dropping part; empty if untestable."""
+    """Count the copies ``(steps, values)`` that kept each value, by the part that drops.
+
+    The result is empty if the dropout cannot be tested.
+    """
     if isinstance(case.task.objective, Adversarial):
         return {}
     tests = {"dropout": copies_kept}

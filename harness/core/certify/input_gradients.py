@@ -33,7 +33,7 @@ class Subject:
             self._table = current_weights(program)[f"model/{first.name}/table"]
 
     def numbers(self, inputs: Array) -> Array:
-        """Return inputs ``(n, *input)`` as numbers: tokens as the rows of their table, in its type."""
+        """Return inputs ``(n, *input)`` as numbers: tokens become the rows of their table, in its type."""
         return inputs if self._table is None else self._table[inputs]
 
     def gradients(self, numbers: Array, targets: Array) -> tuple[Array, Array]:
@@ -42,7 +42,7 @@ class Subject:
         return gradients.astype(np.float64), outputs.astype(np.float64)
 
     def outputs(self, inputs: Array) -> Array:
-        """Return all outputs ``(n, places)`` of inputs as they are in the data, in float64."""
+        """Return all outputs ``(n, places)`` in float64, for inputs in the form of the data."""
         return self._program.predict(inputs).reshape(len(inputs), -1).astype(np.float64)
 
 
@@ -65,9 +65,9 @@ class GradientCheck(msgspec.Struct, frozen=True):
 
 
 def check_gradients(program: Program, task: Task, inputs: Array, targets: Array) -> GradientCheck:
-    """Compare a program in float64 with the harness's own derivatives, for these inputs and outputs.
+    """Compare a program's gradients in float64 with the harness's own, for these inputs and outputs.
 
-    If the harness does not know the network, as for a model of the user's own, compare the derivative in a
+    If the harness does not know the network, such as a model of the user's own, compare the derivative in a
     random direction with a difference of outputs.
     """
     subject = Subject(program, task)
@@ -95,6 +95,6 @@ def _compared_with_differences(
 
 
 def _error(found: Array, right: Array) -> float | None:
-    """Return the largest difference, relative to the largest value if this is above 1; None for a NaN."""
+    """Return the largest difference, relative to the largest value if that is above 1; None for a NaN."""
     scale = max(1.0, float(np.abs(right).max(initial=0.0)))
     return finite(float(np.abs(found - right).max(initial=0.0)) / scale)

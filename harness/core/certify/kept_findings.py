@@ -45,12 +45,17 @@ class KeptFindings:
     """
 
     def __init__(self, digest: str | None) -> None:
-        """``digest`` stands for everything that the findings depend on; None: nothing is kept."""
+        """Open a cache file.
+
+        ``digest`` stands for everything on which the findings depend; with None nothing is kept.
+        """
         self._digest = digest
 
     @classmethod
     def of(cls, configuration: Configuration, definition: TaskDefinition) -> Self:
-        """Open the findings of a configuration; None where its code is elsewhere, and may change unseen.
+        """Open the findings of a configuration.
+
+        None if its code is outside this environment and may change unseen.
 
         Raises:
             HarnessError: the task has no reference that fits it.
@@ -59,7 +64,7 @@ class KeptFindings:
         return cls(_digest(configuration, definition) if ours else None)
 
     def read(self, case: str) -> Finding | None:
-        """Read the finding of a case; None without one that was written for this file and is unchanged."""
+        """Read the finding of a case; None without an unchanged finding written for this file."""
         path = self._path(case)
         entry = None if path is None else read_cached(path, _Entry)
         return entry.finding if entry is not None and path is not None and entry.key == path.stem else None
@@ -77,7 +82,7 @@ class KeptFindings:
 
 
 def old_certificates() -> Iterator[Leftover]:
-    """Find entries that were made long ago: most of them hold for versions that are gone."""
+    """Find entries that were made long ago: most of these are for versions that are gone."""
     for path in older_than(_KEPT_SECONDS, sorted(_folder().glob("*.json"))):
         yield Leftover("certificate", path, size_of([path]), functools.partial(remove_path, path))
 

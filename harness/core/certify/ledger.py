@@ -56,5 +56,5 @@ class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def measured_costs() -> Costs:
-    """Return the measured costs of those defaults that are numbers."""
+    """Return the measured costs of the defaults that are numbers."""
     return msgspec.json.decode(COSTS_FILE.read_bytes(), type=Costs)

@@ -59,9 +59,9 @@ class CallsObservation(msgspec.Struct, frozen=True):
 def long_calls_case(definition: TaskDefinition) -> Case | None:
     """Make the case whose calls are compared; None for a task that takes all its data in one step.
 
-    It has the momentum and the augmentation that the task's options allow: state that must survive within a
-    call, and draws that must be divided as the indices are. Its networks are narrow where the task has an
-    option ``width``.
+    The case has the momentum and the augmentation that the task's options allow: state that must survive
+    within a call, and draws that must be divided like the indices. Its networks are narrow where the task has
+    an option ``width``.
     """
     tasks = [case.task for case in cases(definition)]
     plain = tasks[0]
@@ -93,7 +93,7 @@ def long_calls() -> list[tuple[int, int]]:
 def observe_calls(programs: TrialPrograms, case: Case) -> CallsObservation:
     """Train the case in long calls by one program, and in single steps by another.
 
-    The second then repeats the last call from the state that the first had before it.
+    The second program then repeats the last call from the state that the first program had before the call.
 
     Raises:
         ValueError: weights are not finite.
@@ -160,7 +160,7 @@ class _Trial:
 def compare_calls(observed: CallsObservation) -> Finding:
     """Compare long calls with the same steps made one by one.
 
-    Where the program offers a training state, also whether a second program continues from it.
+    If the program offers a training state, also check that a second program continues from that state.
     """
     differences = Differences.of(observed.long, observed.single)
     worst, wrong = differences.worst, differences.wrong_step

@@ -39,7 +39,7 @@ class NoiseTests(msgspec.Struct, frozen=True):
 
 
 def noise_tests(programs: TrialPrograms, case: Case) -> NoiseTests:
-    """Test a backend's own noise, on the network of a case with DP-SGD; raises what the backend raises."""
+    """Test a backend's own noise, on the network of a case with DP-SGD; raises the backend's errors."""
     faults = [*wrong_noise(programs, case.task), *lengthened(programs)]
     audit = audit_canaries(programs)
     claimed = gaussian_epsilon(AUDIT_PRIVACY)
@@ -86,7 +86,7 @@ def wrong_noise(programs: TrialPrograms, task: Task) -> list[str]:
 
 
 def _noise(programs: TrialPrograms, task: Task, step: int) -> dict[str, np.ndarray]:
-    """Read the noise that the program draws in a step, in units in which it is standard normal."""
+    """Read the noise that the program draws in a step, scaled to be standard normal."""
     program, start = programs.build(task), initial_weights(task, SEED)
     order = BatchOrder.of_task(task, SAMPLES, SEED)
     steps = order.steps(step, 1)
@@ -110,7 +110,7 @@ def _correlated(first: np.ndarray, second: np.ndarray) -> bool:
 
 
 def _shared(arrays: list[np.ndarray]) -> bool:
-    """Check whether the beginnings of two arrays are the same."""
+    """Check that the beginnings of two arrays are the same."""
     starts = [array.ravel()[:8] for array in arrays if array.size >= 8]  # noqa: PLR2004
     return any(
         np.allclose(first, second, atol=1e-4)
@@ -127,7 +127,7 @@ AUDIT_PRIVACY = Privacy(noise=2.0, clip=4.0, delta=1e-5)
 
 
 def audit_canaries(programs: TrialPrograms, privacy: Privacy = AUDIT_PRIVACY) -> CanaryBound:
-    """Bound epsilon of one step that takes all data from below; raises what the backend raises."""
+    """Bound epsilon from below for one step that takes all data; raises the backend's errors."""
     included = uniform((CANARIES,), SEED, "canaries") < 0.5  # noqa: PLR2004  a coin
     # Their gradients are much longer than the clip, and nearly all in one weight.
     moved = _moved(programs, 100.0 * np.eye(CANARIES)[included], privacy, noised=True)
@@ -135,7 +135,7 @@ def audit_canaries(programs: TrialPrograms, privacy: Privacy = AUDIT_PRIVACY) ->
 
 
 def lengthened(programs: TrialPrograms) -> list[str]:
-    """Check whether gradients that are shorter than the clip are changed; raises what the backend raises."""
+    """Return a fault if gradients shorter than the clip are changed; raises the backend's errors."""
     short = 0.1
     moved = _moved(programs, short * np.eye(CANARIES), AUDIT_PRIVACY, noised=False)
     half = 0.5  # the error of a logit of 0
@@ -170,7 +170,7 @@ def _moved(programs: TrialPrograms, inputs: np.ndarray, privacy: Privacy, *, noi
 
 
 def gaussian_epsilon(privacy: Privacy) -> float:
-    """Epsilon of one step with all data, the Gaussian mechanism (Balle and Wang 2018, theorem 8)."""
+    """Compute epsilon of one step with all data, the Gaussian mechanism (Balle and Wang 2018, theorem 8)."""
     low, high = 0.0, 500.0
     for _ in range(60):
         middle = (low + high) / 2

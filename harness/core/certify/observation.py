@@ -40,7 +40,7 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 def observe(programs: "TrialPrograms", case: Case) -> Observation:
-    """Build the case, train it, and reduce what it did to digests.
+    """Build the case, train it, and reduce its results to digests.
 
     Raises:
         ValueError: the program broke the contract in a way that leaves nothing to compare.
@@ -79,7 +79,7 @@ def observe(programs: "TrialPrograms", case: Case) -> Observation:
 
 
 def certified_steps(order: BatchOrder, task: Task, start: int, count: int) -> Steps:
-    """Steps of a case; those of DP-SGD with noise of the harness, the same for every framework."""
+    """Return steps of a case; steps of DP-SGD have noise of the harness, the same for every framework."""
     steps = order.steps(start, count)
     if task.privacy is None:
         return steps
@@ -93,7 +93,7 @@ def certified_steps(order: BatchOrder, task: Task, start: int, count: int) -> St
 
 
 def _unshared(task: Task) -> set[str]:
-    """Name the arrays of which each framework keeps a convention of its own."""
+    """Name the arrays for which each framework keeps a convention of its own."""
     return {
         f"{name}/{place.name}/{array.name}"
         for name, network in task.networks.items()
@@ -119,7 +119,7 @@ def observe_losses(programs: "TrialPrograms", case: Case) -> Losses:
 
 
 def _as_many_as_for_the_clock(case: Case) -> Samples:
-    """Return the case's samples and repetitions of them, which no step takes.
+    """Return the case's samples and repetitions of them, which no step takes, as many as for the clock.
 
     A framework that compiles for the shape of the data can use the same code when the clock is tested.
     """
@@ -131,20 +131,20 @@ def _as_many_as_for_the_clock(case: Case) -> Samples:
 
 
 def _narrow(samples: Samples) -> Samples:
-    """Convert samples to float32; integers stay as they are."""
+    """Convert samples to float32; integers are unchanged."""
     arrays = samples.inputs, samples.targets
     return Samples(*(array if array.dtype.kind == "i" else array.astype(np.float32) for array in arrays))
 
 
 def losses_of(program: Program, steps: Steps) -> np.ndarray:
-    """Make steps; their losses in float64, copied once the device has finished."""
+    """Make steps; return their losses in float64, copied once the device has finished."""
     losses = program.train(steps)
     program.synchronize()
     return np.array(losses, np.float64)
 
 
 def finite_losses(losses: np.ndarray) -> Losses:
-    """Losses ``(steps,)`` or ``(steps, 2)`` as JSON can hold them: None for what is not finite."""
+    """Convert losses ``(steps,)`` or ``(steps, 2)`` for JSON: values that are not finite become None."""
     return [[finite(value) for value in np.atleast_1d(row)] for row in losses]
 
 
@@ -190,7 +190,7 @@ class TrialPrograms:
         )
 
     def build_with(self, task: Task, data: Samples, seed: int = SEED) -> Program:
-        """Build a program on this data, which has loaded no weights. Raises what the backend raises."""
+        """Build a program on this data, without loading weights. Raises the backend's errors."""
         plan = self.plan(task, seed)
         return CheckedProgram(build(self.backend, plan, read_only(data)), self.backend.name, plan)
 
@@ -200,7 +200,10 @@ class TrialPrograms:
         return program
 
     def build_on(self, task: Task, samples: int, seed: int = SEED) -> tuple[Program, Samples]:
-        """Build a program on this many samples of the cases; return these samples, too; as :meth:`build`."""
+        """Build a program on ``samples`` samples of the cases.
+
+        Return these samples, too; raises as :meth:`build`.
+        """
         data = case_samples(task, samples)
         if self.precision != "float64":
             data = _narrow(data)

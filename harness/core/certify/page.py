@@ -107,7 +107,7 @@ class Extent(NamedTuple):
 def check_document(
     checks: Sequence[Checked], extent: Extent, *, by_case: bool = False, traceback: bool = False
 ) -> Document:
-    """Return the table of the worst deviations, what deviates, and the conclusion."""
+    """Return the table of the worst deviations, the deviating cases, and the conclusion."""
     from harness.core.certify.parity import TOLERANCE
 
     rows = [
@@ -168,7 +168,7 @@ def _figures(outcome: "Finding | Skipped | NotOffered") -> tuple[str, str]:
 
 
 def result_text(outcome: "Finding | Skipped | NotOffered") -> str:
-    """Return ``✓ 1.1e-15``, ``DEVIATES 1.1e-3: REASON``, or why the case was skipped."""
+    """Return ``✓ 1.1e-15``, ``DEVIATES 1.1e-3: REASON``, or the reason why the case was skipped."""
     from harness.core.certify.certify import PRIVATE, NotOffered, Skipped
 
     if isinstance(outcome, NotOffered):

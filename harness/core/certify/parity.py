@@ -65,7 +65,7 @@ def compare(
 ) -> Finding:
     """Compare an observation with the reference, in the order in which a fault would first show.
 
-    ``optimizer`` is that of the case, by which causes are ruled out.
+    ``optimizer`` is the optimizer of the case; it rules out causes.
     """
     training = Differences.of(observed, expected)
     arrays = {
@@ -89,8 +89,9 @@ def compare_losses(observed: Losses, expected: Losses, precision: Precision, alo
 
     ``alone`` is the name of a case that was not compared in float64.
 
-    This finds faults of that precision alone, such as a kernel that is chosen for float32 only. Only the
-    first steps are comparable: later, ties of ReLU and pooling that rounding decides make trainings diverge.
+    The comparison finds faults of that precision alone, such as a kernel that is chosen for float32 only.
+    Only the first steps are comparable: later, ties of ReLU and pooling that rounding decides make trainings
+    diverge.
     """
     steps = [loss_difference(a, b) for a, b in zip(observed, expected, strict=False)]
     worst, tolerance = largest(steps), LOSS_TOLERANCES[precision]
@@ -116,7 +117,7 @@ def losses_name(precision: Precision) -> str:
 
 
 def loss_difference(observed: list[float | None], expected: list[float | None]) -> float:
-    """Return the largest relative difference of the losses of one step; infinite where one is not finite."""
+    """Return the largest relative difference of the losses of one step; infinite if a loss is not finite."""
     if len(observed) != len(expected):
         return math.inf
     return largest(
@@ -128,8 +129,8 @@ def loss_difference(observed: list[float | None], expected: list[float | None]) 
 def array_differences(observed: dict[str, list[Piece]], expected: dict[str, list[Piece]]) -> dict[str, float]:
     """Return the relative difference of each piece, named ``model/gru_1/forward/kernel [reset]``.
 
-    Pieces that are tiny beside the largest are compared with a share of it: the gradient of a bias that a
-    normalisation removes is nothing but rounding.
+    Pieces that are tiny beside the largest piece are compared with a share of it: the gradient of a bias that
+    a normalisation removes is nothing but rounding.
     """
     differences = {}
     norms = [piece.norm for pieces in expected.values() for piece in pieces]
@@ -256,7 +257,7 @@ def _explain_first_loss(
 def _differing(
     observed: list[float | None], expected: list[float | None]
 ) -> tuple[str, float | None, float | None]:
-    """Return the loss of a step that differs most: whose it is, and both values."""
+    """Return the loss of a step that differs most: the name of its network, and both values."""
     pairs = list(zip(observed, expected, strict=False))
     column = max(range(len(pairs)), key=lambda index: loss_difference(*([one] for one in pairs[index])))
     return (f"{_NETWORKS[column]}'s loss" if len(pairs) > 1 else "loss", *pairs[column])
@@ -274,7 +275,7 @@ def _explain_later_loss(
 
 
 def _update(optimizer: Optimizer | None) -> str:
-    """Name what can be wrong in the update of this optimizer."""
+    """Name the possible errors in the update of this optimizer."""
     if optimizer is None:
         return "the optimizer's update, the weight decay"
     if not optimizer.slots:

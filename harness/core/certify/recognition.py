@@ -66,7 +66,7 @@ class _Comparison:
     def is_explained_by(self, alternative: Alternative) -> bool:
         """Check that the alternative makes the same numbers up to the first step that deviates.
 
-        Where no loss deviates, the whole training is compared.
+        If no loss deviates, the whole training is compared.
         """
         case, observed, task = self._case, self._observed, alternative.task
         order, data, start = (
@@ -101,7 +101,7 @@ class _Comparison:
 
 
 def _steps(alternative: Alternative, order: BatchOrder, step: int) -> Steps:
-    """Return one step of the case, with the rates that the alternative takes."""
+    """Return one step of the case, with the learning rates of the alternative."""
     rates = BatchOrder.of_task(alternative.task, order.samples, SEED).rates
     at = max(0, step + alternative.rates_ahead)
     steps = certified_steps(order, alternative.task, step, 1)

@@ -48,10 +48,11 @@ def read_reference(path: Path) -> Reference:
 def reference_of(definition: TaskDefinition, backend: str = "") -> Reference:
     """Read the committed reference of a task, checked against the task as it is now.
 
-    ``backend`` is the one that is certified; a remedy names it, with another one that is installed.
+    ``backend`` is the certified backend; a remedy names it, with an installed backend of another framework.
 
     Raises:
-        UsageError: there is no reference, it cannot be read, or it is stale; says how to make one.
+        UsageError: there is no reference, it cannot be read, or it is stale; the message says how to make
+            one.
     """
     if definition.reference is None or not definition.reference.is_file():
         raise UsageError(f"task {definition.name} has no reference; {_remedy(definition, backend)}")
@@ -72,7 +73,7 @@ def reference_of(definition: TaskDefinition, backend: str = "") -> Reference:
 
 
 def _remedy(definition: TaskDefinition, backend: str) -> str:
-    """Say how to make the reference with this backend and an installed one of another framework."""
+    """Describe how to make the reference with this backend and an installed backend of another framework."""
     task = define_task(definition, definition.options())
     natives = [place.layer for network in task.networks.values() for place in network.leaves()]
     alone = [

@@ -24,7 +24,8 @@ def cases_of_run(
     """Return the names of the cases that certify a run of ``task``, which the definition has made.
 
     The first case shows the network: its gradients, its state, and its outputs in evaluation. Of the other
-    cases the fewest are taken that have all the rules of the run. ``long_calls`` adds the case of that name.
+    cases the fewest are taken that together have all the rules of the run. ``long_calls`` adds the case of
+    that name.
 
     Raises:
         HarnessError: ``define`` makes no valid task of the default options.
@@ -45,7 +46,7 @@ def cases_of_run(
 
 
 def _proved(found: set[Aspect]) -> set[str]:
-    """Name the aspects, without those that another of them replaces.
+    """Name the aspects, without those that another aspect replaces.
 
     Nesterov's momentum, for example, is another rule than plain momentum: neither proves the other.
     """
@@ -53,7 +54,7 @@ def _proved(found: set[Aspect]) -> set[str]:
 
 
 def _covering(needed: set[str], among: Iterable[Case]) -> set[str]:
-    """Name the cases that show all aspects that any case shows; of equal cases the one with the fewest."""
+    """Name the cases that together show all aspects ``needed``; of equal cases, prefer the fewest aspects."""
     shown = {case.name: _shown(case) for case in among}
     chosen: set[str] = set()
     left = set(needed)

@@ -48,7 +48,7 @@ class Waiting(msgspec.Struct, frozen=True):
 def observe_waiting(programs: TrialPrograms, case: Case) -> Waiting:
     """Train a program on new batches, and read its weights twice after each of some blocks.
 
-    What else runs on the machine makes readings longer at random; all of them would have to be late.
+    Other programs on the machine make readings longer at random; unfinished work makes all of them late.
     """
     block = _Blocks(programs, case)
     while block.make() < _BLOCK_SECONDS and block.steps < CLOCK_SAMPLES:
@@ -81,7 +81,7 @@ class _Blocks:
         self.steps = 1
 
     def make(self) -> float:
-        """Make the steps; their seconds, by a clock that is read once the program says it is done."""
+        """Make the steps; return their seconds, by a clock that is read once the program says it is done."""
         first, self._step, seconds = self._step, self._step + self.steps, 0.0
         for step, count in self._order.calls(first, self._step):
             steps = self._order.steps(step, count, self._dtype)
@@ -96,7 +96,7 @@ def _reading(program: Program) -> tuple[Mapping[str, np.ndarray], float]:
     """Read the weights; return them and the seconds, less those in which others had this thread's CPU.
 
     On a busy machine the kernel takes the CPU from a thread that has just computed for long, so the first
-    reading after a block waits for one more often than the second. Time in which other threads of this
+    reading after a block waits for a CPU more often than the second. Time in which other threads of this
     process compute counts: they may do the work that is left.
     """
     waited, others, start = waited_seconds() or 0.0, _other_threads(), time.perf_counter()
