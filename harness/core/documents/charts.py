@@ -48,7 +48,7 @@ _LONG_PARTS = (
 
 
 def _in_lines() -> str:
-    """Return the expression that breaks a name into lines, none of which is cut."""
+    """Return the expression that breaks a name into lines without cutting any line."""
     broken = f"replace(datum.label, regexp({json.dumps(_NAME_PARTS)}, 'g'), '\\n')"
     for part in _LONG_PARTS:
         broken = f"replace({broken}, regexp({json.dumps(part)}, 'gu'), '$1\\n')"

@@ -23,7 +23,7 @@ def write_bytes(path: Path, content: bytes, *, named: bool = True) -> None:
 
 
 def write_text(path: Path, text: str, *, named: bool = True) -> None:
-    """Write a text as :func:`write_bytes`, in UTF-8; bytes of names that are not UTF-8 are question marks.
+    """Write a text as :func:`write_bytes`, in UTF-8; bytes of names that are not UTF-8 become question marks.
 
     Raises:
         OSError: the file cannot be written; its previous content remains.

@@ -183,7 +183,7 @@ def _called(function: str, *arguments: object) -> Any:
     """Import and call a function of a kind of record.
 
     Raises:
-        PluginError: the function is that of another package, and raises or cannot be imported.
+        PluginError: the function of another package raises or cannot be imported.
     """
     try:
         return resolve_name(function)(*arguments)
@@ -302,7 +302,7 @@ class RecordKind(Generic[_D]):
             raise self._unreadable(path, str(error)) from error
 
     def _decoded(self, content: bytes, path: Path) -> _D:
-        """Decode and judge a record; one that makes the code of another package raise is unreadable."""
+        """Decode and judge a record; a record that makes the code of another package raise is unreadable."""
         try:
             return self.judge(decode(content, self.type, self.schema), path)
         except (HarnessError, msgspec.MsgspecError, RecursionError):

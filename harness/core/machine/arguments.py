@@ -16,7 +16,7 @@ def seconds_of(text: str) -> float:
     """Parse a positive duration; a number without a unit is in seconds.
 
     Raises:
-        UsageError: it is not a duration; says what would be right.
+        UsageError: ``text`` is not a duration; the message shows the right form.
     """
     match = _DURATION.fullmatch(text)
     seconds = float(match[1]) * _UNIT_SECONDS[match[2]] if match else math.nan

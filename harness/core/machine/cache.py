@@ -24,7 +24,7 @@ def cache_folder() -> Path:
 
 
 def read_cached(path: Path, kind: type[_T]) -> _T | None:
-    """Read the document in a file; None where there is none of this kind, or the file was changed."""
+    """Read the document in a file; None if there is none of this kind, or if the file was changed."""
     with contextlib.suppress(
         OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ContentChanged
     ):

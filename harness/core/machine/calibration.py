@@ -19,7 +19,7 @@ class Control:
         self._out = np.empty_like(self._left)
 
     def seconds(self) -> float:
-        """Time one product: the fastest of three."""
+        """Time a product in seconds: the fastest of three."""
         return min(timeit.repeat(lambda: np.matmul(self._left, self._left, self._out), number=1, repeat=3))
 
 
@@ -34,7 +34,7 @@ def _fastest_seconds(work: Callable[[], object]) -> float:
 
 
 def peak_flops_per_second(threads: int) -> float:
-    """FLOP/s of a single-precision matrix product with this many threads; the fastest of five."""
+    """Measure FLOP/s of a single-precision matrix product with this many threads; the fastest of five."""
     from threadpoolctl import threadpool_limits
 
     matrix = np.random.default_rng(0).standard_normal((_MATRIX_SIZE, _MATRIX_SIZE), np.float32)
@@ -45,7 +45,7 @@ def peak_flops_per_second(threads: int) -> float:
 
 
 def memory_bytes_per_second() -> float:
-    """Bytes per second read and written by a large copy on one thread; the fastest of five."""
+    """Measure bytes per second read and written by a large copy on one thread; the fastest of five."""
     source = np.ones(_COPY_BYTES, np.uint8)
     target = np.empty_like(source)
     return 2 * _COPY_BYTES / _fastest_seconds(lambda: np.copyto(target, source))

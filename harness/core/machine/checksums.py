@@ -35,10 +35,10 @@ def with_checksum(document: bytes) -> bytes:
 
 
 def verify_checksum(content: bytes) -> bool:
-    """Check whether a file has a checksum, and that it fits the content.
+    """Check that the checksum of a file fits its content; False if the file has no checksum.
 
     Raises:
-        ContentChanged: it is not.
+        ContentChanged: the checksum does not fit.
     """
     end = content[-_LONGEST_END:]
     found = _END.search(end)

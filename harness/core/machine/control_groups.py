@@ -12,9 +12,9 @@ _OWN_GROUP = Path("/proc/self/cgroup")
 
 
 def read_control_groups(name: str, controller: str = "") -> list[str]:
-    """Read the file of this name in this process's control group and in those above it, innermost first.
+    """Read the file ``name`` in this process's control group and in all parent groups, innermost first.
 
-    Groups without such a file are left out. With a ``controller``, such as ``cpu``, those of version 1.
+    Groups without such a file are left out. With a ``controller``, such as ``cpu``, read groups of version 1.
     """
     own = Path(_own_group(controller))
     groups = (own, *own.parents) if own.name else (own,)
@@ -23,7 +23,7 @@ def read_control_groups(name: str, controller: str = "") -> list[str]:
 
 
 def _own_group(controller: str) -> str:
-    """Return the path of this process's group, below that of all."""
+    """Return the path of this process's group, relative to the root of all groups."""
     for line in system_text(_OWN_GROUP).splitlines():
         _number, controllers, path = line.split(":", 2)
         if controller in controllers.split(","):
@@ -32,7 +32,7 @@ def _own_group(controller: str) -> str:
 
 
 def throttled_seconds() -> float:
-    """Return the time that quotas have held back this process's control groups."""
+    """Return the time in seconds for which quotas have held back this process's control groups."""
     second = _counted("throttled_usec", read_control_groups("cpu.stat"))
     first = _counted("throttled_time", read_control_groups("cpu.stat", "cpu"))
     return second / 1e6 + first / 1e9
@@ -44,7 +44,7 @@ def _counted(key: str, contents: list[str]) -> int:
 
 
 def cpu_quota() -> float | None:
-    """Return the CPU time that the control groups grant, in CPUs; None where none of them has a limit."""
+    """Return the CPU time that the control groups grant, in CPUs; None if no group has a limit."""
     quotas = []
     for content in read_control_groups("cpu.max"):
         granted, _, period = content.partition(" ")

@@ -35,14 +35,17 @@ def usable_cpus() -> int:
 
 
 def cpus_for(threads: int) -> list[int]:
-    """Choose as many allowed CPUs as threads. Separate cores come before a second CPU of the same core."""
+    """Choose as many allowed CPUs as ``threads``.
+
+    Separate cores come before a second CPU of the same core.
+    """
     return sorted(_best_first()[:threads])
 
 
 def cpu_groups(threads: int, cpus: int) -> list[list[int]]:
     """Divide the allowed ``cpus`` into disjoint groups of one CPU a thread.
 
-    One group where there are too few for two.
+    If there are too few CPUs for two groups, return one group.
     """
     best = _best_first()
     starts = range(0, max(1, cpus // threads) * threads, threads)
@@ -66,7 +69,7 @@ def _best_first() -> list[int]:
 
 
 def _busy_cpus() -> set[int]:
-    """Find the CPUs that are at work while this process waits."""
+    """Find the CPUs that are busy while this process waits."""
     import psutil  # imported late: commands that only read records do not need it
 
     used = psutil.cpu_percent(_OBSERVE_SECONDS, percpu=True)
@@ -107,9 +110,9 @@ def cpu_count(variables: Mapping[str, str]) -> int:
 
 
 def places_to_start(variables: Sequence[Mapping[str, str]]) -> list[list[int]] | None:
-    """Return the CPUs on which workers with these variables can start side by side; None where they cannot.
+    """Return the CPUs on which workers with these variables can start side by side; None if they cannot.
 
-    Workers of one CPU start on a CPU each, on the same NUMA node. Workers of several stay on their own:
+    Workers of one CPU start on a CPU each, on the same NUMA node. Workers of several CPUs stay on their own:
     an OpenMP that binds its threads remembers the CPUs it was loaded on.
     """
     own = [cpus_of(worker) for worker in variables]
@@ -131,7 +134,7 @@ def places_to_start(variables: Sequence[Mapping[str, str]]) -> list[list[int]] |
 
 @contextlib.contextmanager
 def bound_to_cpus(cpus: Iterable[int]) -> Iterator[None]:
-    """Bind processes that are started inside to these CPUs, from their first thread on.
+    """Bind processes that start in this context to ``cpus``, from their first thread on.
 
     A worker that bound itself would not bind the threads that libraries start when they are imported, and
     XLA's threads obey no count that can be set from outside.

@@ -46,7 +46,7 @@ class Host(msgspec.Struct, frozen=True):
 
 @functools.cache
 def this_host() -> Host:
-    """Return the identity of this host, which is made and stored when it is first asked for."""
+    """Return the identity of this host, which is made and stored at the first call."""
     return Host(platform.node() or _UNNAMED, _stored_id())
 
 

@@ -77,7 +77,7 @@ def _debug_builds() -> Iterator[str]:
 
 
 def free_memory_bytes() -> int:
-    """Return the memory that is available now, or what the control group grants if that is less."""
+    """Return the available memory in bytes, or what the control group grants if that is less."""
     available: int = psutil.virtual_memory().available
     limit, used = (system_text(_CONTROL_GROUP / name) for name in ("memory.max", "memory.current"))
     if not limit or not used or limit == "max":

@@ -8,7 +8,7 @@ _T = TypeVar("_T")
 
 
 def encode(value: object) -> bytes:
-    """Encode ``value`` as JSON, NumPy scalars and subclasses of text and numbers as what they stand for.
+    """Encode ``value`` as JSON; NumPy scalars and subclasses of text and numbers become plain values.
 
     Raises:
         TypeError: JSON cannot hold a value; the message names its type.
@@ -29,7 +29,7 @@ def recorded(value: object, kind: type[_T]) -> _T:
 
 
 def _refuse_bytes(plain: object) -> None:
-    """Raise TypeError for bytes, which would be recorded as a text that stands for them."""
+    """Raise TypeError for bytes, which would be recorded as a text."""
     if isinstance(plain, bytes | bytearray):
         raise TypeError(f"{plain!r} is no text but bytes, which no record can hold")
     parts = plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list | tuple) else ()

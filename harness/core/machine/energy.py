@@ -39,7 +39,7 @@ class EnergyMeter:
         return bool(self._packages or self._gpus)
 
     def read(self) -> Reading:
-        """Read the counters, without those that fail. Call it outside of timed work."""
+        """Read all counters that work. Call it outside of timed work."""
         joules = {}
         for zone in self._packages:
             with contextlib.suppress(OSError, ValueError):
@@ -50,10 +50,7 @@ class EnergyMeter:
         return joules
 
     def between(self, before: Reading, after: Reading) -> float | None:
-        """Joules used between two readings; None if a counter failed or there is none.
-
-        RAPL's counters start again at 0 when they overflow.
-        """
+        """Compute the joules used between two readings; None if a counter failed or there is none."""
         whole = self._packages.keys() | self._gpus.keys()
         if not whole or not before.keys() == after.keys() == whole:
             return None
@@ -65,9 +62,11 @@ class EnergyMeter:
 
 
 def _range_joules(zone: Path) -> float | None:
-    """Return the wrap-around of a processor's counter; None for an unreadable one, and other zones.
+    """Return the wrap-around of a processor's counter in joules.
 
-    One of them is ``psys``, the whole board, which includes the processors.
+    None for unreadable counters and other zones.
+
+    One of the other zones is ``psys``, the whole board, which includes the processors.
     """
     with contextlib.suppress(OSError, ValueError):
         if (zone / "name").read_text().startswith("package") and _joules(zone, "energy_uj") >= 0:
@@ -80,7 +79,7 @@ def _joules(zone: Path, name: str) -> float:
 
 
 def _gpus(devices: list[tuple[str, str | None]]) -> dict[str, tuple[Any, Any]] | None:
-    """NVML's handle of each CUDA device in use; None if NVML cannot read one of them."""
+    """Return NVML's handle of each CUDA device in use; None if NVML cannot read a device."""
     used = [match for device, visible in devices if device != "cpu" and (match := _gpu(device, visible))]
     if len(used) < sum(device != "cpu" for device, _ in devices):
         return None
@@ -99,7 +98,10 @@ def _gpus(devices: list[tuple[str, str | None]]) -> dict[str, tuple[Any, Any]] |
 
 
 def _gpu(device: str, visible: str | None) -> tuple[str, str] | None:
-    """Return the device's number or UUID outside its process, and its name; None for another than CUDA."""
+    """Return the device's number or UUID outside its process, and its name.
+
+    None for other devices than CUDA.
+    """
     match = re.match(r"cuda(?::(\d+))?(?: \((.+)\))?$", device)
     if match is None:
         return None
@@ -109,7 +111,12 @@ def _gpu(device: str, visible: str | None) -> tuple[str, str] | None:
 
 
 def _handle(library: Any, entry: str, name: str) -> Any:
-    """NVML numbers GPUs by their bus, CUDA by default from the fastest: the name shows whether they agree."""
+    """Return NVML's handle of the GPU ``entry``, a number or a UUID.
+
+    Raises:
+        LookupError: NVML's device of this number has another name. NVML numbers GPUs by their bus, CUDA by
+            default from the fastest.
+    """
     by_number = entry.isdecimal()
     handle = (
         library.nvmlDeviceGetHandleByIndex(int(entry))

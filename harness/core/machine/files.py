@@ -32,7 +32,7 @@ def prove_writable(folder: Path) -> None:
 
 
 def replace_result(path: Path, content: bytes) -> None:
-    """Replace a file as :func:`replace_file`, and make again a folder of results that was removed."""
+    """Replace a file as :func:`replace_file`; make the folder of results again if it was removed."""
     try:
         replace_file(path, content)
     except FileNotFoundError:
@@ -44,7 +44,7 @@ def replace_file(path: Path, content: bytes) -> None:
     """Write a file to the disk, completely or not at all.
 
     Raises:
-        OSError: it cannot be written, or is a device or a pipe; the previous content remains.
+        OSError: the file cannot be written, or is a device or a pipe; the previous content remains.
     """
     if os.path.exists(path) and not (is_file(path) or is_folder(path)):  # noqa: PTH110
         raise OSError(errno.EINVAL, "not a regular file", str(path))
@@ -78,10 +78,10 @@ _CHUNK_BYTES = 2**16
 def read_file(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """Read a regular file.
 
-    Neither waits for the writer of a pipe nor reads a device that has no end.
+    The call does not wait for the writer of a pipe, nor read a device that has no end.
 
     Raises:
-        OSError: it cannot be read, or :func:`refuse_unreadable` refuses it.
+        OSError: the file cannot be read, or :func:`refuse_unreadable` refuses it.
     """
     if "\0" in str(path):
         raise OSError(errno.EINVAL, "its name has a NUL character", str(path))

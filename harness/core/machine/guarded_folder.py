@@ -63,7 +63,7 @@ class GuardedFolder:
         return self._path
 
     def close(self) -> None:
-        """Delete it."""
+        """Delete the folder."""
         if self._path is not None:
             shutil.rmtree(self._path, ignore_errors=True)
             os.close(self._lock)
@@ -84,7 +84,7 @@ _sweep_once = functools.cache(sweep)
 
 
 def abandoned_in_caches() -> list[Path]:
-    """Return what ended processes have left in the caches and in the system's folder for temporary files."""
+    """List the leftovers of ended processes in the caches and in the system's temporary folder."""
     caches = cache_folder()
     parents = [caches, *sorted(caches.glob("*/"))]
     with contextlib.suppress(FileNotFoundError):  # none is writable

@@ -38,7 +38,7 @@ class LeftoverSource(NamedTuple):
 
 
 def size_of(paths: Iterable[Path]) -> int:
-    """Sum the bytes of files and folders, without those that are gone meanwhile."""
+    """Sum the bytes of files and folders, without paths that have disappeared."""
     total = 0
     for path in paths:
         files = [path] if not path.is_dir() or path.is_symlink() else path.rglob("*")
@@ -49,7 +49,7 @@ def size_of(paths: Iterable[Path]) -> int:
 
 
 def older_than(seconds: float, paths: Iterable[Path]) -> Iterable[Path]:
-    """Select the leftovers whose last change is longer ago."""
+    """Select the leftovers whose last change is longer ago than ``seconds``."""
     for path in paths:
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > seconds:
@@ -57,10 +57,10 @@ def older_than(seconds: float, paths: Iterable[Path]) -> Iterable[Path]:
 
 
 def remove_path(path: Path) -> None:
-    """Remove a file or a folder; one that is gone already is no error.
+    """Remove a file or a folder; a path that is already removed is no error.
 
     Raises:
-        OSError: it cannot be removed.
+        OSError: the path cannot be removed.
     """
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)

@@ -8,9 +8,9 @@ from harness.core.machine.files import system_text
 
 
 def peak_memory_bytes() -> int:
-    """Return the peak of this process's resident memory.
+    """Return the peak of this process's resident memory in bytes.
 
-    On Linux it is ``VmHWM``, because ``ru_maxrss`` there includes the process that this one was forked from.
+    On Linux it is ``VmHWM``, because ``ru_maxrss`` includes the process from which this process was forked.
     """
     for line in system_text(Path("/proc/self/status")).splitlines():
         if line.startswith("VmHWM:"):

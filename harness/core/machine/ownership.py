@@ -56,7 +56,7 @@ def create_folder(path: Path) -> int:
 
 
 def _created(path: Path, create: Callable[[], int]) -> int:
-    """Create and lock; repeat if another process removed the entry between the two, as abandoned."""
+    """Create and lock ``path``; repeat if another process removed it in between, as abandoned."""
     while True:
         descriptor = create()
         with contextlib.suppress(OSError):  # a file system without locks
@@ -111,7 +111,10 @@ def sweep(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _seized(path: Path) -> Iterator[bool]:
-    """Lock what an ended process of this user has left; False if it has an owner, is another's or is gone."""
+    """Lock what an ended process of this user left.
+
+    Yield False if the path has an owner, belongs to another user or is gone.
+    """
     with contextlib.ExitStack() as stack:
         try:
             # Network file systems lock files only for writing, and folders not at all.

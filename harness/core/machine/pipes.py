@@ -38,7 +38,7 @@ class LinePipe:
         """Read the next line, without its end.
 
         ``due`` is a moment of :func:`time.monotonic`. ``watch`` is called at least once a second while this
-        waits or reads; true means that the process has ended.
+        call waits or reads; True means that the process has ended.
 
         Raises:
             PipeClosed: no line will come.
@@ -100,7 +100,7 @@ class OutputLog:
         self._cut_bytes = 0
 
     def trim(self) -> None:
-        """Empty a file that has become larger than 4 MiB, and remember its beginning and its end."""
+        """Empty a file that has become larger than 4 MiB, and keep its beginning and its end in memory."""
         size = os.fstat(self._descriptor).st_size
         if size > _LARGEST_BYTES:
             self._head = self._head or os.pread(self._descriptor, _HEAD_BYTES, 0)

@@ -33,7 +33,7 @@ class ProcessMark(msgspec.Struct, frozen=True):
     place: str
 
     def has_ended(self) -> bool | None:
-        """Check whether the process is gone; None where this process cannot know, because it is elsewhere."""
+        """Check that the process has ended; None if it is elsewhere, where this process cannot know."""
         if self.place != _this_place():
             return None
         return _start_of(self.pid) != self.start
@@ -60,7 +60,7 @@ def _this_place() -> str:
 
 
 def _start_of(pid: int) -> str | None:
-    """Return the start of a process, in the system's own unit; None if none with this number is alive.
+    """Return the start of a process, in the system's own unit; None if no process ``pid`` is alive.
 
     Linux counts from the boot, so that a step of the wall clock changes nothing.
     """
@@ -100,8 +100,8 @@ GUARD = ["/bin/sh", "-c", _WATCH, "guard"]
 def die_with_parent_and_keep_orphans() -> None:
     """Have the kernel kill this process when its parent dies (Linux). A worker calls this first.
 
-    Orphans of its children become its own children, so that the parent finds them and ends them with it.
-    Elsewhere the closed pipe ends a worker.
+    Orphans of its children become its own children, so that the parent finds and ends them with the worker.
+    On other systems the closed pipe ends a worker.
     """
     if sys.platform == "linux":
         import ctypes
@@ -113,13 +113,12 @@ def die_with_parent_and_keep_orphans() -> None:
 
 
 def start_guard(group: int, mark: str = "") -> subprocess.Popen[bytes]:
-    """Start a process that kills the group when this process dies. Call :func:`release_guard` before that.
+    """Start a process that kills ``group`` when this process dies. Call :func:`release_guard` before that.
 
-    With a ``mark`` it also kills all that have it, as :func:`harness.core.machine.processes.kill_marked`
-    does.
+    With a ``mark`` it also kills all processes that have the mark, as :func:`kill_marked` does.
 
     Raises:
-        OSError: it cannot be started.
+        OSError: the guard cannot be started.
     """
     return subprocess.Popen(
         [*GUARD, str(group), mark],
@@ -161,13 +160,13 @@ def run(
     errors: str = "replace",
     follow: Callable[[str], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command and return its output. Nothing that it started survives it, or this process.
+    """Run a command and return its output. No process that it started survives it, or this process.
 
-    ``follow`` gets each line of standard output as it comes; it takes a command without a time limit.
+    ``follow`` gets each line of standard output as it comes; commands with ``follow`` have no time limit.
 
     Raises:
-        OSError: it cannot be started.
-        subprocess.TimeoutExpired: it took longer, and was killed.
+        OSError: the command cannot be started.
+        subprocess.TimeoutExpired: the command took longer, and was killed.
     """
     with contextlib.ExitStack() as stack:
         # Of two pipes only one can be read line by line.
@@ -201,7 +200,7 @@ def run(
 
 
 def with_descendants(pids: Iterable[int]) -> set[int]:
-    """Return these processes and all that they have started, where the kernel lists children (Linux)."""
+    """Return these processes and their descendants, where the kernel lists children (Linux)."""
     known: set[int] = set()
     queue = list(pids)
     while queue:
@@ -214,7 +213,7 @@ def with_descendants(pids: Iterable[int]) -> set[int]:
 
 
 def bind_all(pids: Iterable[int], cpus: Iterable[int]) -> None:
-    """Bind every thread of these processes and of all that they have started to these CPUs (Linux)."""
+    """Bind every thread of these processes and of their descendants to ``cpus`` (Linux)."""
     cpus = list(cpus)
     for pid in with_descendants(pids):
         for thread in _threads(pid):
@@ -241,7 +240,7 @@ def new_mark() -> str:
 
 
 def kill_marked(mark: str) -> None:
-    """Kill all processes of this user that were started with this variable, where ``/proc`` is (Linux)."""
+    """Kill all processes of this user that were started with the variable ``mark`` (Linux)."""
     for _ in range(_SWEEPS):  # one may fork while the others are looked up
         marked = 0
         for process in Path("/proc").glob("[0-9]*"):

@@ -119,7 +119,7 @@ def gated() -> list[tuple[Quantity, Gated]]:
     """Return the quantities that gates judge, and how.
 
     Raises:
-        ValueError: higher values of one of them are better.
+        ValueError: higher values of a quantity are better.
     """
     found = [(quantity, quantity.gated) for quantity in QUANTITIES if quantity.gated is not None]
     if wrong := [quantity.name for quantity, _ in found if quantity.better == "higher"]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 def read_only_array(
     shape: tuple[int, ...], dtype: npt.DTypeLike, fill: Callable[[np.ndarray], object]
 ) -> np.ndarray:
-    """Make an array of this shape that ``fill`` writes, given the array while it can still be written.
+    """Make an array of this shape that ``fill`` writes; afterwards it cannot be written.
 
     On Linux its pages are mapped without permission to write, from a file in memory that is sealed: writing
     through a pointer ends the process by SIGSEGV, and the permission cannot be asked for later. Elsewhere, or

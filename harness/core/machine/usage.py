@@ -50,9 +50,9 @@ class Counters(NamedTuple):
 
 
 def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -> Counters:
-    """Read the counters of these CPUs, or of the allowed ones; zeros without /proc.
+    """Read the counters of ``cpus``, by default of the allowed CPUs; zeros without /proc.
 
-    Ours are this process, those of ``pids``, and all their descendants.
+    This process, those of ``pids``, and all their descendants count as ours.
     """
     numbers = allowed_cpus() if cpus is None else list(cpus)
     times = _cpu_times()
@@ -71,7 +71,7 @@ def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -
 
 
 def busy_seconds() -> dict[int, float]:
-    """Return the time in which each CPU worked, for whatever process, or for other machines (steal time).
+    """Return the time in seconds for which each CPU worked, for any process or other machines (steal time).
 
     Empty without /proc.
     """
@@ -79,7 +79,7 @@ def busy_seconds() -> dict[int, float]:
 
 
 def _cpu_times() -> dict[int, tuple[int, int]]:
-    """Read of each CPU the ticks in which it worked, and those that the hypervisor gave to other machines."""
+    """Read the ticks in which each CPU worked, and those that the hypervisor gave to other machines."""
     times = {}
     for name, *words in map(str.split, system_text(PROCESSOR_TIMES).splitlines()):
         if name.startswith("cpu") and name != "cpu":
@@ -89,7 +89,7 @@ def _cpu_times() -> dict[int, tuple[int, int]]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Sum the CPU time of a process's threads and ended children; 0 once it has been waited for."""
+    """Sum the CPU time of a process's threads and ended children, in seconds; 0 for a process waited for."""
     after_name = system_text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
     if not after_name:
         return 0.0
@@ -102,13 +102,13 @@ def cpu_seconds(pid: int) -> float:
 
 
 def _throttle_events(cpus: Iterable[int]) -> int:
-    """Count the throttling of the cores of these CPUs for heat since the machine started."""
+    """Count how often these CPUs' cores were throttled for heat since the machine started."""
     files = (_CPUS / f"cpu{cpu}" / "thermal_throttle" / "core_throttle_count" for cpu in cpus)
     return sum(int(file.read_text()) for file in files if file.exists())
 
 
 def between(before: Counters, after: Counters) -> Disturbance:
-    """CPU time that others used between two readings."""
+    """Compute the CPU time that others used between two readings."""
     others = (after.busy - before.busy) - (after.ours - before.ours)
     return Disturbance(
         stolen_seconds=after.stolen - before.stolen,
@@ -121,10 +121,10 @@ def between(before: Counters, after: Counters) -> Disturbance:
 def disturbed(disturbances: list[Disturbance], seconds: list[float], threads: int = 1) -> list[bool]:
     """Flag the blocks to drop. A block's own duration never decides.
 
-    A block is dropped if more was taken from it than is usual among them: a burst of load meets one block and
-    not the next. A constant load is reported instead. It may affect configurations unequally, because one
-    that uses fewer threads leaves it a CPU; so pass the blocks of one configuration. Each of its ``threads``
-    adds the error of one CPU's ticks.
+    A block is dropped if others took more CPU time from it than is usual among the blocks: a burst of load
+    meets one block and not the next. A constant load is reported instead. Pass the blocks of one
+    configuration: a constant load may affect configurations unequally, because a configuration with fewer
+    threads leaves it a CPU. Each of its ``threads`` adds the error of one CPU's ticks.
     """
     taken = [each.stolen_seconds + each.others_seconds + each.throttled_seconds for each in disturbances]
     usual_events = statistics.median(each.throttle_events for each in disturbances)
@@ -186,7 +186,7 @@ class UsageMeter:
         self._begun = self._read()
 
     def end(self) -> Usage:
-        """Return the usage since :meth:`begin`. The kernel counts that of CPUs in ticks of 10 ms."""
+        """Return the usage since :meth:`begin`. The kernel counts the usage of CPUs in ticks of 10 ms."""
         before, now = self._begun, self._read()
         # Over all of them: what a child used passes to its parent when it ends.
         own = max(0.0, sum(now.own.values()) - sum(before.own.values()))
@@ -215,9 +215,11 @@ class UsageMeter:
 
 
 def waited_seconds(thread: str = "thread-self") -> float | None:
-    """Seconds that a thread was ready to run and had no CPU; None if the kernel does not keep them.
+    """Return the seconds for which a thread was ready to run and had no CPU.
 
-    ``thread`` is its name in ``/proc``; that of a process means its main thread.
+    None if the kernel does not count this time.
+
+    ``thread`` is its name in ``/proc``; the name of a process means its main thread.
     """
     # proc(5): time on the CPU, time waiting for it, number of time slices
     _, waited, slices = map(int, system_text(Path(f"/proc/{thread}/schedstat")).split() or (0, 0, 0))
@@ -265,7 +267,7 @@ class Watch:
     def report(self) -> Interference | None:
         """Return the load by others since the creation.
 
-        None if the worker has ended, because its share is unknown then, or where the system has no counters.
+        None if the worker has ended, because its share is then unknown, or if the system has no counters.
         """
         now = read_counters([self._pid])
         if not now.busy or not cpu_seconds(self._pid):

@@ -94,7 +94,7 @@ def worker_variables(
 
 
 def visible_gpus(cuda_visible_devices: str | None, index: int) -> list[str]:
-    """Numbers or UUIDs of the GPUs that CUDA shows for this ``CUDA_VISIBLE_DEVICES``, in its order.
+    """Return numbers or UUIDs of the GPUs that CUDA shows for ``cuda_visible_devices``, in its order.
 
     The list ends at the first -1. Without the variable CUDA shows all GPUs: those up to ``index`` are
     returned.
@@ -130,7 +130,7 @@ def untraced(inherited: Mapping[str, str]) -> dict[str, str]:
 def inherited_variables(inherited: Mapping[str, str], replaced: Mapping[str, str]) -> dict[str, str]:
     """Return the user's variables that influence speed or results and reach a worker unchanged.
 
-    ``replaced`` are those that the worker gets instead, such as from :func:`worker_variables`.
+    ``replaced`` are the variables that the worker gets instead, such as from :func:`worker_variables`.
     """
     return {
         # A record is UTF-8; other bytes are replaced.

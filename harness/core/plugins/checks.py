@@ -35,7 +35,7 @@ def check(plugin: Backend | TaskDefinition | DataSource | StudyKind) -> None:
     """Check a plugin's attributes against the contract.
 
     Raises:
-        ValueError: an attribute is missing or wrong; names it and what is expected.
+        ValueError: an attribute is missing or wrong; the message names it and the expected value.
     """
     has_summary = isinstance(getattr(plugin, "summary", None), str)
     if not has_summary:

@@ -29,10 +29,10 @@ class Contribution(NamedTuple):
 
 
 def contributions(request: Request) -> list[Contribution]:
-    """Return the contribution of each plugin file to a request; empty if nothing is asked for.
+    """Return the contribution of each plugin file to a request; empty if the request is empty.
 
     Raises:
-        UsageError: a file provides none of the names that are asked for.
+        UsageError: a file provides none of the requested names.
         PluginError: a file cannot be loaded or breaks the contract.
     """
     paths = files.plugin_files()

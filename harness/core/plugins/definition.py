@@ -29,7 +29,7 @@ def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
 
     Raises:
         UsageError: the options exclude each other.
-        PluginError: ``define`` failed or returned no task that can be trained; the message says why.
+        PluginError: ``define`` failed or returned no task that can be trained; the message gives the reason.
     """
     try:
         with nothing_on_stdout():

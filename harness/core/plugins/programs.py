@@ -123,7 +123,7 @@ class CheckedProgram(Program):
         return result
 
     def _made(self, call: str) -> None:
-        """Verify the data after each call of the program; here they are trusted."""
+        """Verify the data after ``call``, a call of the program; this base class trusts the data."""
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         self._program.load(weights)

@@ -23,7 +23,7 @@ class Selection(NamedTuple):
         """Return the one mode for a task.
 
         Raises:
-            UsageError: several modes or the fastest are asked for.
+            UsageError: the selection asks for several modes or for the fastest.
             PluginError: the backend's default is none of its modes.
         """
         if self.written in (ALL, BEST):

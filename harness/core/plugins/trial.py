@@ -129,7 +129,7 @@ def refuse_framework(imports: Iterable[Imported], where: str, requires: Iterable
     Requirements of the harness itself, such as NumPy, are no frameworks.
 
     Raises:
-        PluginError: names the module and the line that imports it; begins with ``where``.
+        PluginError: the message begins with ``where`` and names the module and the line that imports it.
     """
     imports = list(imports)
     modules = FRAMEWORKS.union(*map(_modules, requires) if imports else ())

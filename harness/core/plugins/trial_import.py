@@ -29,7 +29,7 @@ class Recorder:
         self._lines: dict[str, tuple[str, int]] = {}
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        """Record who imports the module of this name; leave finding it to the finders behind this one."""
+        """Record the importer of the module ``name``; leave finding it to the finders behind this one."""
         if "." in name:
             return
         frame: FrameType | None = sys._getframe(1)  # noqa: SLF001

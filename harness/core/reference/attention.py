@@ -41,7 +41,7 @@ def add_positions(table_name: str, x: Array, made: Pass) -> tuple[Array, Backwar
 
 
 def unembed(table_name: str, x: Array, made: Pass) -> tuple[Array, Backward]:
-    """Logits by a table."""
+    """Compute logits by a table."""
     name = table_name if made.rules.tied else OUTPUT_TABLE.format(table_name)
     table = made.weights[name]
 
@@ -68,10 +68,10 @@ def attention_shares(
     mask: Array | None = None,
     axis: int = -1,
 ) -> Array:
-    """Share each query's output among the keys, ``(..., queries, keys)``; ``q``, ``k`` ``(..., T, S)``.
+    """Compute the share of each key in each query's output, ``(..., queries, keys)``.
 
-    With a ``causal_offset`` of 0 a query attends to its own place and earlier ones, with 1 to the next one
-    too. ``mask`` is added to the scores, or says where they count.
+    ``q`` and ``k`` are ``(..., T, S)``. With a ``causal_offset`` of 0 a query attends to its own place and
+    earlier ones, with 1 to the next one too. ``mask`` is added to the scores, or is True where they count.
     """
     scores = scale * q @ k.swapaxes(-1, -2)
     if causal_offset is not None:
@@ -84,7 +84,7 @@ def attention_shares(
 
 
 def attend(name: str, layer: SelfAttention, x: Array, made: Pass) -> tuple[Array, Backward]:
-    """Multi-head attention without dropout."""
+    """Apply multi-head attention without dropout."""
     weights, rules = made.weights, made.rules
     width = x.shape[-1]
     scale = 1 / np.sqrt(width / layer.heads) if rules.attention_scaled else 1.0

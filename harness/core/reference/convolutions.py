@@ -19,7 +19,7 @@ ProductBackward = Callable[[Array], tuple[Array, Array]]
 
 
 def padded(x: Array, zeros: Zeros, value: float = 0.0) -> Array:
-    """Add a border to the spatial axes; a negative one cuts off."""
+    """Add a border of ``zeros`` to the spatial axes; a negative border cuts off."""
     border = [(0, 0), *((max(0, low), max(0, high)) for low, high in zeros), (0, 0)]
     x = np.pad(x, border, constant_values=value)
     cut = [slice(max(0, -low), x.shape[axis] - max(0, -high)) for axis, (low, high) in enumerate(zeros, 1)]
@@ -27,7 +27,7 @@ def padded(x: Array, zeros: Zeros, value: float = 0.0) -> Array:
 
 
 def _windows(x: Array, sizes: Sequence[int], strides: Sequence[int], dilation: Sequence[int]) -> Array:
-    """Windows ``(n, *windows, channels, *sizes)``, a view."""
+    """Return windows ``(n, *windows, channels, *sizes)``, as a view."""
     reach = tuple((s - 1) * d + 1 for s, d in zip(sizes, dilation, strict=True))
     view = np.lib.stride_tricks.sliding_window_view(x, reach, axis=tuple(range(1, x.ndim - 1)))
     place: list[slice] = [slice(None), *(slice(None, None, s) for s in strides), slice(None)]
@@ -45,7 +45,7 @@ def _taps(
 
 
 def _uncut(gradient: Array, zeros: Zeros, shape: tuple[int, ...]) -> Array:
-    """Return the gradient of an array of ``shape``, from that of the same array with a border."""
+    """Return the gradient of an array of ``shape`` from the gradient of the same array with a border."""
     return gradient[tuple(slice(low, low + n) for (low, _), n in zip([(0, 0), *zeros], shape, strict=False))]
 
 
@@ -57,7 +57,7 @@ def convolve(
     dilation: Sequence[int] | None = None,
     groups: int = 1,
 ) -> tuple[Array, ProductBackward]:
-    """Return the cross-correlation and its backward pass, that of one group."""
+    """Return the cross-correlation and its backward pass, which covers one group."""
     sizes = w.shape[:-2]
     spatial = len(sizes)
     dilation = dilation or (1,) * spatial
@@ -93,8 +93,8 @@ def convolve_transposed(
 ) -> tuple[Array, ProductBackward]:
     """Compute ``output[stride * i + dilation * k - low] += x[i] @ w[k]`` along each axis.
 
-    ``crop`` is what is cut off before and after each axis; a negative end adds zeros. The kernel is
-    ``(*sizes, in, out / groups)``. The backward pass is that of one group.
+    ``crop`` is cut off before and after each axis; a negative end adds zeros. The kernel is ``(*sizes, in,
+    out / groups)``. The backward pass covers one group.
     """
     sizes, positions = w.shape[:-2], x.shape[1:-1]
     dilation = dilation or (1,) * len(sizes)
@@ -138,7 +138,7 @@ def pool(
     """Return the maximum or mean of each whole window; the first of equal values gets the gradient.
 
     Windows lie side by side unless there are ``strides``. The mean counts a border as zeros if
-    ``counts_padding``, else what is there alone.
+    ``counts_padding``, else only the values inside.
     """
     strides, dilation = strides or sizes, dilation or (1,) * len(sizes)
     zeros = zeros or ((0, 0),) * len(sizes)

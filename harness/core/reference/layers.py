@@ -53,7 +53,7 @@ _Result = tuple[Array, Backward]
 
 
 def is_covered(layer: Layer) -> bool:
-    """Check whether this module has the layer, which must contain no other, as it is."""
+    """Check that this module covers ``layer``, which must contain no other layer."""
     if isinstance(layer, Dropout | SelfAttention) and _dropped(layer):
         return False
     return type(layer) in _LAYERS or isinstance(layer, Unembedding)
@@ -67,7 +67,7 @@ def forward_all(network: str, places: Sequence[PlacedLayer], x: Array, made: Pas
     """Apply layers in their places in a network, one after the other; return output and backward pass.
 
     Raises:
-        Unsupported: one of them is not covered.
+        Unsupported: a layer is not covered.
     """
     passes = []
     for place in places:

@@ -44,7 +44,7 @@ def _errors(loss: str, errors: Array) -> tuple[float, Array]:
 def _class_errors(
     objective: Classification | BinaryClassification, outputs: Array, targets: Array
 ) -> tuple[float, Array]:
-    """Squared errors of the softmax, the sigmoid, or the logits, with the gradient for the logits."""
+    """Return squared errors of the softmax, the sigmoid, or the logits, with the gradient for the logits."""
     classes, labels = outputs.shape[-1], targets.ravel()
     logits = outputs.reshape(-1, classes)
     wanted = labels[:, None] if classes == 1 else np.eye(classes)[labels]
@@ -88,5 +88,5 @@ def _binary_cross_entropy(
 
 
 def _weight_of(objective: Classification | BinaryClassification, labels: Array) -> Array:
-    """Return the weight of each sample, that of its class."""
+    """Return the weight of each sample, which is the weight of its class."""
     return np.array(objective.class_weights)[labels] if objective.class_weights else np.ones(len(labels))

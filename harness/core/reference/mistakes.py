@@ -164,7 +164,7 @@ class Alternative(NamedTuple):
 
 
 def alternatives(task: Task) -> Iterator[Alternative]:
-    """Yield the known mistakes that a task can show: rules that are broken, then other fields of the task."""
+    """Yield the known mistakes that a task can show: first broken rules, then other fields of the task."""
     for rule in _rules_of(task):
         for value, mistake in _BROKEN[rule].items():
             yield Alternative(mistake, task, CONTRACT_RULES._replace(**{rule: value}))
@@ -197,7 +197,7 @@ def _kinds(task: Task) -> set[type[Layer]]:
 
 
 def _rules_of(task: Task) -> list[str]:
-    """Name the rules that a task needs, those of its layers first."""
+    """Name the rules that a task needs, the rules of its layers first."""
     kinds, private = _kinds(task), task.privacy is not None
     changes_rates = task.schedule != ConstantRate()
     cross_entropy = task.special_loss() is None and not isinstance(task.objective, Regression)

@@ -33,8 +33,8 @@ def running_statistics(
 ) -> tuple[Array, Array]:
     """Return the running mean and variance ``(channels,)`` after a training step on ``x``.
 
-    ``unbiased`` is whether the variance of the batch that enters is that of ``n - 1``; with ``by_sample`` it
-    is the mean of those of each sample.
+    With ``unbiased`` the batch's variance is divided by ``n - 1``; with ``by_sample`` it is the mean of the
+    variances of the samples.
     """
     axes = tuple(range(1 if by_sample else 0, x.ndim - 1))
     now, spread = x.mean(axis=axes), x.var(axis=axes)

@@ -109,7 +109,7 @@ def _growths(beta: float, t: int, gradients: Two) -> list[Array]:
     """Return bounds of the growth of the root of Adam's corrected second moment in step ``t``.
 
     ``v = beta * v + (1 - beta) * g**2``, in which the old ``v`` is at least ``(1 - beta)`` times the squared
-    gradient of the step before: so it grows by a factor between ``beta`` and ``beta + (g / before)**2``.
+    gradient of the step before: so ``v`` grows by a factor between ``beta`` and ``beta + (g / before)**2``.
     """
     before, now = gradients
     corrected = (1 - beta ** (t - 1)) / (1 - beta**t)

@@ -24,7 +24,7 @@ class Pass:
 
 
 def add(gradients: Gradients, name: str, gradient: Array) -> None:
-    """Add a gradient to that of other uses of the same weights."""
+    """Add a gradient to the gradients of other uses of the same weights."""
     gradients[name] = gradients[name] + gradient if name in gradients else gradient
 
 

@@ -120,7 +120,7 @@ class Cell(NamedTuple):
         return dict(zip(order, np.split(product, len(order), axis=-1), strict=True))
 
     def columns(self, gates: dict[str, Array]) -> Array:
-        """Return the inverse of :meth:`gates`."""
+        """Join the columns of gates to a product; the inverse of :meth:`gates`."""
         return np.concatenate([gates[gate] for gate in self._order], axis=-1)
 
     @property
@@ -163,7 +163,7 @@ def _advance_gru(cell: Cell, x: Array, state: State) -> tuple[State, _CellBackwa
 def _candidate(
     rules: Rules, h: Array, r: Array, u: Array, c: Array
 ) -> tuple[Array, Callable[[Array], tuple[Array, Array, Array, Array]]]:
-    """Return the state's part of the candidate; the backward pass gives those of r, h, u and c."""
+    """Return the state's part of the candidate; the backward pass gives the gradients of r, h, u and c."""
     if rules.reset == "before the product":
         return (r * h) @ u + c, lambda g: (g @ u.T * h, g @ u.T * r, (r * h).T @ g, g.sum(axis=0))
     inside = c if rules.reset == "after the bias" else np.zeros_like(c)

@@ -65,7 +65,7 @@ class NumpyProgram(Program):
         return {name: array.copy() for name, array in self._weights.items()}
 
     def synchronize(self) -> None:
-        """NumPy is synchronous."""
+        """Do nothing: NumPy is synchronous."""
 
     @np.errstate(all="ignore")
     def train(self, steps: Steps) -> Array:
@@ -95,7 +95,7 @@ class NumpyProgram(Program):
         return np.array(losses)
 
     def _noise(self, seeds: Array) -> dict[str, Array]:
-        """Standard normal draws for each parameter, a row a step, by the seeds of the steps."""
+        """Draw standard normal numbers for each parameter, a row a step, by the seeds of the steps."""
         streams = [np.random.default_rng(own) for own in seeds]
         return {
             name: np.stack([stream.standard_normal(array.shape) for stream in streams])
@@ -128,7 +128,7 @@ class NumpyProgram(Program):
         return loss
 
     def _private_step(self, inputs: Array, targets: Array, noise: Gradients, rate: float) -> float:
-        """Make a step of DP-SGD, sample by sample; without ``noise`` none is added."""
+        """Make a step of DP-SGD, sample by sample; add ``noise`` if there is any."""
         task, rules = self._task, self._rules
         privacy, batch_size = task.privacy, task.batch_size
         assert privacy is not None and batch_size is not None  # noqa: S101, PT018  it has marked samples
@@ -216,7 +216,7 @@ def _clipped(gradients: Gradients, norm: float, rules: Rules) -> Gradients:
 
 
 def _kept_share(task: Task, name: str, rate: float, rules: Rules) -> float:
-    """Return the share of a parameter that weight decay leaves in a step."""
+    """Return the share of a parameter that remains after the weight decay of a step."""
     decays = rules.decays == "all" or task.is_decayed(name)
     return 1 - rate * task.weight_decay if decays else 1.0
 
@@ -238,7 +238,7 @@ def _without_dropout(layer: AnyLayer) -> AnyLayer | None:
 
 
 def refuse_uncovered(task: Task) -> None:
-    """Raise Unsupported for a task that this module has no training of."""
+    """Raise Unsupported for a task that this module cannot train."""
     for network in task.networks.values():
         for place in network.leaves():
             if not is_covered(place.layer):
@@ -246,7 +246,7 @@ def refuse_uncovered(task: Task) -> None:
 
 
 def _augmented(pictures: Array, steps: Steps, index: int, crop: int) -> Array:
-    """Pictures ``(n, height, width, channels)`` of a step, cropped and then flipped as its draws say."""
+    """Return the images ``(n, height, width, channels)`` of a step, cropped and then flipped by its draws."""
     if steps.offsets is not None:
         _, height, width, _ = pictures.shape
         padded = np.pad(pictures, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
