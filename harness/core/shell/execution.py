@@ -24,10 +24,10 @@ def run_sequence(
     deadline: float = math.inf,
     trackers: Sequence[Tracker] = (),
 ) -> list[Record]:
-    """Have ``executor`` execute the runs of a matrix that are left, each after its certificate.
+    """Have ``executor`` execute the remaining runs of a matrix, each after its certificate.
 
-    ``plan`` says which runs these are and is printed first; None for a part of a larger plan. ``trackers``
-    show the runs while they train. Nodes have no ``deadline``.
+    ``plan`` describes these runs and is printed first; None for a part of a larger plan. ``trackers`` show
+    the runs while they train. Nodes have no ``deadline``.
 
     Raises:
         HarnessError: a record cannot be written, or no node is left.

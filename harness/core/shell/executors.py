@@ -40,7 +40,7 @@ class NodesObserver(SequenceObserver, Protocol):
         """Show that a node is ready."""
 
     def lost(self, node: str, reason: str, *, again: RunRequest | None) -> None:
-        """Show that a node is lost; ``again`` is its run, if the run is executed once more."""
+        """Show that a node is lost; ``again`` is its run, if the run will be executed once more."""
 
     def certificate(self, node: str, event: CertificationEvent) -> None:
         """Show the progress of a certificate that is made on a node."""
@@ -83,7 +83,7 @@ class Executor(Protocol):
     def execute(
         self, shared: SharedRuns, store: Store, observer: NodesObserver, *, certify: bool, deadline: float
     ) -> list[Record]:
-        """Execute the runs of a matrix that are left; return the records of the matrix, in its order.
+        """Execute the remaining runs of a matrix; return the records of the matrix, in its order.
 
         On this machine no run begins after ``deadline``, in seconds of the monotonic clock.
 
@@ -92,7 +92,9 @@ class Executor(Protocol):
         """
 
     def carry_out(self, work: PlacedWork, folder: Path, notify: Callable[[Any], None]) -> Any:
-        """Have one machine do work; return its result. Its records are in ``folder`` of this machine then.
+        """Have one machine do ``work``.
+
+        Return its result and put its records into ``folder`` of this machine.
 
         Raises:
             UsageError: no machine has the backends.
@@ -115,7 +117,7 @@ class BestMode(Protocol):
         """Return the fastest run of each choice where ``executor`` works; ``results`` is for records.
 
         Raises:
-            HarnessError: no mode of a backend can be timed; says why.
+            HarnessError: no mode of a backend can be timed; the message gives the reason.
         """
 
 

@@ -136,13 +136,16 @@ def features() -> tuple[Feature, ...]:
 
 
 def broken() -> list[PluginError]:
-    """Return why features of other packages are left out. No command depends on them."""
+    """Return the reasons why features of other packages are left out.
+
+    No command depends on these features.
+    """
     return [each for each in installed() if isinstance(each, PluginError)]
 
 
 @functools.cache
 def built_in() -> tuple[Feature, ...]:
-    """Return the families of this package that are present, with those that they build on."""
+    """Return the families of this package that are present, with the families on which they build."""
     root = Path(__file__).parents[2]
     found: dict[str, Feature] = {}
     for name, base in _BUILT_IN.items():
@@ -153,7 +156,7 @@ def built_in() -> tuple[Feature, ...]:
 
 @functools.cache
 def installed() -> tuple[Feature | PluginError, ...]:
-    """Return the features of other packages by the names of their entry points, or why one is left out."""
+    """Return each feature of other packages, or its error, by the names of the entry points."""
     if not any(map(_declares_features, sys.path)):
         return ()
     from importlib import metadata  # takes longer than all else that `harness --help` needs
@@ -162,7 +165,7 @@ def installed() -> tuple[Feature | PluginError, ...]:
 
 
 def _declares_features(folder: str) -> bool:
-    """Check whether a distribution in a folder of ``sys.path`` has an entry point for features."""
+    """Check that a distribution in a folder of ``sys.path`` has an entry point for features."""
     for file in Path(folder).glob("*.*-info/entry_points.txt"):
         if f"[{GROUP}]" in file.read_text(encoding="utf-8", errors="replace"):
             return True
@@ -186,7 +189,7 @@ def _loaded(entry: Any) -> Feature | PluginError:
 def records() -> "Records":
     """Return the records of all kinds: those of runs, and those that features add.
 
-    A kind that has the name, the folder or the mark of an earlier kind is left out, with a warning.
+    A kind with the name, the folder or the mark of an earlier kind is left out, with a warning.
     """
     from harness.core.documents.find import Records
     from harness.core.documents.kinds import RecordKind
@@ -214,7 +217,7 @@ def places(hook: str) -> list[str]:
 
 
 def hooked(hook: str) -> list[Any]:
-    """Import what the features have for a hook of several objects, such as ``leftovers``.
+    """Import the objects that the features have for a hook, such as ``leftovers``.
 
     An object of another package that cannot be imported is left out, with a warning.
     """
@@ -240,7 +243,7 @@ def asked(hook: str, ask: Callable[[Any], Iterable[_T]]) -> list[_T]:
 
 
 def _present(hook: str) -> Iterator[tuple[str, str, Any]]:
-    """Yield the name of the feature, the place and the object of all that can be imported."""
+    """Yield the name of the feature, the place and the object, for all objects that can be imported."""
     for feature in features():
         for place in getattr(feature, hook):
             if (found := _optional(feature.name, place)) is not None:
@@ -248,31 +251,31 @@ def _present(hook: str) -> Iterator[tuple[str, str, Any]]:
 
 
 def named(hook: str) -> dict[str, str]:
-    """Return what the features have for a hook that is a mapping, such as ``executors``."""
+    """Return the places of a hook that is a mapping, such as ``executors``, from all features."""
     return {name: place for feature in features() for name, place in getattr(feature, hook).items()}
 
 
 def present(hook: str) -> dict[str, Any]:
-    """Import what the features have for a hook that is a mapping, as far as it can be imported."""
+    """Import the objects of a hook that is a mapping, without those that cannot be imported."""
     objects = {name: _optional(name, place) for name, place in named(hook).items()}
     return {name: found for name, found in objects.items() if found is not None}
 
 
 def one(hook: str, name: str) -> Any:
-    """Import the object that a hook, which is a mapping, has under a name.
+    """Import the object that a hook, which is a mapping, has under ``name``.
 
     Raises:
-        PluginError: it cannot be imported.
+        PluginError: the object cannot be imported.
     """
     return resolved(name, named(hook)[name])
 
 
 def only(hook: str, purpose: str) -> Any:
-    """Import the object of a hook that one feature has; ``purpose`` says what needs it.
+    """Import the object of a hook that one feature has; ``purpose`` names what needs the object.
 
     Raises:
-        UsageError: no feature that is present has it.
-        PluginError: it cannot be imported.
+        UsageError: no present feature has the object.
+        PluginError: the object cannot be imported.
     """
     for feature in features():
         if place := getattr(feature, hook):
@@ -282,10 +285,10 @@ def only(hook: str, purpose: str) -> Any:
 
 @contextlib.contextmanager
 def faults_named(feature: str, place: str) -> Iterator[None]:
-    """Turn what an object of another package at ``place`` raises into an error that names both.
+    """Turn errors of an object of another package at ``place`` into errors that name feature and place.
 
     Raises:
-        PluginError: it raised something else than a HarnessError.
+        PluginError: the object raised an error other than a HarnessError.
     """
     try:
         yield
@@ -301,7 +304,7 @@ def resolved(feature: str, place: str) -> Any:
     """Import the object of a feature at ``place``, ``package.module:NAME``.
 
     Raises:
-        PluginError: it is that of another package, and cannot be imported.
+        PluginError: the object of another package cannot be imported.
     """
     try:
         return resolve_name(place)
@@ -313,7 +316,7 @@ def resolved(feature: str, place: str) -> Any:
 
 @functools.cache
 def _optional(feature: str, place: str) -> Any:
-    """Return the object at ``place``; None, with a warning, where it cannot be imported."""
+    """Return the object at ``place``; None, with a warning, if it cannot be imported."""
     try:
         return resolved(feature, place)
     except PluginError as error:

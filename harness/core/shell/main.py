@@ -51,7 +51,7 @@ def commands() -> dict[str, Command]:
 
 
 def shadowed() -> list[str]:
-    """Say which commands of features have the name of an earlier command."""
+    """Return warnings for commands of features that have the name of an earlier command."""
     known, texts = set[str](), []
     for heading, group in commands_by_heading().items():
         texts += [
@@ -128,7 +128,7 @@ def _refuse_dropped(command: click.Command, ctx: click.Context, arguments: list[
 
 
 def _takes_repeats(parameter: click.Parameter) -> bool:
-    """Check whether a parameter keeps every value, or is a flag that can only be set."""
+    """Check that a parameter keeps every value, or is a flag that can only be set."""
     flag = isinstance(parameter, click.Option) and (parameter.count or parameter.is_flag)
     return bool(parameter.multiple or (flag and not parameter.secondary_opts))
 
@@ -138,7 +138,7 @@ def _remember(ctx: click.Context, parameter: click.Parameter, value: bool) -> No
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    """Print the version; after ``-v``, also those of Python and of each backend's frameworks."""
+    """Print the version; after ``-v``, also the versions of Python and of each backend's frameworks."""
     if ctx.resilient_parsing:
         return
     if not value:
@@ -262,7 +262,7 @@ def _flush_standard_error() -> None:
 
 
 def _occupy_closed_descriptors() -> None:
-    """Open closed standard streams, so that no file that is opened later gets their descriptor."""
+    """Open closed standard streams, so that no file opened later gets their descriptors."""
     descriptor = os.open(os.devnull, os.O_RDWR)
     while descriptor <= _STANDARD_ERROR:
         descriptor = os.open(os.devnull, os.O_RDWR)

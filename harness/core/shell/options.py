@@ -61,7 +61,7 @@ def number(
 def choice(
     *names: str, of: Sequence[str], text: str, default: str | None = None, **more: Any
 ) -> Callable[[_F], _F]:
-    """Make an option that takes a word out of several."""
+    """Make an option that takes one of several words."""
     more |= {"default": default, "show_default": default is not None, "help": text}
     return click.option(*names, type=click.Choice(of), **more)
 
@@ -282,7 +282,7 @@ def variables(name: str, text: str) -> Callable[[_F], _F]:
 
 
 def parse_variable(option: str, assignment: str) -> tuple[str, str]:
-    """Split ``NAME=VALUE``, which an option was given.
+    """Split ``NAME=VALUE``, the value of ``option``.
 
     Raises:
         UsageError: the text has another form, or names a variable that the harness sets.
@@ -395,10 +395,10 @@ executor = together(
 
 
 def is_local(given: Mapping[str, Any]) -> bool:
-    """Check whether the options in ``given`` ask for this machine, not for an executor of a feature.
+    """Check that the options in ``given`` ask for this machine, not for an executor of a feature.
 
     Raises:
-        UsageError: an address is given for no cluster.
+        UsageError: an address is given without a cluster.
     """
     if given["address"] is not None and given["executor"] == _LOCAL:
         raise UsageError("--address names a Ray cluster: add --executor ray.")
@@ -406,7 +406,7 @@ def is_local(given: Mapping[str, Any]) -> bool:
 
 
 def _check_trackers(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[str]:
-    """Split the names of trackers, and refuse those that no feature has."""
+    """Split the names of trackers, and refuse names that no feature has."""
     names = split_names(ctx, parameter, texts)
     for name in names:
         if name not in (known := features.named("trackers")):

@@ -65,7 +65,7 @@ def split_names(_ctx: click.Context, parameter: click.Parameter, values: tuple[s
 def each_once(
     _ctx: click.Context, parameter: click.Parameter, assignments: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Refuse a second value of a name in ``NAME=VALUE`` texts, of which one would be dropped."""
+    """Refuse a second value of a name in ``NAME=VALUE`` texts, because only one value would count."""
     names = [assignment.partition("=")[0].strip() for assignment in assignments]
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise click.BadParameter(f"{twice[0]} is given twice; give it once.", param=parameter)

@@ -37,7 +37,10 @@ class UserPath(click.Path):
         super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Convert ``value`` to a path; refuse an empty text and what the system cannot use as a path."""
+        """Convert ``value`` to a path.
+
+        Refuse an empty text and a text that the system cannot use as a path.
+        """
         text = str(value)
         reason = "" if text else "the path is empty"
         try:
@@ -58,7 +61,7 @@ class UserPath(click.Path):
         return Path(text)
 
     def check(self, path: Path) -> None:
-        """Raise UsageError where a path cannot be used for more specific reasons."""
+        """Raise UsageError if a path cannot be used for further reasons."""
 
 
 class InputFile(UserPath):
@@ -69,7 +72,7 @@ class InputFile(UserPath):
         self._most_bytes = most_bytes
 
     def check(self, path: Path) -> None:
-        """Raise OSError if there is something that cannot be read as such a file."""
+        """Raise OSError if the path exists but cannot be read as such a file."""
         if path.exists() and not path.is_dir():
             refuse_unreadable(path, path.stat(), self._most_bytes)
 
@@ -81,7 +84,7 @@ class OutputFile(UserPath):
         super().__init__(dir_okay=False)
 
     def check(self, path: Path) -> None:
-        """Raise UsageError if the folder does not exist or is not writable, or the path is not of a file."""
+        """Raise UsageError if the folder does not exist or is not writable, or if the path names no file."""
         if path.is_dir():
             raise UsageError(f"{path} is a folder")
         if path.exists() and not path.is_file():

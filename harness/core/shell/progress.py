@@ -29,12 +29,12 @@ class Phases:
         self._thread = threading.Thread(target=self._remind, daemon=True)
 
     def begin(self, phase: str, seconds: float | None = None) -> None:
-        """Show that a phase begins, which takes about so many seconds."""
+        """Show that ``phase`` begins, which takes about ``seconds``."""
         self._current = (phase, time.monotonic(), seconds)
         self._line.doing(phase if seconds is None else f"{phase}, {time_left(seconds)}")
 
     def advance(self, phase: str, done: float) -> None:
-        """Show that a phase begins when this share of all phases of its kind is done."""
+        """Show that ``phase`` begins when the share ``done`` of all phases of its kind is done."""
         if not done:
             self._began = time.monotonic()
         self.begin(phase, (time.monotonic() - self._began) * (1 - done) / done if done else None)

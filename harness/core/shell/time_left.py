@@ -28,7 +28,7 @@ class _UnderWay:
     share: float = 0.0
 
     def total_seconds(self, now: float, expected: float | None) -> float | None:
-        """Estimate the whole duration: by the activity's own speed, or else as ``expected`` from others."""
+        """Estimate the whole duration in seconds: by the activity's own speed, or else as ``expected``."""
         if self.first is None:
             return expected
         share, since = self.first
@@ -77,7 +77,7 @@ class Remaining:
             self._to_come[current.activity] += 1
 
     def seconds(self) -> float | None:
-        """Estimate the seconds left in all; None while nothing is known of one of the groups."""
+        """Estimate the seconds left in all; None while nothing is known of a group."""
         now = self._clock()
         counts = {activity: count for activity, count in self._to_come.items() if count}
         expected = {activity: self._expected(activity, now) for activity in counts}
@@ -95,7 +95,7 @@ class Remaining:
         return None if total is None else max(0.0, total - (now - current.began))
 
     def _expected(self, activity: Activity, now: float) -> float | None:
-        """Estimate a planned activity from ended ones of its kind or group, or from activities under way."""
+        """Estimate the seconds of a planned activity from ended or running ones of its kind or group."""
         if (ended := self._ended_like(activity)) is not None:
             return ended
         alike = [each for each in self._current.values() if each.activity.group == activity.group]
@@ -103,7 +103,7 @@ class Remaining:
         return statistics.fmean(totals) if totals else None
 
     def _ended_like(self, activity: Activity) -> float | None:
-        """Return the mean duration of ended activities of the same kind, or else of the same group."""
+        """Return the mean duration of ended activities of the same kind, or else group, in seconds."""
         of_group = [
             seconds
             for each, ended in self._seconds.items()
@@ -115,7 +115,7 @@ class Remaining:
 
 
 def left_text(seconds: float) -> str:
-    """Return ``40 s left``, ``12 min left`` or ``1 h 20 min left``; more digits are not known."""
+    """Return ``40 s left``, ``12 min left`` or ``1 h 20 min left``; the estimate has no more digits."""
     if seconds < 2 * _MINUTE:
         return f"{seconds:.0f} s left"
     if seconds < 2 * _HOUR:

@@ -46,7 +46,7 @@ def epsilon_bound(
 
 
 def _bound(m: int, guesses: int, right: int, delta: float, error: float) -> float:
-    """Return the smallest epsilon that does not contradict so many right guesses at this error."""
+    """Return the smallest epsilon that does not contradict ``right`` of ``guesses`` guesses at this error."""
     from scipy.optimize import bisect
 
     if p_value(m, guesses, right, 0.0, delta) > error:
@@ -56,7 +56,7 @@ def _bound(m: int, guesses: int, right: int, delta: float, error: float) -> floa
 
 
 def p_value(m: int, guesses: int, right: int, epsilon: float, delta: float) -> float:
-    """Bound the probability of at least so many right guesses under (epsilon, delta); theorem 5.2."""
+    """Bound the probability of at least ``right`` right guesses under (epsilon, delta); theorem 5.2."""
     from scipy.special import bdtr  # scipy.stats takes half a second to import
 
     chance = 1 / (1 + math.exp(-epsilon))

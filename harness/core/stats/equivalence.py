@@ -56,7 +56,7 @@ class Equivalence(NamedTuple):
 def equivalence(
     ours: Mapping[int, float], theirs: Mapping[int, float], margin: float, comparisons: int = 1
 ) -> Equivalence:
-    """Compare values by seed, ``ours`` minus ``theirs``, over the seeds that both have.
+    """Compare values by seed, ``ours`` minus ``theirs``, over the common seeds.
 
     See :func:`equivalence_of`.
     """
@@ -70,9 +70,9 @@ def equivalence_of(
 ) -> Equivalence:
     """Judge finite differences of paired seeds ``(seeds,)``.
 
-    As one of several ``comparisons`` it uses its share of the 5 %, and its interval holds jointly with those
-    of the others (Bonferroni). ``sampling`` is what the choice of the test samples adds to the error; each
-    test must then hold with it and without.
+    As one of several ``comparisons`` the test uses its share of the 5 %, and its interval holds jointly with
+    the others (Bonferroni). ``sampling`` is the share of the test samples in the error; each test must then
+    hold with this share and without.
 
     Equal: both one-sided tests reject a difference of ``margin`` or more at 5 % (Schuirmann 1987). Different:
     not equal, and the paired t test rejects equality at 5 %. A significant difference below the margin is
@@ -94,9 +94,10 @@ def equivalence_of(
 
 
 def _p_values(differences: Array, margin: float, sampling: Sampling | None) -> tuple[float, float]:
-    """Return the larger p-value of two one-sided tests against the margin, and that of the t test.
+    """Return the p-values of the test of equality with ``margin``, and of the t test.
 
-    The larger of those over seeds and for the population.
+    The former is the larger one of two one-sided tests. Both are the larger ones of the p-values over seeds
+    and for the population.
     """
     from scipy.special import stdtr  # scipy.stats has the tests, and takes half a second to import
 
@@ -128,7 +129,7 @@ def mean_intervals(
 ) -> tuple[Estimate | None, Estimate | None]:
     """Average finite differences ``(seeds,)``, with intervals over seeds, and for the population.
 
-    The second is None where ``sampling`` is not known; both have no interval for fewer than three seeds.
+    The second is None if ``sampling`` is not known. Without three seeds there are no intervals.
     """
     over_seeds = mean_interval(differences, confidence)
     if sampling is None or over_seeds is None or over_seeds.low is None:
@@ -142,10 +143,10 @@ def mean_intervals(
 def seeds_needed(differences: Array, margin: float, alpha: float = ALPHA, floor: float = 0.0) -> int | None:
     """Approximate the number of paired seeds for a verdict with power 0.8 at this mean and spread.
 
-    The smaller of the number for equality, ``((z_alpha + z_power) s / (margin - |mean|))²``, and that for a
-    difference, ``((z_alpha/2 + z_power) s / |mean|)²`` (Chow, Shao and Wang 2008, section 3.1, normal
-    approximation), plus one or two for Student's t. ``floor`` is a variance of the mean that does not fall
-    with the number of seeds; None where it alone is too large for either.
+    The result is the smaller of the numbers for equality, ``((z_alpha + z_power) s / (margin - |mean|))²``,
+    and for a difference, ``((z_alpha/2 + z_power) s / |mean|)²`` (Chow, Shao and Wang 2008, section 3.1,
+    normal approximation), plus one or two for Student's t. ``floor`` is a variance of the mean that does not
+    fall with the number of seeds; None if it alone is too large for a verdict.
     """
     mean, spread = abs(float(differences.mean())), float(differences.std(ddof=1))
     one_sided, two_sided = _NORMAL.inv_cdf(1 - alpha), _NORMAL.inv_cdf(1 - alpha / 2)

@@ -33,14 +33,14 @@ class Estimate(msgspec.Struct, frozen=True):
         return Estimate(1 / self.value, low, high, self.n)
 
     def exp(self) -> "Estimate":
-        """Return the ratio of which this is the natural logarithm."""
+        """Return the ratio whose natural logarithm this estimate is."""
         low, high = (None if end is None else math.exp(end) for end in (self.low, self.high))
         return Estimate(math.exp(self.value), low, high, self.n)
 
     def around(self, value: float) -> bool:
-        """Check whether there is an interval and it contains ``value``."""
+        """Check that there is an interval and that it contains ``value``."""
         return self.low is not None and not self.excludes(value)
 
     def excludes(self, value: float) -> bool:
-        """Check whether there is an interval and ``value`` is outside it."""
+        """Check that there is an interval and that ``value`` is outside it."""
         return self.low is not None and self.high is not None and not self.low <= value <= self.high

@@ -31,8 +31,8 @@ def student_quantile(probability: float, degrees: float) -> float:
 def quantile_interval(values: Sequence[float], share: float, confidence: float = CONFIDENCE) -> Estimate:
     """Return the quantile of values, with an interval from order statistics, which assumes no distribution.
 
-    After Hahn and Meeker (1991, section 5.2): the narrowest symmetric pair of ranks that holds the quantile
-    with this probability. Without an interval where there are too few values for a pair: p99 takes 368.
+    The interval is the narrowest symmetric pair of ranks that holds the quantile with this probability (Hahn
+    and Meeker 1991, section 5.2). There is no interval for too few values: p99 takes 368.
     """
     from scipy.special import bdtr
 
@@ -47,12 +47,15 @@ def quantile_interval(values: Sequence[float], share: float, confidence: float =
 
 
 def joint_confidence(intervals: int) -> float:
-    """Return each confidence of several intervals that hold jointly at 95 % (Bonferroni; Dunn 1961)."""
+    """Return the confidence of each of several intervals that hold jointly at 95 %.
+
+    The method is that of Bonferroni (Dunn 1961).
+    """
     return 1 - (1 - CONFIDENCE) / max(1, intervals)
 
 
 def mean_interval(values: Sequence[float] | Array, confidence: float = CONFIDENCE) -> Estimate | None:
-    """Average finite values; from three on with Student's interval (1908). None without values."""
+    """Average finite values; from three values on with Student's interval (1908). None without values."""
     sample = np.asarray(values, np.float64)
     sample = sample[np.isfinite(sample)]
     n = len(sample)
@@ -66,7 +69,7 @@ def mean_interval(values: Sequence[float] | Array, confidence: float = CONFIDENC
 
 
 def half_width(values: Array, confidence: float = CONFIDENCE) -> Array:
-    """Half of Student's interval of the means of values ``(n, …)``, n > 1."""
+    """Compute half of Student's interval of the means of values ``(n, …)``, n > 1."""
     n = len(values)
     half: Array = student_quantile((1 + confidence) / 2, n - 1) * values.std(axis=0, ddof=1) / n**0.5
     return half
@@ -75,9 +78,10 @@ def half_width(values: Array, confidence: float = CONFIDENCE) -> Array:
 def bounded_ends(mean: Array, half: Array, upper: float | None) -> tuple[Array, Array]:
     """Bound intervals of means between 0 and ``upper``, or above 0; ``half`` is Student's half width.
 
-    Student's interval on the scale of the logit, or of the logarithm, taken back. The standard error there
-    is that of the mean times the slope (delta method; for shares it is the logit interval of Brown, Cai and
-    DasGupta 2001). The mean stays the arithmetic one; where it is at a bound, all values are equal.
+    The ends are those of Student's interval on the scale of the logit, or of the logarithm, transformed back.
+    The standard error on that scale is the mean's times the slope (delta method; for shares the result is the
+    logit interval of Brown, Cai and DasGupta 2001). The mean stays the arithmetic one; if it is at a bound,
+    all values are equal.
     """
     with np.errstate(all="ignore"):  # at a bound, and beyond the largest number
         if upper is None:
@@ -112,10 +116,10 @@ def geometric_interval(values: Sequence[float] | Array, confidence: float = CONF
 
 
 def resampled_means(curves: Array, resamples: int = RESAMPLES) -> Array:
-    """Means ``(resamples, …)`` of curves ``(seeds, …)`` drawn with replacement, each as a whole.
+    """Compute means ``(resamples, …)`` of curves ``(seeds, …)`` drawn with replacement, each as a whole.
 
-    The bootstrap of Efron (1979) with the seed as the unit. The draws are the same at every call: reports are
-    reproducible, and curves of the same runs stay together.
+    The method is the bootstrap of Efron (1979) with the seed as the unit. The draws are the same at every
+    call: reports are reproducible, and curves of the same runs stay together.
     """
     means: Array = np.tensordot(_draws(len(curves), resamples), curves, axes=1)
     return means
@@ -123,7 +127,7 @@ def resampled_means(curves: Array, resamples: int = RESAMPLES) -> Array:
 
 @functools.lru_cache(maxsize=16)
 def _draws(seeds: int, resamples: int) -> Array:
-    """Weights ``(resamples, seeds)``: the share of draws that fell on each seed."""
+    """Draw weights ``(resamples, seeds)``: the share of draws that fell on each seed."""
     drawn = np.random.default_rng(0).integers(seeds, size=(resamples, seeds))
     places = (drawn + seeds * np.arange(resamples)[:, None]).ravel()
     return np.bincount(places, minlength=resamples * seeds).reshape(resamples, seeds) / seeds
@@ -132,9 +136,9 @@ def _draws(seeds: int, resamples: int) -> Array:
 def spread_of_best(values: Sequence[float]) -> float:
     """Return the standard deviation of the largest of n draws, with replacement, from these n values.
 
-    The k-th smallest is the largest drawn with probability ``(k/n)**n - ((k-1)/n)**n``; its mean is the
-    expected maximum of Dodge et al. (2019, "Show your work"). It says how much of the best is
-    chance. 0 for fewer than two values.
+    The k-th smallest is the largest drawn with probability ``(k/n)**n - ((k-1)/n)**n``; the mean of the
+    largest is the expected maximum of Dodge et al. (2019, "Show your work"). The result states how much of
+    the best value is chance. 0 for fewer than two values.
     """
     n = len(values)
     if n < 2:  # noqa: PLR2004  (nothing to choose from)
@@ -162,7 +166,7 @@ def with_further_error(
 
 
 def wider(first: Estimate | None, second: Estimate | None) -> Estimate | None:
-    """Return the estimate with the wider interval; the first where the second is not known."""
+    """Return the estimate with the wider interval; ``first`` if ``second`` is not known."""
     if first is None or second is None or None in (first.low, first.high, second.low, second.high):
         return first
     return max(first, second, key=_width)

@@ -27,8 +27,8 @@ class Sampling(NamedTuple):
         """Return the standard error of the mean and its degrees of freedom, given its variance over seeds.
 
         The degrees are those of Satterthwaite (1946) for a sum of mean squares, and never fewer than those of
-        the seeds: with a mean square that is subtracted, his formula falls below every part where the sum is
-        near zero (Gaylor and Hopper 1969).
+        the seeds: if a mean square is subtracted, his formula falls below every part where the sum is near
+        zero (Gaylor and Hopper 1969).
         """
         total = variance + self.variance
         if not self.variance:

@@ -30,10 +30,11 @@ class Steady(NamedTuple):
 
 
 def has_settled(block_seconds: Sequence[float]) -> bool:
-    """Check whether the fastest block of the last window is less than 2 % faster than the one before.
+    """Check that the fastest block of the last window is less than 2 % faster than that of the window before.
 
-    The fastest is taken because a hiccup only makes a block longer. Only a fall counts: warm-up (caches,
-    allocators, compilers) makes steps faster, while a rise comes from the machine, and waiting does not help.
+    The fastest block is taken because a hiccup only makes a block longer. Only a fall counts: warm-up
+    (caches, allocators, compilers) makes steps faster, while a rise comes from the machine, and waiting does
+    not help.
     """
     if len(block_seconds) < 2 * _FEWEST_OF_A_WINDOW:
         return False
@@ -41,7 +42,7 @@ def has_settled(block_seconds: Sequence[float]) -> bool:
 
 
 def _is_level(seconds: Sequence[float], window: int) -> bool:
-    """Check whether the last window of these blocks is about as fast as the window before."""
+    """Check that the last window of these blocks is about as fast as the window before."""
     if len(seconds) < 2 * window:
         return False
     earlier = min(seconds[-2 * window : -window])
@@ -50,15 +51,16 @@ def _is_level(seconds: Sequence[float], window: int) -> bool:
 
 
 def is_hopeless(block_seconds: Sequence[float]) -> bool:
-    """Check whether warm-up ends after these blocks even if they have not settled."""
+    """Check that warm-up ends after these blocks even if they have not settled."""
     return len(block_seconds) >= _MOST_BLOCKS and sum(block_seconds) >= _MOST_SECONDS_OF_SHORT
 
 
 def steady_part(block_seconds: Sequence[float], step_seconds: Sequence[float]) -> Steady:
     """Find the end of the warm-up of a finished series of blocks; their numbers of steps may differ.
 
-    Of the two windows that first agree the later one is steady. The part after a hopeless warm-up, and the
-    later half of a series that ends before its blocks have settled, are not.
+    Of the first two windows that agree the later window is steady. If the warm-up is hopeless,
+    the blocks after it are returned as not settled; if the series ends before its blocks have settled, its
+    later half.
     """
     count = len(block_seconds)
     window = _window(statistics.median(block_seconds[:_MOST_BLOCKS])) if count else _FEWEST_OF_A_WINDOW

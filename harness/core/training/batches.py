@@ -27,7 +27,8 @@ _OVERFLOW = 1e-9
 def capacity_of(samples: int, batch_size: int) -> int:
     """Return the rows of a batch that takes each of ``samples`` with probability batch_size / samples.
 
-    The smallest number that is exceeded with a probability below 1e-9, by the bound of Chernoff (1952).
+    The result is the smallest number that is exceeded with a probability below 1e-9, by the bound of Chernoff
+    (1952).
     """
     rate = batch_size / samples
     for count in range(batch_size + 1, samples):
@@ -112,17 +113,17 @@ class BatchOrder:
     def even_steps(self, fewest: int) -> int:
         """Divide ``fewest`` or more full steps into calls of one length: a part of an epoch, or whole epochs.
 
-        The number that leaves the smallest rest of an epoch. Some frameworks compile a program again for
-        calls of another length.
+        The length is chosen that leaves the smallest rest of an epoch. Some frameworks compile a program
+        again for calls of another length.
         """
         full = self.full_steps
         return full // (full // fewest) if 2 * fewest <= full else full * -(-fewest // full)
 
     def steps(self, start: int, count: int, dtype: npt.DTypeLike = np.float64) -> Steps:
-        """Steps ``start`` to ``start + count - 1``; latents have the training data's ``dtype``.
+        """Return steps ``start`` to ``start + count - 1``; latents have the training data's ``dtype``.
 
         Raises:
-            ValueError: they cross the end of an epoch or mix batch sizes.
+            ValueError: the steps cross the end of an epoch or mix batch sizes.
         """
         if not 1 <= count <= self.run_length(start):
             raise ValueError(f"steps {start} to {start + count - 1} are not in one epoch with one batch size")
@@ -144,7 +145,7 @@ class BatchOrder:
         )
 
     def _sampled_steps(self, start: int, count: int) -> Steps:
-        """Steps whose samples are drawn one by one; raises HarnessError where a batch cannot hold them."""
+        """Draw the samples of each step one by one; raises HarnessError if a batch cannot hold them."""
         numbers, capacity = range(start, start + count), capacity_of(self.samples, self.batch_size)
         indices = np.zeros((count, capacity), np.int64)
         included = np.zeros((count, capacity), bool)
@@ -224,10 +225,10 @@ PROBE_STEPS = 8
 
 
 def block_steps(order: BatchOrder, step: int, step_seconds: float, total_steps: int) -> int:
-    """Steps of the block that begins at ``step``: the first step alone, a probe, then equal blocks.
+    """Count the steps of the block that begins at ``step``: the first step alone, a probe, then equal blocks.
 
-    ``step_seconds`` is the duration of a step in the block before, or 0 while unknown; ``total_steps`` those
-    of the training. A block never crosses the end of an epoch and never mixes batch sizes.
+    ``step_seconds`` is the duration of a step in the block before, or 0 while unknown; ``total_steps`` is the
+    number of steps of the training. A block never crosses the end of an epoch and never mixes batch sizes.
     """
     left = order.run_length(step)
     if step == 0:

@@ -28,7 +28,7 @@ def permutation(count: int, *key: int | str) -> npt.NDArray[np.int64]:
 
 
 def normal(shape: tuple[int, ...], *key: int | str) -> npt.NDArray[np.float64]:
-    """Standard normal draws of this shape, from two uniforms each by Box and Muller (1958)."""
+    """Draw standard normal numbers of this shape, from two uniforms each by Box and Muller (1958)."""
     u = uniform((2, *shape), *key)
     drawn: npt.NDArray[np.float64] = np.sqrt(-2.0 * np.log1p(-u[0])) * np.cos(2.0 * np.pi * u[1])
     return drawn

@@ -46,7 +46,7 @@ def clients_of(federated: Federated, targets: npt.NDArray[np.int64], seed: int) 
 
 
 def _dirichlet(count: int, concentration: float, seed: int, label: int) -> npt.NDArray[np.float64]:
-    """Shares ``(count,)``: gamma variates, by the inverse of their distribution, divided by their sum."""
+    """Draw shares ``(count,)``: gamma variates, by the inverse distribution function, over their sum."""
     from scipy.special import gammaincinv
 
     draws = gammaincinv(concentration, uniform((count,), seed, "client shares", label))
@@ -63,10 +63,10 @@ class FederatedProgram(Program):
     """
 
     def __init__(self, program: Program, task: Task, owners: npt.NDArray[np.int64]) -> None:
-        """``program`` is that of ``task``, before its first step; ``owners (n,)`` are :func:`clients_of`.
+        """Average clients of ``program``, which has made no step; ``owners (n,)`` are :func:`clients_of`.
 
         Raises:
-            Unsupported: its optimizer cannot be started anew.
+            Unsupported: the program's optimizer cannot be started anew.
         """
         assert task.federated is not None  # noqa: S101  for the type checker
         self.device = program.device
@@ -127,7 +127,8 @@ class FederatedProgram(Program):
     def _local_steps(self, steps: Steps, place: int, columns: npt.NDArray[np.int64]) -> Iterator[Steps]:
         """Make the steps of one client, whose samples are in these ``columns`` of the round, in equal calls.
 
-        Its first pass takes them in the order of the round, so that a single client trains as without rounds.
+        The client's first pass takes them in the order of the round: a single client trains as without
+        rounds.
         """
         key = hashlib.sha256(steps.indices[place].tobytes()).hexdigest()
         size = min(self._batch_size or len(columns), len(columns))

@@ -20,7 +20,7 @@ def fitted(dataset: Dataset, task: Task) -> Dataset:
     Without the check, frameworks would broadcast mismatched shapes and train on something else.
 
     Raises:
-        ContractBroken: the data does not fit the task; says what it is, and what is expected.
+        ContractBroken: the data does not fit the task; the message states what it is, and what is expected.
         DataError: as :func:`described`.
     """
     adversarial = isinstance(task.objective, Adversarial)

@@ -19,7 +19,7 @@ Features = npt.NDArray[np.float64]
 
 
 def judging_latents(count: int, latent_size: int, dtype: np.dtype) -> np.ndarray:
-    """Latents ``(count, latent_size)`` by which every generator is judged, whatever its seed and backend."""
+    """Draw latents ``(count, latent_size)`` by which every generator is judged, for any seed and backend."""
     return draws.normal((count, latent_size), "judging latents").astype(dtype)
 
 
@@ -38,8 +38,9 @@ def frechet_distance(first: Features, second: Features) -> float:
 def coverage(inside: Features, of: Features) -> float:
     """Return the share of ``inside`` that lies near a point of ``of`` (Kynkäänniemi et al. 2019, equation 1).
 
-    Near means at most as far as that point's third nearest neighbour in ``of``. The coverage of generated
-    images in real ones is the precision, that of real images in generated ones the recall.
+    A distance is near if it is at most that from the point to its third nearest neighbour in ``of``. The
+    coverage of generated images in real ones is the precision, that of real images in generated ones the
+    recall.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -66,9 +67,9 @@ class Memorization(NamedTuple):
 def memorization(fakes: Features, train: Features, held_out: Features) -> Memorization:
     """Return the share of held-out images among the samples' nearest real images, relative to chance.
 
-    A generator that has learned the distribution is equally near to both: chance is the share of held-out
-    images among all real ones. A image counts once, however many samples are near it: all samples of a
-    weak generator are near a few images.
+    A generator that has learned the distribution is equally near to training and held-out images: chance is
+    the share of held-out images among all real ones. An image counts once, however many samples are near it:
+    all samples of a weak generator are near a few images.
     """
     from sklearn.metrics import pairwise_distances_argmin
 
@@ -117,26 +118,26 @@ class Judge:
         self._train = self._all_features(train.inputs)
 
     def _features(self, images: np.ndarray) -> Features:
-        """Features of a random choice of images: a data set may be sorted by class."""
+        """Compute features of a random choice of images: a data set may be sorted by class."""
         features: Features = self._pca.transform(_flat(chosen(images, COMPARED, "compared")))
         return features
 
     def _all_features(self, images: np.ndarray) -> Features:
-        """Features of every image; in parts, because float64 takes eight times the memory."""
+        """Compute features of every image; in parts, because float64 takes eight times the memory."""
         parts = (images[start : start + COMPARED] for start in range(0, len(images), COMPARED))
         return np.concatenate([self._pca.transform(_flat(part)) for part in parts])
 
     def distance(self, real: np.ndarray, fakes: np.ndarray) -> Scores:
         """Return the Fréchet distance of generated and real images, both ``(n, height, width, channels)``.
 
-        None if a image is not finite: the training has diverged.
+        None if an image is not finite: the training has diverged.
         """
         if not np.isfinite(fakes).all():
             return {"frechet_distance": None}
         return {"frechet_distance": frechet_distance(self._features(real), self._features(fakes))}
 
     def baselines(self, held_out: np.ndarray, untrained: np.ndarray) -> Scores:
-        """Return the same distance of real images, of noise, and of an untrained generator."""
+        """Return Fréchet distances from held-out images to training images, noise, an untrained generator."""
         of_noise, of_training_images = self.references(held_out)
         return {
             "frechet_distance_of_training_pictures": of_training_images,
@@ -154,7 +155,7 @@ class Judge:
         return first, second
 
     def neighbours(self, held_out: np.ndarray, fakes: np.ndarray) -> Neighbours:
-        """Find the nearest real images of generated ones, all finite, and of at most 2,000 held-out ones."""
+        """Find the nearest real images of generated ones, all finite, and of up to 2,000 held-out images."""
         generated = self._features(fakes)
         return Neighbours(
             nearest(generated, self._train),
@@ -163,7 +164,7 @@ class Judge:
         )
 
     def verdict(self, held_out: np.ndarray, fakes: np.ndarray) -> Scores:
-        """Distance, precision, recall and memorisation of generated images, relative to held-out ones."""
+        """Score the distance, precision, recall and memorisation of generated images by held-out images."""
         real, generated = self._features(held_out), self._features(fakes)
         memorized = memorization(generated, self._train, self._all_features(held_out))
         return {

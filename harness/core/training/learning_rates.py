@@ -18,7 +18,7 @@ class LearningRates:
     steps: int = 1
 
     def __post_init__(self) -> None:
-        """Raises UsageError where the warm-up does not end within the training."""
+        """Raise UsageError if the warm-up does not end within the training."""
         warmup = self.schedule.warmup_steps
         if warmup and warmup >= self.steps:
             raise UsageError(
@@ -27,9 +27,11 @@ class LearningRates:
             )
 
     def of_steps(self, start: int, count: int) -> npt.NDArray[np.float64]:
-        """Return the rates ``(count,)`` of the steps from ``start``; after the training the last one is kept.
+        """Return the rates ``(count,)`` of the steps from ``start``.
 
-        A duel's timing makes more steps than a training has.
+        After the training the last rate is kept.
+
+        A duel's timing makes more steps than a training.
         """
         steps = np.minimum(np.arange(start, start + count), self.steps - 1)
         warmup = self.schedule.warmup_steps

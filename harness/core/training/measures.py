@@ -74,5 +74,5 @@ def measure_of_task(task: Task) -> Measure:
 
 
 def _keyed(measure: Measure, key: str) -> Measure:
-    """Return the measure under the name of its score where ``loss`` is another one."""
+    """Return the measure under the name of its score if ``loss`` is another loss."""
     return msgspec.structs.replace(measure, key=key)

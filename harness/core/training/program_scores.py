@@ -194,10 +194,10 @@ _START = "\n"
 
 
 def sampled_texts(task: Task, predict: Predict, classes: tuple[str, ...], seed: int) -> SampledTexts | None:
-    """Texts that the network ``model`` continues from a line end; ``classes`` are the tokens as texts.
+    """Sample texts that the network ``model`` continues from a line end; ``classes`` are the tokens as texts.
 
-    Without a line end among them, texts start with the first token. None where the network is no causal
-    language model of these tokens, or where its outputs are not finite.
+    Without a line end among the tokens, texts start with the first token. None if the network is no causal
+    language model of these tokens, or if its outputs are not finite.
     """
     network = task.networks.get("model")
     if network is None or not task.predicts_positions() or not _continues(network, len(classes)):
@@ -285,7 +285,7 @@ def epochs_grid(rows: Sequence[np.ndarray]) -> bytes | None:
 
 
 def image_row(images: np.ndarray) -> bytes | None:
-    """Images ``(n, height, width, channels)`` of a data set side by side; None where they are no images.
+    """Draw images ``(n, height, width, channels)`` of a data set side by side; None if they are no images.
 
     Values of another type than uint8 are from 0 to 1.
     """
@@ -300,8 +300,8 @@ def neighbours_grid(
 ) -> bytes | None:
     """Draw the eight generated images that look most like copies, above their nearest real images.
 
-    They are those whose nearest training image is nearest, relative to the nearest held-out image. The first
-    row is generated, below are the training images, then the held-out ones.
+    Generated images are chosen whose nearest training image is nearest, relative to the nearest held-out
+    image. The first row is generated, below are the training images, then the held-out images.
     """
     to_train, to_held_out = found.generated_to_train, found.generated_to_held_out
     ratios = to_train.distances / np.maximum(to_held_out.distances, np.finfo(np.float64).tiny)
@@ -311,7 +311,7 @@ def neighbours_grid(
 
 
 def _lined(images: np.ndarray, columns: int = _GRID) -> bytes | None:
-    """Images in rows, doubled, with grey lines between them."""
+    """Draw images in rows, doubled, with grey lines between them."""
     if not _is_shown(images):
         return None
     return _png(np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=0.5), 2, columns)
@@ -372,7 +372,7 @@ class Scorer:
     def scores(self, program: Program, split: Split, most: int | None = None) -> Scored:
         """Score a split, or ``most`` of its samples.
 
-        Of the training samples the same sample is scored each time, by default as many as there are for
+        For the training split the same samples are scored each time, by default as many as there are for
         validation. Generated images of the test split are compared with baselines too.
         """
         real, objective = self.samples(split, most), self._task.objective
@@ -412,7 +412,7 @@ class Scorer:
     def drawn(self, program: Program) -> Drawn:
         """Draw the test samples that were scored last, and a generator's course, for a report.
 
-        A language model's are texts, which the program is asked for.
+        For a language model, the program predicts texts.
         """
         if texts := sampled_texts(self._task, program.predict, self._classes, self._seed):
             return Drawn(Outcomes(sampled=texts))
@@ -448,7 +448,7 @@ class Scorer:
         )
 
     def _untrained(self, program: Program, objective: Adversarial, real: Samples) -> np.ndarray:
-        """Images that the generator makes with its initial weights."""
+        """Make images by the generator with its initial weights."""
         trained = current_weights(program)
         program.load(initial_weights(self._task, self._seed))
         fakes = generate(objective, program.predict, real)

@@ -35,7 +35,7 @@ class Rows(NamedTuple):
     right: npt.NDArray[np.float64]
 
     def means(self) -> Scores:
-        """The scores that are means over samples, as they follow from the rows."""
+        """Compute the scores that are means over samples, from the rows."""
         return {"loss": _mean(self.losses), "accuracy": _mean(self.right)}
 
 
@@ -53,7 +53,7 @@ def save_rows(path: Path, rows: Rows) -> None:
 
 
 def load_rows(path: Path) -> Rows:
-    """Read what :func:`save_rows` wrote."""
+    """Read rows that :func:`save_rows` wrote."""
     return Rows(*np.load(path, allow_pickle=False))
 
 
@@ -62,10 +62,10 @@ _LARGEST_PACKED = 2.0**15
 
 
 def packed(rows: Rows) -> SampleScores | None:
-    """Rows as a record holds them: losses to 11 significant bits. None without rows.
+    """Pack rows as a record holds them: losses to 11 significant bits. None without rows.
 
-    The unit is a power of two that brings the largest finite loss below float16's end; losses below 2**-40
-    of the largest become 0.
+    The unit is a power of two that brings the largest finite loss below float16's end; losses below 2**-40 of
+    the largest become 0.
     """
     losses, right = rows
     if not len(losses):
@@ -124,7 +124,7 @@ def score(task: Task, predict: Predict, samples: Samples) -> Scored:
 
 
 def generate(objective: Adversarial, predict: Predict, samples: Samples) -> np.ndarray:
-    """Pictures from the judging latents: as many as there are samples, at most :data:`COMPARED`."""
+    """Generate images from the judging latents: as many as there are samples, at most :data:`COMPARED`."""
     count = min(len(samples), COMPARED)
     return predict(judging_latents(count, objective.latent_size, samples.inputs.dtype), "generator")
 
@@ -137,12 +137,12 @@ def finite(value: float | np.floating) -> float | None:
 def classification_scores(
     logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64], loss: str | None = None
 ) -> Scored:
-    """Scores of logits ``(n, classes)`` for classes ``(n,)``, summed in float64.
+    """Score logits ``(n, classes)`` for classes ``(n,)``, summed in float64.
 
     ``loss`` is the mean softmax cross-entropy in nats, ``accuracy`` the fraction of samples whose largest
     logit is the target, ``recall_K`` that fraction among the samples of class K, and ``balanced_accuracy``
-    the mean of the recalls of all classes that occur. With a task's special loss, ``loss`` is the mean of
-    that one and ``cross_entropy`` the mean cross-entropy.
+    the mean of the recalls of all classes that occur. With a task's special loss, ``loss`` is the mean of the
+    special loss and ``cross_entropy`` the mean cross-entropy.
     """
     cross_entropies, right = _cross_entropies(logits, targets)
     losses = cross_entropies if loss is None else _squared_errors(loss, logits, targets)
@@ -157,12 +157,12 @@ def classification_scores(
 def binary_scores(
     logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64], loss: str | None = None
 ) -> Scored:
-    """Scores of logits of class 1 ``(n, 1)`` for classes ``(n,)``, which are 0 or 1, summed in float64.
+    """Score logits of class 1 ``(n, 1)`` for classes ``(n,)``, which are 0 or 1, summed in float64.
 
     ``loss`` is the mean binary cross-entropy in nats; special losses as in :func:`classification_scores`. A
-    sample is taken for class 1 where its logit is above 0; ``accuracy``, ``balanced_accuracy`` and recalls
-    are those of :func:`classification_scores`. ``auc`` is the area under the ROC curve; None where only one
-    class occurs.
+    sample is assigned to class 1 if its logit is above 0; ``accuracy``, ``balanced_accuracy`` and recalls are
+    those of :func:`classification_scores`. ``auc`` is the area under the ROC curve; None if only one class
+    occurs.
     """
     values = logits.astype(np.float64)[:, 0]
     with np.errstate(invalid="ignore", over="ignore"):
@@ -196,7 +196,7 @@ def area_under_curve(values: npt.NDArray[np.float64], targets: npt.NDArray[np.in
 def position_scores(
     predict: Predict, samples: Samples, shape: tuple[int, ...], special_loss: str | None = None
 ) -> Scored:
-    """Scores of a class at each position: logits of ``shape``, ``(..., classes)``, and targets ``(n, ...)``.
+    """Score a class at each position: logits of ``shape``, ``(..., classes)``, and targets ``(n, ...)``.
 
     Samples are predicted in parts, so that the memory does not grow with the text. All positions count alike.
     ``loss`` is the mean cross-entropy in nats per position, ``perplexity`` its exponential,
@@ -261,7 +261,7 @@ def _mean(losses: npt.NDArray[np.float64]) -> float | None:
 def _cross_entropies(
     logits: npt.NDArray[np.floating], targets: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Compute the cross-entropy of rows of logits ``(n, classes)``, and whether the largest is the target."""
+    """Compute the cross-entropy of rows of logits ``(n, classes)``; flag rows whose largest is the target."""
     values = logits.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         shifted = values - values.max(axis=1, keepdims=True)
@@ -285,9 +285,9 @@ def _accuracies(right: npt.NDArray[np.bool_], targets: npt.NDArray[np.int64]) ->
 def regression_scores(
     outputs: npt.NDArray[np.floating], targets: npt.NDArray[np.floating], loss: str | None = None
 ) -> Scored:
-    """Scores of outputs and targets, both ``(n, outputs)``; ``loss`` is the mean squared error.
+    """Score outputs and targets, both ``(n, outputs)``; ``loss`` is the mean squared error.
 
-    With a task's special loss, ``loss`` is the mean of that one and ``mean_squared_error`` is there too.
+    With a task's special loss, ``loss`` is the mean of the special loss, and ``mean_squared_error`` is added.
     """
     errors = outputs.astype(np.float64) - targets.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -304,7 +304,7 @@ def regression_scores(
 
 
 def naive_scores(samples: Samples) -> Scores:
-    """Scores of the forecast "same as the last value" on a series ``(n, steps, 1)``; empty for other inputs.
+    """Score the forecast "same as the last value" on a series ``(n, steps, 1)``; empty for other inputs.
 
     ``naive_loss`` is its mean squared error, which a model should beat.
     """
@@ -315,7 +315,7 @@ def naive_scores(samples: Samples) -> Scores:
 
 
 def adversarial_scores(real: npt.NDArray[np.floating], fake: npt.NDArray[np.floating]) -> Scores:
-    """Scores from a discriminator's logits ``(n, 1)`` of real and of generated samples.
+    """Score a discriminator's logits ``(n, 1)`` of real and of generated samples.
 
     ``loss`` is the discriminator's, the mean of its two binary cross-entropies; ``generator_loss`` is the
     generator's; ``real`` and ``fake`` are the mean probabilities of being real.

@@ -26,13 +26,12 @@ def split_samples(
 ) -> dict[Split, Samples]:
     """Make the three splits, inputs divided by ``input_divisor``, as float32 (float64 for that precision).
 
-    ``tokens`` says that inputs are those of an embedding: int64, and not scaled.
+    With ``tokens`` the inputs are those of an embedding: int64, and not scaled. The splits lie in memory that
+    this process cannot write; see :mod:`harness.core.machine.read_only`.
 
-    They are in memory that this process cannot write; see :mod:`harness.core.machine.read_only`.
-
-    Unless the data set provides validation data, a tenth of the training data is held out for it: the same
-    samples for every seed, so that curves of different seeds are scored on the same data. Test data is passed
-    through. Only the training data is reduced to a fraction and made imbalanced.
+    Unless the data set provides validation data, a tenth of the training data is held out for validation: the
+    same samples for every seed, so that curves of different seeds are scored on the same data. Test data is
+    passed through. Only the training data is reduced to a fraction and made imbalanced.
     """
     train_rows, held_out = _split_rows(dataset)
     if train_fraction < 1:
@@ -70,7 +69,7 @@ def split_samples(
 def at_most(samples: Samples, count: int | None) -> Samples:
     """Choose ``count`` samples at random, the same at every call, in order; all if there are no more.
 
-    They are in memory that this process cannot write, as the splits are.
+    The result lies in memory that this process cannot write, like the splits.
     """
     if count is None or len(samples) <= count:
         return samples
@@ -95,7 +94,7 @@ def training_count(samples: Mapping[Split, int]) -> int:
 
 
 def _split_rows(dataset: Dataset) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | slice]:
-    """Divide the rows of the training data into those to train on and those to validate on."""
+    """Divide the rows of the training data into training rows and validation rows."""
     count = len(dataset.train)
     if dataset.validation is not None:
         return np.arange(count), slice(None)
@@ -162,7 +161,7 @@ def with_canaries(train: Samples, task: Task, seed: int) -> tuple[Samples, Canar
 
 
 def balancing_weights(targets: npt.NDArray[np.int64], classes: int) -> tuple[float, ...]:
-    """Weigh each class by ``n / (classes * n_class)`` ``(classes,)``, so that classes count equally."""
+    """Weigh each class by ``n / (classes * n_class)``, ``(classes,)``, so that classes count equally."""
     counts = np.bincount(targets, minlength=classes)
     return tuple((len(targets) / (classes * np.maximum(counts, 1))).tolist())
 

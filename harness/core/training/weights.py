@@ -64,7 +64,8 @@ def decoded_for(task: Task, content: bytes) -> dict[str, np.ndarray]:
     """Decode the result of :func:`encoded`, in the order of the task's weights.
 
     Raises:
-        UnusableWeights: the content is damaged, or of another task; names the first difference.
+        UnusableWeights: the content is damaged, or belongs to another task; the message names the first
+            difference.
     """
     arrays, description = decoded(content)
     expected = task.weights()

@@ -127,7 +127,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
 
 def _requests(matrix: RunMatrix, given: dict[str, Any], executor: Executor) -> list[RunRequest]:
-    """Return the runs of a matrix; for ``best`` those in the mode that is fastest where they are executed."""
+    """Return the runs of a matrix; for ``best`` only runs in the fastest mode where they are executed."""
     with shown_progress(quiet=given["quiet"]) as progress:
         choices = [with_work(runs, features.places("after_training")) for runs in matrix.choices(progress)]
     if all(len(runs) == 1 for runs in choices):
@@ -145,7 +145,7 @@ def _plan_text(matrix: RunMatrix, requests: Sequence[RunRequest], given: dict[st
 
 
 def _training_text(tasks: Sequence[Task]) -> str:
-    """Describe what all of these trainings share: optimizer, learning rate, batch size and epochs."""
+    """Describe what these trainings share: optimizer, learning rate, batch size and epochs."""
     settings = [
         (
             f"optimizer {task.optimizer.__struct_config__.tag}",
@@ -160,7 +160,7 @@ def _training_text(tasks: Sequence[Task]) -> str:
 
 
 def _seeds(ctx: click.Context, given: dict[str, Any]) -> list[int]:
-    """Return the seeds; none is that of trials, so that a trial is never taken for a run."""
+    """Return the seeds; no seed is that of a trial, so that a trial is never mistaken for a run."""
     if given["seed"] == TRIAL_SEED:
         raise UsageError(f"--seed {TRIAL_SEED} is the seed of trials of studies; give another seed.")
     if given["seeds"] is None:
