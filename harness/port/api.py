@@ -22,7 +22,7 @@ def check(a: Model, b: Model, inputs: Sequence[Shape], **options: Any) -> Findin
     ``package.module:CALLABLE``. ``inputs`` are shapes without the batch, channels last.
 
     Raises:
-        UsageError: a model cannot be made or evaluated; says which, and why.
+        UsageError: a model cannot be made or evaluated; the message states which model, and why.
     """
     shapes = [each if isinstance(each, InputShape) else InputShape(tuple(each)) for each in inputs]
     return check_models(SideSpec(_target(a)), SideSpec(_target(b)), shapes, PortOptions(**options))

@@ -80,7 +80,8 @@ def check_models(
     """Compare the models ``a`` and ``b``; ``phase`` is called with each phase and its duration, if known.
 
     Raises:
-        UsageError: a model cannot be made, loaded or evaluated; says which, and what its code raised.
+        UsageError: a model cannot be made, loaded or evaluated; the message states which model, and its
+            error.
     """
     with Sides(a, b, options.threads, options.timeout_seconds) as sides:
         phase("making the models")

@@ -39,7 +39,7 @@ def prove_equal(names: tuple[str, ...], given: Mapping[str, Any]) -> tuple[tuple
     Raises:
         UsageError: ``names`` are not two models; or --task or no --dataset is given; or the models cannot be
             made or paired.
-        HarnessError: the models compute different things; says where.
+        HarnessError: the models compute different things; the message says where.
     """
     if not all(map(is_model, names)) or len(names) != _PAIR:
         raise UsageError("a duel of models takes two of them, such as my_torch.py:make my_keras.py:make")
@@ -69,7 +69,7 @@ def save_task(
 
     Raises:
         UsageError: no data set is given, a model cannot be made, or a file cannot be written.
-        HarnessError: the models of a pair compute different things; says where.
+        HarnessError: the models of a pair compute different things; the message says where.
     """
     if dataset is None:
         raise UsageError("--save-task needs --dataset, which the model is trained on")
@@ -129,7 +129,7 @@ def _agree(written: WrittenTask, specs: Sequence[SideSpec], phases: Phases) -> N
     """Write the reference of a pair in float64, unless it exists and the models' code is unchanged.
 
     Raises:
-        HarnessError: the models compute different things; says where, and how to find the cause.
+        HarnessError: the models compute different things; the message says where, and how to find the cause.
     """
     definition, reference = registry.task(written.name), _reference(written)
     sources = sources_of_models(define_task(definition, definition.options()))

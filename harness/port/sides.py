@@ -33,7 +33,7 @@ class Sides:
             unless_both_start.pop_all()
 
     def both(self, call: Callable[[RemoteSide], _T]) -> tuple[_T, _T]:
-        """Return the results of ``call`` on each side, or raise the error of the first that fails."""
+        """Return the results of ``call`` on each side, or raise the error of the first side that fails."""
         one, other = self.begin(lambda: call(self.a)), self.begin(lambda: call(self.b))
         return one.result(), other.result()
 

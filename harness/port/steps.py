@@ -99,7 +99,10 @@ class TrainingSteps:
         self._aligned: list[str] = []
 
     def compare(self, batches: Sequence[Batch], causes: Sequence[Cause]) -> SameSteps:
-        """Compare losses and parameters; ``causes`` are known, harmless ones are made equal."""
+        """Compare losses and parameters.
+
+        ``causes`` are already known; the effect of harmless ones is removed from the comparison.
+        """
         explained = any(not cause.harmless for cause in causes)
         if any(cause.kind == "two biases" for cause in causes):
             self._hold_second_biases()
@@ -130,7 +133,7 @@ class TrainingSteps:
             self._held[side] |= masks
 
     def _explained(self, batches: Sequence[Batch], run: _Run, judged: _Judged) -> tuple[list[Cause], _Judged]:
-        """Find the cause of a difference; also return what is compared without harmless ones."""
+        """Find the cause of a difference; return it, and the comparison without harmless causes."""
         found = convention_causes(*self._updates, judged.worst.gap * run.move / run.largest)
         self._aligned = [cause.kind for cause in found]
         if found:

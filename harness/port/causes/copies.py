@@ -42,7 +42,7 @@ def copied(
     """Find parameters of B that equal those of A after an operation, with the change of the outputs.
 
     Both traces are of the models with their initial values, and their outputs differ by ``worst``. If the
-    values that follow are equal nevertheless, B's own code reverses the operation: the cause is harmless, and
+    following values are equal nevertheless, B's own code reverses the operation: the cause is harmless, and
     the operation is added to ``matching``. If both sides ``may_share_seeds``, equal numbers in another shape
     are no copies.
     """

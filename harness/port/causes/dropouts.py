@@ -69,7 +69,7 @@ def _of_other_values(
 
 
 def _dropped(dropout: Place) -> np.ndarray:
-    """Return the values that are dropped, followed back through calls that preserve zeros and factors."""
+    """Return the dropped values, followed back through calls that preserve zeros and factors."""
     made_by, place = producers(dropout.trace), dropout.call.inputs[0]
     while place in made_by and _passes_zeros_and_factors(call := dropout.trace.calls[made_by[place]]):
         place = call.inputs[0]

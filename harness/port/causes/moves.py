@@ -33,9 +33,9 @@ def move_causes(
     of_a: Mapping[str, np.ndarray],
     of_b: Mapping[str, np.ndarray],
 ) -> list[Cause]:
-    """Find parameters that the first step moves otherwise: by another factor, or on one side alone.
+    """Find parameters that the first step moves differently: by another factor, or on one side alone.
 
-    ``before`` are A's parameters; ``of_a`` and ``of_b`` are those after the step.
+    ``before`` are A's parameters before the step; ``of_a`` and ``of_b`` are the parameters after it.
     """
     moves = []
     for one, other, role, *_ in matching.arrays():

@@ -57,7 +57,7 @@ class _Difference(NamedTuple):
 
 
 def causes_of(matching: Matching, a: Updates, b: Updates) -> list[Cause]:
-    """Find the options in which two optimizers differ; a difference of some parameters alone names them."""
+    """Find the options in which two optimizers differ; name the parameters if only some differ."""
     pairs = list(dict.fromkeys((one.name, other.name) for one, other, *_ in matching.arrays()))
     pairs = [(one, other) for one, other in pairs if one in a and other in b]
     found: dict[_Difference, list[tuple[str, str]]] = {}
@@ -77,7 +77,7 @@ def _cause(found: _Difference, names: list[tuple[str, str]], *, is_of_all: bool)
 
 
 def convention_causes(a: Updates | None, b: Updates | None, before: float) -> list[Cause]:
-    """Return the causes of conventions of one side alone, by which weights differ by ``before``."""
+    """Return the causes of conventions of one side alone, which make weights differ by ``before``."""
     uses = [{field for field in CONVENTIONS if _has(updates or {}, field)} for updates in (a, b)]
     found = []
     for field in CONVENTIONS:
@@ -122,12 +122,12 @@ def _differences(a: Update, b: Update) -> Iterator[_Difference]:
 
 
 def steps_of_update(update: Update) -> int:
-    """Return the number of steps after which an update has been made, and an average has replaced weights."""
+    """Return the number of steps after which an update was made and an average has replaced the weights."""
     return (update.accumulation or 1) * (update.average_every or 1)
 
 
 def steps_shown(updates: Updates | None) -> int:
-    """Return the number of training steps that show what rules do: two updates, or two averages."""
+    """Return the number of training steps that show the rules: two updates, or two averages."""
     return 2 * max((steps_of_update(each) for each in (updates or {}).values()), default=0)
 
 

@@ -106,7 +106,7 @@ def _never_nan(gap: float) -> float:
 
 
 def two_biases(matching: Matching) -> list[Cause]:
-    """Find recurrent layers where one side trains two biases, whose sum moves twice as fast."""
+    """Find recurrent layers in which one side trains two biases; their sum moves twice as fast."""
     for pair in matching.pairs:
         one, other = (
             {role for role in use.parameters if role.startswith("recurrent_bias")} for use in (pair.a, pair.b)
@@ -148,13 +148,13 @@ def held_biases(
 
 
 def largest_gap(of_one: Mapping[str, np.ndarray], of_other: Mapping[str, np.ndarray]) -> float:
-    """Return the largest difference of the arrays of ``of_other`` from those of their names."""
+    """Return the largest difference of the arrays of ``of_other`` from the arrays of the same names."""
     gaps = (np.abs(of_one[name] - array).max(initial=0.0) for name, array in of_other.items())
     return _never_nan(float(max(gaps, default=0.0)))
 
 
 def untied(matching: Matching, of_a: Mapping[str, np.ndarray], of_b: Mapping[str, np.ndarray]) -> list[Cause]:
-    """Find arrays of one side that the other side has twice, whose gradient is the sum of the other's."""
+    """Find arrays of one side that the other side has twice; their gradient is the sum of both gradients."""
     pairs = [(each.one, each.other) for each in matching.arrays()]
     sides = (of_a, of_b, pairs), (of_b, of_a, [(other, one) for one, other in pairs])
     found = []

@@ -52,7 +52,7 @@ def refuse_unknown(given: NameMap, known_a: set[str], known_b: set[str]) -> None
     """Refuse names that the models do not have.
 
     Raises:
-        UsageError: names the first unknown name.
+        UsageError: the message names the first unknown name.
     """
     for name, others in given.items():
         if name not in known_a:

@@ -60,7 +60,7 @@ def _arrays(a: OwnModel, b: OwnModel, matching: Matching) -> dict[str, NativeArr
 
 
 def _without_parts_of_others(arrays: Mapping[str, NativeArray]) -> dict[str, NativeArray]:
-    """Leave out parts of arrays that are there as a whole in every framework, such as fused projections."""
+    """Leave out parts of arrays that every framework stores as a whole, such as fused projections."""
     wholes = {
         (plugin, stored.name)
         for array in arrays.values()
@@ -114,7 +114,7 @@ def _refuse_lonely(model: OwnModel, paired: set[str]) -> None:
     """Refuse trained parameters and running statistics that the other model does not have.
 
     Raises:
-        UsageError: names the first of them.
+        UsageError: the message names the first of them.
     """
     statistics = {name for name, array in model.trained.state_after.items() if np.size(array) > 1}
     changing = statistics.union(model.described.trained)

@@ -77,7 +77,7 @@ def likened_kind(use: Use) -> str:
 
 
 def main_shape(use: Use) -> tuple[tuple[int, ...], ...]:
-    """Return the shapes by which two uses fit: those of all roles but biases, scales and shifts."""
+    """Return the shapes by which two uses are compared: those of all roles but biases, scales and shifts."""
     shapes = [
         squeezed(shape)
         for role, shape in sorted(use.shapes.items())

@@ -42,7 +42,7 @@ def best_order(
     index = ValueIndex(trace_a)
 
     def reached(matching: Matching) -> tuple[int, int]:
-        """Count the outputs of B that are equal, and the calls of B that give a value of A."""
+        """Count the outputs of B that equal A's, and the calls of B that give a value of A."""
         loaded, _ = transferred(matching, {**a.parameters, **values_a}, b.parameters)
         sides.b.load(loaded)
         trace = sides.b.trace(inputs, training=False)

@@ -52,7 +52,7 @@ def free_pairs(
 
 
 def _turned(stray: Stray, wanted: tuple[int, ...]) -> Iterator[Stored]:
-    """Yield ``stray`` with its axes in each order of shape ``wanted``: as it is, likely orders, then all."""
+    """Yield ``stray`` with its axes in each order of shape ``wanted``: unchanged, likely orders, then all."""
     stored, shape = stray
     plain = tuple(range(len(shape)))
     if stored != Stored(stored.name):

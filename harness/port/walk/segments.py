@@ -19,7 +19,7 @@ def producers(trace: Trace) -> dict[int, int]:
 
 
 def segment_before(trace: Trace, value: int, is_common: Callable[[int], bool]) -> Segment:
-    """Find the calls that lead to ``value`` from common values; none if the value itself is common."""
+    """Find the calls that lead to ``value`` from common values; none if ``value`` is common."""
     made_by = producers(trace)
     calls: set[int] = set()
     enters: list[int] = []

@@ -88,9 +88,11 @@ class TracePair:
         return None
 
     def _of_one_input(self, pair: PairedUse) -> PairedUse | None:
-        """Return the pair at calls of equal inputs, where a layer is called several times; None without any.
+        """Return the pair at calls of equal inputs, if a layer is called several times.
 
-        In another mode than that of the matching more calls may come before it, such as dropout.
+        None if there is no such pair.
+
+        In another mode than that of the matching more calls may come before the layer, such as dropout.
         """
         users_a, users_b = self._users_a[_key_of(pair.a)], self._users_b[_key_of(pair.b)]
         alone = len(users_a) == len(users_b) == 1
@@ -231,7 +233,9 @@ class TracePair:
         return Override(place, number, array, "input")
 
     def _from_values_of(self, before_a: Segment, value_b: int) -> Segment | None:
-        """Return B's segment from the values that A's segment begins with; None if others enter it, too.
+        """Return B's segment from the values that A's segment begins with.
+
+        None if other values enter it, too.
 
         B may compute a value on the way that A has elsewhere, such as the last of the steps that A averages.
         """
