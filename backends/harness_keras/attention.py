@@ -47,7 +47,7 @@ class PositionEmbedding(keras.layers.Layer):
         self.table = self.add_weight((self._context, input_shape[-1]), "zeros", name="table")
 
     def call(self, inputs: Tensor) -> Tensor:
-        """``(batch, steps, width)`` to the same shape."""
+        """Add positions to ``(batch, steps, width)``; the shape stays."""
         return inputs + ops.convert_to_tensor(self.table)[: inputs.shape[1]]
 
 
@@ -82,7 +82,7 @@ class SelfAttention(keras.layers.Layer):
         self.project.build(input_shape)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        """``(batch, steps, width)`` to the same shape."""
+        """Apply attention to ``(batch, steps, width)``; the shape stays."""
         _, steps, width = inputs.shape
         q, k, v = (
             ops.reshape(part, (-1, steps, self._heads, self._size))

@@ -62,7 +62,7 @@ def select(device: str, precision: Precision) -> str:
 
 
 def leaky_relu(x: Tensor) -> Tensor:
-    """``x`` above zero, ``LEAKY_RELU_SLOPE * x`` elsewhere."""
+    """Compute ``x`` above zero, ``LEAKY_RELU_SLOPE * x`` elsewhere."""
     # JAX's own has slope 1 at zero, where many units are for pictures with empty margins.
     return jnp.where(x > 0, x, LEAKY_RELU_SLOPE * x)
 

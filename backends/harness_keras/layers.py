@@ -179,7 +179,7 @@ class GlobalAverage(keras.layers.Layer):
         self._axis = axis
 
     def call(self, inputs: Tensor) -> Tensor:
-        """``(batch, ..., channels)``, or with the channels at ``axis``, to ``(batch, channels)``."""
+        """Average ``(batch, ..., channels)``, or with the channels at ``axis``, to ``(batch, channels)``."""
         shape = inputs.shape
         positions = [axis for axis in range(1, len(shape)) if axis != self._axis % len(shape)]
         if self.compute_dtype != "float64":

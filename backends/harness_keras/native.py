@@ -280,7 +280,7 @@ class NativeLayer(keras.layers.Layer):
         self.draws_from_engine = self._native_model.draws and keras.backend.backend() == "torch"
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        """``(batch, *input)`` to ``(batch, *output)``, both in the layout of the engine."""
+        """Map ``(batch, *input)`` to ``(batch, *output)``, both in the layout of the engine."""
         model = self._native_model
         x = _moved(inputs, channels_first(self._place.input_shape), model.inputs_first)
         return _moved(model(x, training=bool(training)), model.outputs_first, channels_first(self._outputs))

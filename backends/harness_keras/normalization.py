@@ -62,7 +62,7 @@ class LayerNormalization(keras.layers.LayerNormalization):
     """Keras's layer over the last axis, in float64 by its formula."""
 
     def call(self, inputs: Tensor) -> Tensor:
-        """``(..., features)`` to the same shape."""
+        """Normalise ``(..., features)``; the shape stays."""
         if self.compute_dtype != "float64":
             return super().call(inputs)
         mean, variance = ops.moments(inputs, [-1], keepdims=True)

@@ -59,7 +59,7 @@ def select(device: str, precision: Precision) -> str:
 
 
 def leaky_relu(x: Tensor) -> Tensor:
-    """``x`` above zero, ``LEAKY_RELU_SLOPE * x`` elsewhere."""
+    """Compute ``x`` above zero, ``LEAKY_RELU_SLOPE * x`` elsewhere."""
     if x.dtype == tf.float64:  # TensorFlow's own rounds the slope to float32
         return tf.where(x > 0, x, LEAKY_RELU_SLOPE * x)
     return tf.nn.leaky_relu(x, LEAKY_RELU_SLOPE)
@@ -72,7 +72,7 @@ def sigmoid(x: Tensor) -> Tensor:
 
 
 def gelu(x: Tensor) -> Tensor:
-    """``0.5 * x * (1 + erf(x / sqrt(2)))``."""
+    """Compute ``0.5 * x * (1 + erf(x / sqrt(2)))``."""
     if x.dtype == tf.float64:  # TensorFlow's own rounds the root to float32, as the constants below
         return 0.5 * x * (1 + tf.math.erf(x * math.sqrt(0.5)))
     return tf.nn.gelu(x)

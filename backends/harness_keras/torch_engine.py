@@ -63,7 +63,7 @@ class Dense(keras.layers.Dense):
     """Keras's Dense, except in float64, where Keras's product on PyTorch goes through float32."""
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        """``(..., in)`` to ``(..., units)``."""
+        """Map ``(..., in)`` to ``(..., units)``."""
         if self.compute_dtype != "float64":
             return super().call(inputs, training)
         product = inputs @ self.kernel.value
@@ -71,7 +71,7 @@ class Dense(keras.layers.Dense):
 
 
 def leaky_relu(x: Tensor) -> Tensor:
-    """``x`` above zero, ``LEAKY_RELU_SLOPE * x`` elsewhere."""
+    """Compute ``x`` above zero, ``LEAKY_RELU_SLOPE * x`` elsewhere."""
     return functional.leaky_relu(x, LEAKY_RELU_SLOPE)
 
 

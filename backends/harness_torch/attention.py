@@ -15,7 +15,7 @@ class Positions(nn.Module):
         self.table = nn.Parameter(torch.zeros(context, width))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``(batch, steps, width)`` to the same shape."""
+        """Add positions to ``(batch, steps, width)``; the shape stays."""
         return x + self.table[: x.shape[1]]
 
 
@@ -31,7 +31,7 @@ class Attention(nn.Module):
         self._causal = layer.causal
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``(batch, steps, width)`` to the same shape."""
+        """Apply attention to ``(batch, steps, width)``; the shape stays."""
         # Three of (batch, heads, steps, size).
         q, k, v = (
             part.unflatten(-1, (self._heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=-1)
@@ -49,5 +49,5 @@ class Unembedding(nn.Module):
         self.table = table
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``(..., width)`` to ``(..., vocabulary)``."""
+        """Map ``(..., width)`` to ``(..., vocabulary)``."""
         return functional.linear(x, self.table)

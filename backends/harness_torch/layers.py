@@ -54,7 +54,7 @@ class GlobalAverage(nn.Module):
         self._axes = axes
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``(batch, ..., channels)`` or ``(batch, C, H, W)`` to ``(batch, channels)``."""
+        """Average ``(batch, ..., channels)`` or ``(batch, C, H, W)`` to ``(batch, channels)``."""
         return x.mean(self._axes)
 
 
@@ -62,7 +62,7 @@ class PictureLinear(nn.Linear):
     """A dense layer of the channels of ``(batch, C, H, W)``."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``(batch, in, H, W)`` to ``(batch, out, H, W)``."""
+        """Map ``(batch, in, H, W)`` to ``(batch, out, H, W)``."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
@@ -74,7 +74,7 @@ class PictureLayerNorm(nn.LayerNorm):
 
 
 def convolution(layer: kinds.Conv2D, shape: Shape) -> Iterator[nn.Module]:
-    """``nn.Conv2d``, after a module that pads where the zeros before and after differ."""
+    """Yield ``nn.Conv2d``, after a module that pads where the zeros before and after differ."""
     (top, bottom), (left, right) = (layer.same_padding(axis) for axis in shape[:2])
     symmetric = top == bottom and left == right
     if not symmetric:
@@ -93,7 +93,7 @@ class SequenceConv1d(nn.Conv1d):
         self._zeros = None if before == after else (before, after)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``(batch, steps, in)`` to ``(batch, steps, filters)``."""
+        """Convolve ``(batch, steps, in)`` to ``(batch, steps, filters)``."""
         x = x.transpose(1, 2)  # (batch, in, steps)
         if self._zeros:
             x = functional.pad(x, self._zeros)
@@ -112,7 +112,7 @@ class PositionsGroupNorm(nn.GroupNorm):
     """Group normalisation of the last axis, for inputs that are no pictures."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``(batch, ..., channels)``."""
+        """Normalise ``(batch, ..., channels)``; the shape stays."""
         return super().forward(x.movedim(-1, 1)).movedim(1, -1)
 
 
@@ -131,7 +131,7 @@ class Recurrent(nn.Module):
                     nn.init.zeros_(parameter).requires_grad_(False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``(batch, steps, in)`` to ``(batch, steps, features)`` or ``(batch, features)``."""
+        """Map ``(batch, steps, in)`` to ``(batch, steps, features)`` or ``(batch, features)``."""
         outputs, last = self.cell(x)
         if self._sequences:
             return outputs

@@ -39,7 +39,7 @@ def _pooling(function: Literal["max", "mean"]) -> Reading:
 
 
 def getitem(called: Running) -> Any:
-    """``x[index]`` with numbers, slices and new axes; rows of a table by integers are an embedding."""
+    """Read ``x[index]`` with numbers, slices and new axes; rows of a table by integers are an embedding."""
     index = called["idx"]
     parts = index if isinstance(index, tuple) else (index,)
     if len(parts) == 1 and id(called["arr"]) in called.recorder.names and _is_integers(index):

@@ -71,7 +71,7 @@ def _created(original: Callable[..., Tensor], values: tuple[str, ...]) -> Callab
 
 
 def leaky_relu(x: Tensor, negative_slope: float = 0.2) -> Tensor:
-    """``x`` above zero, ``negative_slope * x`` elsewhere; TensorFlow's own rounds the slope."""
+    """Compute ``x`` above zero, ``negative_slope * x`` elsewhere; TensorFlow's own rounds the slope."""
     return tf.where(x > 0, x, negative_slope * x)
 
 

@@ -122,7 +122,7 @@ class Exact(TorchFunctionMode):
         return call.function(*call.args, **call.kwargs)
 
     def __enter__(self) -> Any:
-        """Also replace how modules are called."""
+        """Enter the mode, and replace how modules are called."""
         self._patched = contextlib.ExitStack()
         if not self._dropping:
             self._patched.enter_context(called_by(_without_drop_path))

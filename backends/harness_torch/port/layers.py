@@ -135,7 +135,7 @@ def _product(x: Tensor, other: Tensor) -> Seen | None:
 
 @translates("addmm")
 def _product_and_sum(x: Tensor, mat1: Tensor, mat2: Tensor, beta: float = 1, alpha: float = 1) -> Seen | None:
-    """``x + mat1 mat2``, a linear layer if ``x`` and ``mat2`` are parameters."""
+    """Translate ``x + mat1 mat2``, a linear layer if ``x`` and ``mat2`` are parameters."""
     if beta != 1 or alpha != 1 or not _is_parameter(mat2) or not _is_parameter(x) or x.dim() != 1:
         return None
     return Seen(kinds.Linear(), [mat1], roles(kernel=Role(mat2), bias=x))

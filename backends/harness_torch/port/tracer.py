@@ -186,7 +186,7 @@ class Tracer(TorchFunctionMode):
             return call(module, *args, **kwargs)
 
     def __enter__(self) -> Any:
-        """Also see the calls of modules and of compiled functions, once."""
+        """Enter the mode, and see the calls of modules and of compiled functions, once."""
         if not any(each is self for each in _active):
             self._patched = contextlib.ExitStack()
             self._patched.enter_context(called_by(self.call_module))

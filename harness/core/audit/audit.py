@@ -305,7 +305,7 @@ class PairAudit:
     """
 
     def __init__(self, pairs: int = FIRST_PAIRS) -> None:
-        """``pairs`` is the least number of pairs that will be made."""
+        """Prepare for ``pairs`` pairs or more."""
         self._drawn_from = min(FIRST_PAIRS, pairs)
         self._first: dict[int, int] = {}
         self._times: dict[int, int] = {}

@@ -209,7 +209,7 @@ class DamagedArray(Exception):
 
 
 def map_arrays(folder: Path) -> tuple[Samples, Samples]:
-    """The training and test samples, memory-mapped; raises :class:`DamagedArray`."""
+    """Map the training and test samples to memory; raises :class:`DamagedArray`."""
     import numpy as np
 
     def array(name: str) -> np.ndarray:
