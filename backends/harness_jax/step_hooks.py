@@ -25,7 +25,7 @@ def compute_in_float64() -> None:
 
 
 def _doubling(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function with double results in place of single ones: a convolution takes no mix."""
+    """Return the function with double results in place of single: a convolution takes no mix of types."""
 
     @functools.wraps(function)
     def doubled(*args: Any, **kwargs: Any) -> Any:

@@ -68,7 +68,10 @@ class NativeModel:
 
     @contextlib.contextmanager
     def _as_alone(self) -> Iterator[None]:
-        """Run the user's code as outside the harness: Keras as it is configured, exact in a certificate."""
+        """Run the user's code as outside the harness, with Keras's own configuration.
+
+        In a certificate it computes exactly.
+        """
         with contextlib.ExitStack() as stack:
             stack.enter_context(configured_format())
             if self._exact:

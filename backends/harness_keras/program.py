@@ -141,7 +141,7 @@ class KerasProgram(Program):
     def _with_noise(
         self, drawn: dict[str, np.ndarray], noise: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """Replace the noise of each parameter, by name, by that of each trainable variable, by position."""
+        """Replace the noise of parameters, by name, by the noise of trainable variables, by position."""
         drawn = {name: array for name, array in drawn.items() if name not in set(map(noise_name, noise))}
         slots = {id(slot.variable): (network, slot) for network, slot in self._slots}
         for position, variable in enumerate(self._model.trainable_variables):

@@ -123,6 +123,8 @@ class TorchProgram(Program):
     def _laid_out(self, inputs: np.ndarray) -> torch.Tensor:
         """Arrange canonical inputs on the host.
 
+        Pictures become ``(n, C, H, W)`` unless memory is channels last.
+
         Pictures as ``(n, C, H, W)`` unless memory is channels last.
         """
         with warnings.catch_warnings():

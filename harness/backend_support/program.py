@@ -150,9 +150,9 @@ class FunctionalProgram(Program):
         draws: Draws | None,
         state: dict[str, Array],
     ) -> Array:
-        """Apply a sequence of layers to ``x``, layers with branches by recursion.
+        """Apply a sequence of layers to ``x``; layers with branches apply theirs by recursion.
 
-        An empty one is the identity.
+        An empty sequence is the identity.
         """
         for place in places:
             branches = {

@@ -167,8 +167,8 @@ def updated(
     """Update the parameters of a network and their moments in ``step``, counted from 1, at ``rate``.
 
     Names may be those of the task or of the network. ``step`` and ``rate`` are ``()``, of the type of the
-    parameters; ``rate`` may be a Python float. ``weight_decay`` in place of the task's may be an array, so
-    that compiled code need not depend on its value.
+    parameters; ``rate`` may be a Python float. ``weight_decay`` replaces the task's. It may be an array, so
+    that compiled code does not depend on its value.
     """
     if task.clip_norm:
         gradients = clipped(xp, gradients, task.clip_norm)

@@ -107,7 +107,7 @@ class Program(abc.ABC):
         """Copy these canonical float64 arrays into the weights (names as in :meth:`Task.weights`).
 
         Weights are the parameters and the state, such as the running statistics of :class:`BatchNorm`.
-        Optimizer state stays as it is: the harness loads weights before the first step and for scoring.
+        Optimizer state stays unchanged: the harness loads weights before the first step and for scoring.
         """
 
     @abc.abstractmethod

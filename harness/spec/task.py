@@ -285,7 +285,7 @@ class Task(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True, omit_
         return self._by_full_name(Network.parameters)
 
     def state(self) -> dict[str, Parameter]:
-        """Return state, changed without gradients, by full name: ``model/batch_norm_1/running_mean``."""
+        """Return the state, changed without gradients, by full name: ``model/batch_norm_1/running_mean``."""
         return self._by_full_name(Network.state)
 
     def weights(self) -> dict[str, Parameter]:

@@ -48,7 +48,7 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
         return part[self._reversal(part)] if self.flipped else part
 
     def store(self, canonical: np.ndarray, stored: np.ndarray) -> None:
-        """Write a canonical array into its part of what is stored (inverse of :meth:`canonical`)."""
+        """Write a canonical array into its part of the array ``stored`` (inverse of :meth:`canonical`)."""
         part = self.part(stored)
         part[...] = self.in_stored_form(canonical, part.shape)
 

@@ -279,8 +279,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 def product(equation: str, shapes: Sequence[Sequence[int]]) -> Product | None:
     """Read an equation such as ``ij,jk->ik``; None unless it is a product of two operands.
 
-    None also if it sums an axis of one operand alone. Axes of an ellipsis have capital letters, the last one
-    Z.
+    None also if an axis of one operand alone is summed. Axes of an ellipsis have capital letters, the last Z.
     """
     terms, _, result = equation.replace(" ", "").partition("->")
     parts = terms.split(",")

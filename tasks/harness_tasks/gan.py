@@ -30,10 +30,10 @@ class GanOptions(NetworkOptions, frozen=True, kw_only=True):
 
 
 def define(options: GanOptions) -> Task:
-    """Define three transposed convolutions against three strided ones, as in Keras's example of a DCGAN.
+    """Define three transposed against three strided convolutions, as in Keras's example of a DCGAN.
 
-    They lead from 4 by 4 to 32 by 32 and back; the generator's images are in [0, 1]. Its last convolution
-    smooths the checkerboard patterns of transposed ones (Odena et al. 2016).
+    They lead from 4 by 4 to 32 by 32 and back; the generator's images are in [0, 1]. The generator's last
+    convolution smooths the checkerboard patterns of transposed convolutions (Odena et al. 2016).
     """
     generator = Network(
         input_shape=(LATENT_SIZE,),

@@ -142,7 +142,7 @@ def _broadcast(x: Any, params: dict[str, Any]) -> kinds.AnySemantics | None:
 
 
 def _reshape(x: Any, params: dict[str, Any]) -> kinds.AnySemantics:
-    """Read a reshape that keeps the batch; one that only adds and removes axes of size one is an index."""
+    """Read a reshape that keeps the batch; if it only adds and removes axes of size one, read an index."""
     new = tuple(params["new_sizes"])
     if new[:1] == x.shape[:1] or [size for size in new if size != 1] != [
         size for size in x.shape if size != 1

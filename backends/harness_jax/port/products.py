@@ -73,7 +73,7 @@ def pairs(
 
 
 def transposed_padding(sizes: Sequence[int], padding: Pairs) -> Pairs:
-    """Return what a transposed convolution cuts off if ``padding`` is put around its dilated input.
+    """Return the crop of a transposed convolution if ``padding`` is put around its dilated input.
 
     ``sizes`` are the sizes of windows with their dilation.
     """

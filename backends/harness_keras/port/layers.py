@@ -23,7 +23,7 @@ Tensor = Any
 
 @reads_layer(keras.layers.BatchNormalization)
 def _batch(running: Layer) -> Tensor:
-    """Read statistics over all axes but one; a frozen layer uses the running statistics in training too."""
+    """Read a batch normalisation over all axes but one; frozen layers always use running statistics."""
     layer = running.layer
     if getattr(layer, "renorm", False) or running.arguments.get("mask") is not None:
         raise Unreadable

@@ -99,7 +99,7 @@ def _rates(optimizer: Any) -> tuple[float, ...]:
 
 
 def _decay(optimizer: Any, variable: keras.Variable) -> tuple[float, bool] | None:
-    """Return the decay of ``variable`` and whether it is coupled; None if it is more than one number."""
+    """Return the decay of ``variable``, and True if it is coupled; None if it is more than one number."""
     regularizer = getattr(variable, "regularizer", None)
     decay = optimizer.weight_decay
     if decay:

@@ -69,9 +69,9 @@ def _compile_nothing(*args: Any, **kwargs: Any) -> Any:
 
 
 def run_eagerly() -> None:
-    """Run compiled code as it is written.
+    """Run compiled code without the compiler.
 
-    Does nothing if the compiler is not imported: importing it takes longer than comparing a small model.
+    If the compiler is not imported, nothing is done: importing it takes longer than comparing a small model.
     """
     torch.compile = _compile_nothing
     if "torch._dynamo" in sys.modules:

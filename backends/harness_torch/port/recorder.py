@@ -43,7 +43,7 @@ class Recorder(recorder.Recorder):
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
-        """Hide calls from all modes for a while."""
+        """Turn off all function modes of torch for a while, so that no mode sees the calls."""
         with torch._C.DisableTorchFunction():
             yield
 

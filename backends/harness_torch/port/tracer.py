@@ -152,7 +152,7 @@ class Tracer(TorchFunctionMode):
         return self._known(name, call)
 
     def _known(self, name: str, call: Arguments) -> Any:
-        """Record a function of the vocabulary, what a function in Python calls, or an opaque call."""
+        """Record a function of the vocabulary, the calls of a function in Python, or an opaque call."""
         if name in REWRITTEN:
             with contextlib.suppress(NotTranslated):
                 return self._rewrite(REWRITTEN[name], call)

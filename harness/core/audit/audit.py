@@ -204,7 +204,7 @@ class AuditedTraining:
             return take_turns(known, new, work.order, self._steps, step_seconds)
 
     def verify(self, prepared: Preparation, budget_seconds: float = 0.0) -> Verification:
-        """Have a second program repeat parts of the training. The program may be another one afterwards.
+        """Have a second program repeat parts of the training. Afterwards the worker may hold another program.
 
         If the second program fails, the work stays unverified. Work of third-party backends is repeated in a
         process of its own, whole segments at a time, however long it takes. Other work is repeated within the

@@ -72,7 +72,7 @@ def clock_fault(clock: Clock) -> str:
 
 
 def _known_order(clock: Clock) -> str:
-    """State how a run's order compares with a new order, and what follows."""
+    """State how a run's order compares with a new order, and the consequence."""
     of_cpu = "" if clock.known_cpu_share is None else f" and {clock.known_cpu_share:.0%} of the CPU time"
     evidence = (
         f"a step took {clock.known_share or 0:.0%} of the time{of_cpu} of one whose samples were drawn after "
@@ -99,7 +99,7 @@ _EXPLAINED: dict[Fault, str] = {
 
 
 def unconfirmed_clocks(clocks: Sequence[Clock]) -> str:
-    """State what other programs used while these trainings ran, and what that may explain."""
+    """State the CPU time of other programs while these trainings ran, and what it may explain."""
     most = max(clock.others_share for clock in clocks)
     explained = dict.fromkeys(_EXPLAINED[clock.fault] for clock in clocks if clock.fault is not None)
     return f"other programs used {percent(most)} of the CPUs, which may explain {' and '.join(explained)}"

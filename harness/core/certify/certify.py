@@ -103,7 +103,7 @@ class Selection(msgspec.Struct, frozen=True):
     fail_fast: bool = False
 
     def includes(self, name: str) -> bool:
-        """Check whether the case of this name is selected."""
+        """Check that the case of this name is selected."""
         return not self.names or name in self.names
 
 

@@ -53,7 +53,7 @@ def client_tests(programs: TrialPrograms, case: Case) -> list[str]:
 
 
 def _is_central(programs: TrialPrograms, task: Task, clients: int, epochs: int) -> bool:
-    """Check that rounds of one epoch each train like epochs without rounds."""
+    """Check that rounds of one epoch train like epochs without rounds."""
     program = programs.build(task)
     if program.training_state() is None and task.optimizer != Sgd(task.optimizer.learning_rate):
         return True  # such a program is refused clients with momentum

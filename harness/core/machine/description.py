@@ -124,7 +124,7 @@ def git_state() -> GitState | None:
 
 
 def describe_machine() -> Machine:
-    """Describe this machine as it is now."""
+    """Describe the present state of this machine."""
     import psutil  # imported late: commands that only read records do not need it
 
     return Machine(
@@ -165,7 +165,7 @@ class Facility(NamedTuple):
 
 
 def has_nvidia_gpu(devices: Path = _DEVICES) -> bool:
-    """Check whether the machine has an NVIDIA GPU, even one that the environment hides."""
+    """Check that the machine has an NVIDIA GPU, even one that the environment hides."""
     return any(devices.glob("nvidia[0-9]*"))
 
 

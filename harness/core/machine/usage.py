@@ -52,7 +52,7 @@ class Counters(NamedTuple):
 def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -> Counters:
     """Read the counters of ``cpus``, by default of the allowed CPUs; zeros without /proc.
 
-    This process, those of ``pids``, and all their descendants count as ours.
+    The CPU time of this process, of the processes ``pids``, and of all their descendants counts as ours.
     """
     numbers = allowed_cpus() if cpus is None else list(cpus)
     times = _cpu_times()
@@ -79,7 +79,7 @@ def busy_seconds() -> dict[int, float]:
 
 
 def _cpu_times() -> dict[int, tuple[int, int]]:
-    """Read the ticks in which each CPU worked, and those that the hypervisor gave to other machines."""
+    """Read each CPU's ticks of work, and the ticks that the hypervisor gave to other machines."""
     times = {}
     for name, *words in map(str.split, system_text(PROCESSOR_TIMES).splitlines()):
         if name.startswith("cpu") and name != "cpu":

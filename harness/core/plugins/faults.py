@@ -70,7 +70,7 @@ def _place(error: BaseException) -> str:
 
 
 def _frames(error: BaseException) -> tuple[list[traceback.FrameSummary], list[traceback.FrameSummary]]:
-    """Return the frames of the code that the harness called, and those in the folder of the first."""
+    """Return the frames of the code that the harness called, and the frames in the folder of the first."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [number for number, frame in enumerate(frames) if Path(frame.filename).is_relative_to(_HARNESS)]
     called = list(frames[ours[-1] + 1 :] if ours else frames)

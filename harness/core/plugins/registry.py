@@ -183,7 +183,7 @@ def study(name: str) -> StudyKind:
 def runs_our_code(python: str, variables: Iterable[str]) -> bool:
     """Check that a worker of this interpreter, with these variables set, has the plugins of this process.
 
-    Another interpreter, or one with another search path, may have other plugins.
+    Another interpreter, or an interpreter with another search path, may have other plugins.
     """
     elsewhere = ("PYTHON", files.PLUGIN_FILES_VARIABLE)
     return python == sys.executable and not any(name.startswith(elsewhere) for name in variables)

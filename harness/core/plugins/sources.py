@@ -11,7 +11,9 @@ from harness.spec.task import Task
 
 
 def sources_of(backend: str) -> list[Path]:
-    """Return the Python files of the plugin's package, or a single file and those beside it that it imports.
+    """Return the Python files of the plugin's package.
+
+    For a single file, this file and its imports beside it.
 
     Raises:
         UsageError: no plugin has this name.
@@ -37,7 +39,7 @@ def sources_of_models(task: Task) -> list[Path]:
 
 
 def _sources_of_model(target: str) -> list[Path]:
-    """Return the files that ``FILE.py:NAME`` imports, or those of the package of ``package.module:NAME``."""
+    """Return the files that ``FILE.py:NAME`` imports, or the package's files of ``package.module:NAME``."""
     place = target.rpartition(":")[0]
     if place.endswith(".py"):
         return imported_files(Path(place))
@@ -54,7 +56,7 @@ _DYNAMIC = {"importlib", "importlib.util", "runpy", "imp", "__import__", "exec",
 
 
 def imported_files(file: Path) -> list[Path]:
-    """Return a Python file and those of its folder that it imports, directly or through others, sorted.
+    """Return a Python file and the files of its folder that it imports, directly or through others, sorted.
 
     The code is not run. A file that imports by names computed at run time counts with all the Python files
     beside it.

@@ -15,7 +15,7 @@ _MASKED = -1e30
 
 
 def embed(table_name: str, tokens: Array, made: Pass) -> tuple[Array, Backward]:
-    """Return the rows of a table."""
+    """Look up the rows of a table for ``tokens``."""
     table, rows = made.weights[table_name], tokens.astype(np.int64)
 
     def backward(gradient: Array, gradients: Gradients) -> Array:

@@ -93,7 +93,7 @@ class Cell(NamedTuple):
     ) -> tuple[Array, list[_CellBackward]]:
         """Return the outputs ``(B, T, U)`` in order of time, and the backward passes in order of the steps.
 
-        Steps at which ``seen (B, T)`` is False leave the state as it is.
+        Steps at which ``seen (B, T)`` is False leave the state unchanged.
         """
         state = self.initial(x)
         outputs = np.zeros((*x.shape[:2], state[0].shape[-1]))

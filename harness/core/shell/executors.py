@@ -149,7 +149,7 @@ def executor_of(given: Mapping[str, Any]) -> Iterator[Executor]:
 
     Raises:
         UsageError: no cluster is reachable, or its nodes are unsuitable.
-        PluginError: the executor is that of another package, and connecting raises.
+        PluginError: the executor belongs to another package, and connecting raises.
     """
     if is_local(given):
         yield ThisMachine()

@@ -315,7 +315,7 @@ output = together(results, form, quiet)
 
 
 def verbose(text: str) -> Callable[[_F], _F]:
-    """Take a flag as ``verbose``; ``text`` states what the flag prints in addition."""
+    """Take a flag as ``verbose``; ``text`` states the additional output of the flag."""
     return click.option("--verbose", is_flag=True, help=text)
 
 

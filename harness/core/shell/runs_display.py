@@ -100,7 +100,7 @@ class RunsDisplay:
     def announce(
         self, plan: str | None, shared: SharedRuns, trackers: Sequence[Tracker], folder: Path
     ) -> None:
-        """Print the plan and what is already recorded of ``shared``, and connect the trackers.
+        """Print the plan and the number of recorded runs of ``shared``, and connect the trackers.
 
         Without a ``plan`` the runs are a part of a larger plan, and recorded runs are not mentioned.
         ``folder`` contains the records.
@@ -255,7 +255,7 @@ class RunsDisplay:
         return [left_text(seconds)] if seconds and seconds >= 1 else []
 
     def _is_due(self) -> bool:
-        """Check whether, without a terminal, a line about work under way may be printed."""
+        """Check that, without a terminal, a line about work under way may be printed."""
         return not self._live and time.monotonic() - self._printed >= _QUIET_SECONDS
 
 

@@ -96,8 +96,8 @@ def equivalence_of(
 def _p_values(differences: Array, margin: float, sampling: Sampling | None) -> tuple[float, float]:
     """Return the p-values of the test of equality with ``margin``, and of the t test.
 
-    The former is the larger one of two one-sided tests. Both are the larger ones of the p-values over seeds
-    and for the population.
+    The test of equality has the larger p-value of two one-sided tests. With ``sampling``, both tests have the
+    larger of the p-values over seeds and for the population.
     """
     from scipy.special import stdtr  # scipy.stats has the tests, and takes half a second to import
 

@@ -44,11 +44,11 @@ class Sampling(NamedTuple):
 def sampling(values: npt.NDArray[np.float64], units: int | None = None) -> Sampling | None:
     """Estimate the samples' share in the error of the mean of finite values ``(seeds, samples)``.
 
-    Seeds and samples are crossed random effects, drawn independently from what could have been drawn: a
-    two-way analysis of variance without replication, whose mean squares give the variance of the grand mean
-    without a bias (Searle, Casella and McCulloch 1992, section 4.3; as readers and cases, Gallas 2006).
-    Where neighbours are alike, as in a text, ``units`` is the number of blocks of consecutive samples that
-    take the place of samples. None for fewer than two seeds or two units.
+    Seeds and samples are crossed random effects, drawn independently from their populations: a two-way
+    analysis of variance without replication, whose mean squares give the variance of the grand mean without a
+    bias (Searle, Casella and McCulloch 1992, section 4.3; as readers and cases, Gallas 2006). Where
+    neighbours are alike, as in a text, ``units`` is the number of blocks of consecutive samples that take the
+    place of samples. None for fewer than two seeds or two units.
     """
     if units is not None and 0 < units < values.shape[1]:
         edges = np.linspace(0, values.shape[1], units, endpoint=False).round().astype(int)

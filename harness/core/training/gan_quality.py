@@ -38,9 +38,9 @@ def frechet_distance(first: Features, second: Features) -> float:
 def coverage(inside: Features, of: Features) -> float:
     """Return the share of ``inside`` that lies near a point of ``of`` (Kynkäänniemi et al. 2019, equation 1).
 
-    A distance is near if it is at most that from the point to its third nearest neighbour in ``of``. The
-    coverage of generated images in real ones is the precision, that of real images in generated ones the
-    recall.
+    A sample is near a point if it is at most as far from the point as the point's third nearest neighbour in
+    ``of``. The coverage of generated images in real ones is the precision, that of real images in generated
+    ones the recall.
     """
     from sklearn.neighbors import NearestNeighbors
 

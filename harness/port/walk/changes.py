@@ -258,7 +258,7 @@ def _columns(own: Expression) -> Iterator[Change]:
 def _rotary(own: Expression) -> Iterator[Change]:
     """Yield inputs with adjacent pairs half apart, or the reverse, and the end turned back or not.
 
-    The end stays as it is if it is a product in which the order does not count.
+    The end stays unchanged if it is a product in which the order does not count.
     """
     if "multiply" not in {getattr(own.trace.calls[call].does, "function", "") for call in own.calls}:
         return

@@ -90,9 +90,8 @@ class TracePair:
     def _of_one_input(self, pair: PairedUse) -> PairedUse | None:
         """Return the pair at calls of equal inputs, if a layer is called several times.
 
-        None if there is no such pair.
-
-        In another mode than that of the matching more calls may come before the layer, such as dropout.
+        None if there is no such pair. In another mode than that of the matching, more calls may come before
+        the layer, such as dropout.
         """
         users_a, users_b = self._users_a[_key_of(pair.a)], self._users_b[_key_of(pair.b)]
         alone = len(users_a) == len(users_b) == 1

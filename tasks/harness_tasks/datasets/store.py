@@ -272,7 +272,7 @@ class Store:
         )
 
     def _mapped(self) -> tuple[Description, Samples, Samples]:
-        """Map the description and its arrays; those of a new data set if it has replaced the old one."""
+        """Map the description and its arrays; if a new data set has replaced the old one, map the new one."""
         description = self._describe()
         while True:
             try:

@@ -71,7 +71,7 @@ class _ArraysOnly(pickle._Unpickler):  # noqa: SLF001
 
 
 def _empty(_kind: object, shape: object, _dtype: object) -> Any:
-    """Return the empty array whose state follows in the pickle; another shape could be of any size."""
+    """Return the empty array that NumPy pickles before its state; refuse other shapes, which may be huge."""
     import numpy as np
 
     if shape != (0,):

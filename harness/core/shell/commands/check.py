@@ -139,7 +139,7 @@ def _broken_backends() -> list[str]:
 
 
 def _chosen(names: list[str], definitions: list[TaskDefinition], *, all_modes: bool) -> list[tuple[str, str]]:
-    """Return backends with modes: those named or default for a task, or all of every installed backend."""
+    """Return backends with modes: named ones, the default for a task, or all of every installed backend."""
     if not names:
         names = [name for name in registry.names("backend") if installation(name).state == "installed"]
         all_modes = True
