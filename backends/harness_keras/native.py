@@ -70,7 +70,7 @@ class NativeModel:
     def _as_alone(self) -> Iterator[None]:
         """Run the user's code as outside the harness, with Keras's own configuration.
 
-        In a certificate it computes exactly.
+        In a certificate Keras computes exactly in float64.
         """
         with contextlib.ExitStack() as stack:
             stack.enter_context(configured_format())

@@ -120,7 +120,7 @@ def index_of(key: Any) -> kinds.Slice | None:
 def causal_offset(seen: np.ndarray) -> int | None:
     """Find the offset of a mask ``(..., queries, keys)``, True where a query sees a key.
 
-    None if not causal.
+    None if the mask is not causal.
     """
     planes = seen.reshape(-1, *seen.shape[-2:])
     offset = int(planes[0, 0].sum()) - 1

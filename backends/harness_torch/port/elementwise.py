@@ -102,7 +102,7 @@ def _softmax(*, logarithm: bool) -> Translator:
 def _arithmetic(function: str, *, is_reversed: bool = False) -> Translator:
     """Translate a function of values and numbers.
 
-    Scaled operands are rewritten, rounded quotients unknown.
+    Scaled operands are rewritten; rounded quotients are not translated.
     """
 
     def translate(x: Any, other: Any, alpha: float = 1, rounding_mode: str | None = None) -> Seen | None:

@@ -81,7 +81,7 @@ class _Blocks:
         self.steps = 1
 
     def make(self) -> float:
-        """Make the steps; return their seconds, by a clock that is read once the program says it is done."""
+        """Make the steps; return their seconds, by a clock that is read after ``synchronize``."""
         first, self._step, seconds = self._step, self._step + self.steps, 0.0
         for step, count in self._order.calls(first, self._step):
             steps = self._order.steps(step, count, self._dtype)
