@@ -32,10 +32,7 @@ class Network(msgspec.Struct, metaclass=Described, frozen=True):
         return places
 
     def leaves(self) -> Iterator[PlacedLayer]:
-        """Return every layer that contains no other by its path, in order of use.
-
-        Raises as :meth:`placed`.
-        """
+        """Return every layer that contains no other by path, in order of use; raises as :meth:`placed`."""
         return leaves(self.placed())
 
     def output_shape(self) -> Shape:

@@ -122,10 +122,7 @@ def xla_transposed(layer: ConvTranspose2D, x: jax.Array, kernel: jax.Array) -> j
 
 
 def cpu_convolution(x: jax.Array, kernel: jax.Array, strides: int, padding: Padding) -> jax.Array:
-    """Convolve by a matrix product for a kernel of one pixel, such as a shortcut's.
-
-    Other kernels take :func:`ordered_convolution`.
-    """
+    """Convolve by a matrix product for a kernel of one pixel, else by :func:`ordered_convolution`."""
     if kernel.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0)):
         return x[:, ::strides, ::strides] @ kernel[0, 0]
     return ordered_convolution(x, kernel, strides, padding)

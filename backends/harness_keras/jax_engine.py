@@ -75,10 +75,7 @@ class SupervisedModel(OnDevice, keras.Model):
     """
 
     def train_step(self, state: tuple[Any, ...], step: dict[str, Tensor]) -> tuple[Any, ...]:
-        """Make one update on ``indices (batch,)`` of inputs and targets.
-
-        Returns the loss that it minimised.
-        """
+        """Update once on ``indices (batch,)`` of inputs and targets; returns the minimised loss."""
         trainable, non_trainable, optimizer, metrics = state
         inputs, targets = _inputs_of(self, step), step["targets"][step["indices"]]
         if self.privacy is not None:
@@ -220,10 +217,7 @@ def _inputs_of(model: OnDevice, step: dict[str, Tensor]) -> Tensor:
 def differentiator(
     model: keras.Model, picked: Callable[[Tensor, Tensor], Tensor]
 ) -> Callable[[np.ndarray, np.ndarray], tuple[Tensor, Tensor]]:
-    """Return a function that differentiates the ``picked`` outputs by the inputs.
-
-    It also returns the outputs.
-    """
+    """Return a function that returns gradients of the ``picked`` outputs by the inputs, and the outputs."""
 
     def differentiate(variables: tuple[Any, Any], inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         def summed(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -68,10 +68,7 @@ class NativeModel:
 
     @contextlib.contextmanager
     def _as_alone(self) -> Iterator[None]:
-        """Run the user's code as outside the harness, with Keras's own configuration.
-
-        In a certificate Keras computes exactly in float64.
-        """
+        """Run the user's code with Keras's own configuration, or exactly in float64 in a certificate."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(configured_format())
             if self._exact:

@@ -85,10 +85,7 @@ def _smoothed(label_smoothing: float) -> LossTerms:
 
 
 def _errors_of_softmax(targets: Tensor, logits: Tensor) -> Tensor:
-    """Compute the mean squared error of the softmax over the classes.
-
-    Shapes as in :func:`_cross_entropies`.
-    """
+    """Compute the softmax's mean squared error over the classes, as :func:`_cross_entropies`."""
     return _errors_of_logits(targets, ops.softmax(_exact(logits)))
 
 

@@ -193,10 +193,7 @@ def _update(network: keras.Model, step: dict[str, Tensor], gradients: list[Tenso
 def differentiator(
     model: keras.Model, picked: Callable[[Tensor, Tensor], Tensor]
 ) -> Callable[[np.ndarray, np.ndarray], tuple[Tensor, Tensor]]:
-    """Return a function that differentiates the ``picked`` outputs by the inputs.
-
-    It also returns the outputs.
-    """
+    """Return a function that returns gradients of the ``picked`` outputs by the inputs, and the outputs."""
 
     def differentiate(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:

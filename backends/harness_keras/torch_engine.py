@@ -186,10 +186,7 @@ def _inputs_of(model: OnDevice, step: dict[str, Tensor]) -> Tensor:
 def differentiator(
     model: keras.Model, picked: Callable[[Tensor, Tensor], Tensor]
 ) -> Callable[[np.ndarray, np.ndarray], tuple[Tensor, Tensor]]:
-    """Return a function that differentiates the ``picked`` outputs by the inputs.
-
-    It also returns the outputs.
-    """
+    """Return a function that returns gradients of the ``picked`` outputs by the inputs, and the outputs."""
     device = model.variables[0].value.device if model.variables else None
 
     def differentiate(inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:

@@ -164,10 +164,7 @@ class Skip(nn.Module):
 
 
 def activation(name: kinds.ActivationName, *, inplace: bool) -> nn.Module:
-    """Return the module of an activation.
-
-    ``inplace`` lets it overwrite an input that is not needed any more.
-    """
+    """Return the module of an activation; ``inplace`` lets it overwrite an input that is not needed again."""
     modules: dict[str, Callable[[], nn.Module]] = {
         "relu": lambda: nn.ReLU(inplace),
         "leaky_relu": lambda: nn.LeakyReLU(kinds.LEAKY_RELU_SLOPE, inplace),

@@ -92,10 +92,7 @@ _OVERWRITABLE = (
 
 
 def build_network(network: Network, *, channels_last: bool) -> tuple[nn.Sequential, list[Slot | NativeSlot]]:
-    """Build the network as one module for ``(batch, C, H, W)`` or ``(batch, ...)``.
-
-    Returns its weights too.
-    """
+    """Build one module for ``(batch, C, H, W)`` or ``(batch, ...)``; returns its weights too."""
     builder = _Builder(channels_last=channels_last)
     return builder.sequence(network.placed()), builder.slots
 

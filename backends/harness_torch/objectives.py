@@ -76,10 +76,7 @@ def _class_loss(
 
 
 def _squared_errors(loss: str, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Compute the term of each target ``(batch, ...)`` from logits ``(batch, ..., classes)``.
-
-    Logits of pictures are ``(batch, classes, height, width)``.
-    """
+    """Compute the term of each target ``(batch, ...)``; logits have classes last, in pictures second."""
     if logits.ndim > PICTURE_AXES:
         logits = logits.movedim(1, -1)
     values = logits.softmax(-1) if loss == "mse_softmax" else logits

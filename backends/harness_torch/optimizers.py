@@ -15,10 +15,7 @@ _HOPELESS = 1e-6
 
 
 def _usable(rate: float, dtype: torch.dtype) -> float:
-    """Return the rate.
-
-    Infinite where the dtype cannot hold it, as elsewhere, because torch would reject it.
-    """
+    """Return the rate; infinite where torch would reject it because the dtype cannot hold it."""
     return math.inf if rate > _HOPELESS * torch.finfo(dtype).max else rate
 
 

@@ -110,10 +110,7 @@ class TorchProgram(Program):
         return PrivateStep(plan.task, module, self._short_step, update, self._slots)
 
     def _generator(self) -> torch.Generator | None:
-        """Return the generator from which dropout draws, compiled or not; None without dropout.
-
-        Programs of a process share the generator.
-        """
+        """Return the generator from which dropout draws, shared by programs of a process; None without."""
         modules = (module for network in self._modules.values() for module in network.modules())
         if not any(map(_draws, modules)):
             return None
@@ -121,12 +118,7 @@ class TorchProgram(Program):
         return torch.cuda.default_generators[0] if cuda else torch.default_generator
 
     def _laid_out(self, inputs: np.ndarray) -> torch.Tensor:
-        """Arrange canonical inputs on the host.
-
-        Pictures become ``(n, C, H, W)`` unless memory is channels last.
-
-        Pictures as ``(n, C, H, W)`` unless memory is channels last.
-        """
+        """Arrange canonical inputs on the host, pictures as ``(n, C, H, W)`` or channels last."""
         with warnings.catch_warnings():
             # The harness provides read-only arrays, which torch cannot protect; nothing here writes to them.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
@@ -250,10 +242,7 @@ class TorchProgram(Program):
         return any(isinstance(module, nn.RNNBase) for module in self._modules[network].modules())
 
     def training_state(self) -> dict[str, np.ndarray]:
-        """Return the state by network, position of the parameter, and name.
-
-        Optimizers have no tensors before a step.
-        """
+        """Return the state by network, position and name; optimizers have no tensors before a step."""
         state = {
             f"{network}/{position}/{name}": tensor.cpu().numpy().copy()
             for network, update in self._updates.items()

@@ -150,10 +150,7 @@ class FunctionalProgram(Program):
         draws: Draws | None,
         state: dict[str, Array],
     ) -> Array:
-        """Apply a sequence of layers to ``x``; layers with branches apply theirs by recursion.
-
-        An empty sequence is the identity.
-        """
+        """Apply layers to ``x`` in order, their branches by recursion; an empty sequence is the identity."""
         for place in places:
             branches = {
                 name: self._sequence(branch, weights, x, draws, state)

@@ -18,10 +18,7 @@ class Composite(Layer, frozen=True):
     """A layer that contains sequences of layers, its branches; parameters and state are theirs."""
 
     def branches(self) -> dict[str, tuple[AnyLayer, ...]]:
-        """Return the sequences by name.
-
-        Each takes the layer's input, and an empty sequence is the identity.
-        """
+        """Return the sequences by name, all applied to the layer's input; an empty one is the identity."""
         raise NotImplementedError
 
     def joined_shape(self, shape: Shape, outputs: dict[str, Shape]) -> Shape:
@@ -135,10 +132,7 @@ def leaves(places: Sequence[PlacedLayer]) -> Iterator[PlacedLayer]:
 def exchanged(
     layers: Sequence[AnyLayer], exchange: Callable[[AnyLayer], AnyLayer | None]
 ) -> tuple[AnyLayer, ...]:
-    """Replace each layer that contains no other by ``exchange(layer)``.
-
-    A layer is left out where that is None.
-    """
+    """Replace each layer that contains no other by ``exchange(layer)``; None leaves it out."""
     kept: list[AnyLayer] = []
     for layer in layers:
         if isinstance(layer, Composite):

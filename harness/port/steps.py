@@ -99,10 +99,7 @@ class TrainingSteps:
         self._aligned: list[str] = []
 
     def compare(self, batches: Sequence[Batch], causes: Sequence[Cause]) -> SameSteps:
-        """Compare losses and parameters.
-
-        ``causes`` are already known; the effect of harmless ones is removed from the comparison.
-        """
+        """Compare losses and parameters; remove the effect of the harmless ones among known ``causes``."""
         explained = any(not cause.harmless for cause in causes)
         if any(cause.kind == "two biases" for cause in causes):
             self._hold_second_biases()

@@ -185,10 +185,7 @@ class Program(abc.ABC):
         """Wait until the device has finished all work."""
 
     def device_peak_memory_bytes(self) -> int | None:
-        """Return the peak memory on an accelerator so far, in bytes.
-
-        None for a program that runs on the CPU.
-        """
+        """Return an accelerator's peak memory so far in bytes; None for a program on the CPU."""
         return None
 
     def training_state(self) -> dict[str, np.ndarray] | None:

@@ -113,9 +113,7 @@ class DataSource(abc.ABC):
         """
 
     def summarize(self) -> DatasetSummary | None:
-        """Summarize the data on this machine without reading arrays.
-
-        None if only :meth:`load` can describe it.
+        """Summarize the data on this machine without reading arrays; None where only :meth:`load` can.
 
         Raises:
             DataError: the data is not on this machine, or its description is damaged.

@@ -311,10 +311,7 @@ class Task(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True, omit_
         return parameter.endswith("kernel") or (self.decay_embeddings and parameter.endswith("table"))
 
     def with_layers(self, exchange: Callable[[AnyLayer], AnyLayer | None]) -> Task:
-        """Return the task with each layer that contains no other replaced by ``exchange``.
-
-        A layer for which ``exchange`` returns None is left out.
-        """
+        """Replace each layer that contains no other by ``exchange(layer)``; None leaves it out."""
         networks = {
             name: msgspec.structs.replace(network, layers=exchanged(network.layers, exchange))
             for name, network in self.networks.items()

@@ -64,10 +64,7 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
         return shuffled.transpose(back).reshape(part)
 
     def then(self, layout: Stored) -> Stored | None:
-        """Return the part that ``layout``, which needs no name, makes of this part.
-
-        None if it is no such part.
-        """
+        """Return the part that ``layout``, without a name, makes of this part; None if it is no such part."""
         replace, made = msgspec.structs.replace, self
         if self.flipped:
             return None

@@ -65,10 +65,7 @@ def sliced(parts: Iterable[str]) -> kinds.Slice:
 
 
 def span(cut: slice, length: int) -> str:
-    """Describe the range ``cut`` of an axis of this length, as a part of an index.
-
-    The axis' ends are left out.
-    """
+    """Describe the range ``cut`` of an axis as a part of an index, without the ends of the axis."""
     start = "" if cut.start in {None, 0} else str(cut.start)
     stop = "" if cut.stop is None or cut.stop >= length else str(cut.stop)
     return f"{start}:{stop}" + ("" if cut.step in {None, 1} else f":{cut.step}")
@@ -118,10 +115,7 @@ def index_of(key: Any) -> kinds.Slice | None:
 
 
 def causal_offset(seen: np.ndarray) -> int | None:
-    """Find the offset of a mask ``(..., queries, keys)``, True where a query sees a key.
-
-    None if the mask is not causal.
-    """
+    """Return the offset of a causal mask ``(..., queries, keys)``, True at seen keys; else None."""
     planes = seen.reshape(-1, *seen.shape[-2:])
     offset = int(planes[0, 0].sum()) - 1
     queries, keys = seen.shape[-2:]

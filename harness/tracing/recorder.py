@@ -142,10 +142,7 @@ class Recorder:
         return any(id(tensor) in known for known in (self._places, self.names, self._parts))
 
     def number(self, operand: Any) -> float | None:
-        """Return the one number that an operand is.
-
-        None if it depends on the model's inputs or parameters.
-        """
+        """Return the number that an operand is; None if it depends on the inputs or parameters."""
         shape = getattr(operand, "shape", None)
         is_number = isinstance(operand, int | float) if shape is None else tuple(shape) == ()
         return float(operand) if is_number and not self.knows(operand) else None
@@ -268,10 +265,7 @@ class Recorder:
         run: Callable[..., Any],
         parameters: Mapping[str, Stored] | None = None,
     ) -> Any:
-        """Carry out and record one call of these inputs.
-
-        Return its result, or the value that overrides it.
-        """
+        """Carry out and record a call of these inputs; return its result, or the value that overrides it."""
         inputs = [self.used(tensor) for tensor in inputs]
         number, places = len(self.trace.calls), [self.place(tensor) for tensor in inputs]
         for stored in (parameters or {}).values():
@@ -416,10 +410,7 @@ class Running:
         return self.part(does, [leaves[place] for place in places], run, parameters)
 
     def rearrange(self, does: AnySemantics, layout: Stored) -> Any:
-        """Record a function that only moves the first argument.
-
-        ``layout`` identifies a part of a parameter.
-        """
+        """Record a call that only moves the first argument; ``layout`` identifies a part of a parameter."""
 
         def run(x: Tensor) -> Tensor:
             return self.run(**{self.first: x})

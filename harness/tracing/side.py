@@ -123,10 +123,7 @@ class Side(Protocol):
         ...
 
     def trace(self, inputs: Inputs, *, training: bool, overrides: Sequence[Override] = ()) -> Trace:
-        """Evaluate once and record every call.
-
-        The state is restored afterwards; its change is in the trace.
-        """
+        """Evaluate once and record every call; state is restored, and its change is in the trace."""
         ...
 
     def gradients(

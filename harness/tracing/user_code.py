@@ -226,9 +226,6 @@ def _packages(filename: str) -> list[str]:
 
 
 def make_model(target: str, arguments: Mapping[str, Any]) -> Any:
-    """Call the callable of a target and return the model.
-
-    Raises as :func:`user_module` and :func:`call_user`.
-    """
+    """Call the callable of a target; raises as :func:`user_module` and :func:`call_user`."""
     place, name = split_target(target)
     return call_user(user_callable(user_module(place), name, place), target, arguments)

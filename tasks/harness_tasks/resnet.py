@@ -91,10 +91,7 @@ def _stage(options: ResnetOptions, stage: int, channels: int) -> Iterator[AnyLay
 
 
 def _convolution(channels: int, kernel_size: int, strides: int = 1) -> Conv2D:
-    """Build a convolution without bias, which the next normalisation would remove.
-
-    Padded alike on all sides.
-    """
+    """Build a convolution with even padding, without bias: the next normalisation would remove it."""
     return Conv2D(
         channels,
         kernel_size,

@@ -297,10 +297,7 @@ LOSSES: dict[Loss, LossOf] = {
 
 
 def own_loss(own: OwnTraining, loss: Loss) -> LossOf:
-    """Return the user's loss, averaged where it gives a number for each sample.
-
-    Without a loss of the user's, return the loss named ``loss``.
-    """
+    """Return the user's loss, averaged where it gives a number per sample, or else the named loss."""
     made = LOSSES[loss] if own.make_loss is None else own.make_loss()
     return lambda outputs, targets: jnp.mean(made(outputs, targets))
 

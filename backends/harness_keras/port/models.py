@@ -75,10 +75,7 @@ class Layout(NamedTuple):
         return self.tensors(arrays, floating)
 
     def tensors(self, arrays: Sequence[np.ndarray], floating: str = "float64") -> list[Tensor]:
-        """Convert channels-last arrays to the model's inputs.
-
-        ``floating`` is the type of floating numbers.
-        """
+        """Convert channels-last arrays to the model's inputs; ``floating`` is the type of floats."""
         made = []
         for array, shape, first in zip(arrays, self.shapes, self.first, strict=True):
             moved = np.moveaxis(array, -1, 1) if first else array

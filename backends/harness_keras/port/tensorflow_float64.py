@@ -165,10 +165,7 @@ def _resize(original: Any) -> Any:
 
 
 def _weights(size: int, length: int, interpolation: str, *, antialias: bool) -> np.ndarray:
-    """Compute weights ``(size, length)`` by half-pixel centres.
-
-    Bicubic weights are those of Keys (1981) with a = -0.5.
-    """
+    """Return weights ``(size, length)`` by half-pixel centres; bicubic after Keys (1981) with a = -0.5."""
     places = (np.arange(size) + 0.5) * (length / size) - 0.5
     x = np.abs(places[:, None] - np.arange(length)) / (max(1.0, length / size) if antialias else 1.0)
     made = np.maximum(0, 1 - x)

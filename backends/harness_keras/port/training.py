@@ -29,10 +29,7 @@ class LossOf(NamedTuple):
 
 
 def own_loss(own: OwnTraining, loss: Loss) -> LossFunction:
-    """Return the user's loss, averaged where it gives a number for each sample.
-
-    Without a loss of the user's, return the loss named ``loss``.
-    """
+    """Return the user's loss, averaged where it gives a number per sample, or else the named loss."""
     if own.make_loss is None:
         return LOSSES[loss]
     made = own.make_loss()

@@ -100,10 +100,7 @@ def _softmax(*, logarithm: bool) -> Translator:
 
 
 def _arithmetic(function: str, *, is_reversed: bool = False) -> Translator:
-    """Translate a function of values and numbers.
-
-    Scaled operands are rewritten; rounded quotients are not translated.
-    """
+    """Translate a function of values and numbers, except a scaled operand or a rounded quotient."""
 
     def translate(x: Any, other: Any, alpha: float = 1, rounding_mode: str | None = None) -> Seen | None:
         if alpha != 1 or rounding_mode is not None:
@@ -283,10 +280,7 @@ def _masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 @rewrites("where")
 def _where(x: Tensor, *operands: Any, **named: Any) -> Tensor:
-    """Rewrite a constant condition with minus infinity as a sum.
-
-    Called as ``where(condition, one, other)``.
-    """
+    """Rewrite ``where(condition, one, other)`` with a constant condition and minus infinity as a sum."""
     require(len(operands) == 2 and not named)  # noqa: PLR2004
     one, other = operands
     live = active().recorder.knows

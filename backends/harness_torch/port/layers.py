@@ -155,10 +155,7 @@ def _batch_normalization(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Seen | None:
-    """Translate a call with the signature of ``torch.nn.functional``.
-
-    ``torch.batch_norm`` has another order.
-    """
+    """Translate ``torch.nn.functional.batch_norm``; ``torch.batch_norm`` has another order."""
     if isinstance(training, torch.Tensor) or isinstance(momentum, bool):
         return None
     does = kinds.BatchNormalization(

@@ -78,10 +78,7 @@ _MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "ci
 
 @translates("pad")
 def _border(x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Seen | None:
-    """Translate padding by pairs that begin with the last axis.
-
-    Negative pairs, which cut, are not described.
-    """
+    """Translate padding, in pairs from the last axis on, except negative pairs, which cut."""
     if min(pad) < 0 or mode not in _MODES:
         return None
     pairs = [(int(low), int(high)) for low, high in zip(pad[::2], pad[1::2], strict=True)]

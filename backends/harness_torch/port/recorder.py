@@ -118,10 +118,7 @@ class Recorder(recorder.Recorder):
         return parameters, computed
 
     def _current(self, tensor: Tensor) -> int:
-        """Return the place of a known tensor.
-
-        A new place if it was changed through a tensor that shares its memory.
-        """
+        """Return the place of a known tensor, a new place if the tensor was changed through shared memory."""
         place = self._places[id(tensor)]
         if self._versions.get(id(tensor), tensor._version) == tensor._version:
             return place

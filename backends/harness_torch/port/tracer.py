@@ -58,10 +58,7 @@ def runner(call: Arguments, inputs: Sequence[Tensor]) -> Run:
 
 
 def _places(leaves: Sequence[Any], inputs: Sequence[Tensor]) -> list[list[int]]:
-    """Return the places of each input among the arguments.
-
-    An input that is given twice has one place each.
-    """
+    """Return each input's places among the arguments; an input that is given twice has one place each."""
     found = []
     for number, tensor in enumerate(inputs):
         places = [place for place, leaf in enumerate(leaves) if leaf is tensor]
@@ -76,10 +73,7 @@ _GUARDS = ("has_torch_function", "has_torch_function_unary", "has_torch_function
 
 @functools.lru_cache(maxsize=1024)
 def body(function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """Return a function in Python that does the same as ``function`` but lets a mode see its calls.
-
-    None for a function that is not written in Python.
-    """
+    """Return a function in Python that does the same as ``function`` with visible calls; else None."""
     plain = getattr(function, "__wrapped__", function)
     if not isinstance(plain, FunctionType):
         return None

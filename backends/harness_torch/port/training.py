@@ -139,10 +139,7 @@ class Holding:
 
     @contextlib.contextmanager
     def kept(self, *, parameters: bool) -> Iterator[dict[str, Tensor]]:
-        """Work on copies of the buffers, and with ``parameters`` of the parameters too.
-
-        Yields the old numbers by name.
-        """
+        """Work on copies of buffers and, with ``parameters``, of those; yields the old numbers by name."""
         buffers = [
             (owner, key, tensor, tensor.data)
             for owner in self._module.modules()

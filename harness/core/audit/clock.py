@@ -39,10 +39,7 @@ class TrainingClock(ClockSums):
     """Trains, reads weights and states, and keeps the sums of both."""
 
     def __init__(self, session: Session, cpus: Sequence[int], *, on_accelerator: bool = False) -> None:
-        """Sum up the calls of a worker.
-
-        ``cpus`` are those that the worker may use; on an accelerator CPU time says nothing.
-        """
+        """Sum up a worker's calls on its ``cpus``; CPU time does not count on an accelerator."""
         meter = UsageMeter(session.process.pid, cpus)
         super().__init__(meter, len(cpus), on_accelerator=on_accelerator)
         self._session = session

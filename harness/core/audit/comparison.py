@@ -113,10 +113,7 @@ def _deviation(a: float | None, b: float | None, scale: float) -> float:
 
 
 def _scale(losses: Losses) -> float:
-    """Return the usual size of these losses, to which deviations are relative.
-
-    Small losses count as larger.
-    """
+    """Return the usual size of the losses, which divides deviations; small losses count as larger."""
     sizes = [abs(value) for row in losses for value in row if value is not None]
     return max(budgets.LEAST_LOSS, statistics.fmean(sizes or [0.0]))
 
@@ -146,10 +143,7 @@ class WeightsCheck:
         self._steps = steps
 
     def compare(self, reported: Weights, nearby: tuple[Weights, Weights] | None = None) -> WeightsComparison:
-        """Compare the ``reported`` weights with the repeated ones.
-
-        ``nearby`` are the ends of two trainings that differ by rounding.
-        """
+        """Compare ``reported`` weights; ``nearby`` are the ends of two trainings that differ by rounding."""
         found = [self._compare(names, reported, nearby) for names in self._groups]
         known = [each.apart for each in found if each.apart is not None]
         return WeightsComparison(largest(known) if known else None, any(each.differs for each in found))

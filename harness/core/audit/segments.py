@@ -61,10 +61,7 @@ class Segment:
         return part
 
     def after(self, steps: int, start: Path) -> Self:
-        """Cut off the first ``steps`` steps, which a program has just made.
-
-        The segment then starts at ``start``.
-        """
+        """Cut off the first ``steps`` steps, which a program has just made; continue from ``start``."""
         part = copy.copy(self)
         part.step, part.start, part.losses = self.step + steps, start, self.losses[steps:]
         part.seconds = self.seconds * len(part.losses) / max(1, len(self.losses))
@@ -79,11 +76,7 @@ class Segments:
     """
 
     def __init__(self, save_state: Callable[[str], tuple[bool, float]]) -> None:
-        """Begin without segments.
-
-        ``save_state`` writes the state to a file; it returns True if the state is complete, and the seconds
-        that it took.
-        """
+        """Save states by ``save_state``, which returns True for a complete state, and its seconds."""
         self._save_state = save_state
         self._folder = GuardedFolder("audit")
         self._drawn: list[Segment | None] = [None] * budgets.KEPT_SEGMENTS

@@ -45,10 +45,7 @@ class ClockSums:
     """The sums over the timed calls of a process, and their judgement."""
 
     def __init__(self, meter: UsageMeter, cpus: int, *, on_accelerator: bool) -> None:
-        """Sum up the calls of a process.
-
-        ``meter`` measures the process on ``cpus``. On an accelerator CPU time says nothing.
-        """
+        """Sum up a process's calls, measured by ``meter``; CPU time does not count on an accelerator."""
         self._meter, self._cpus, self._on_accelerator = meter, cpus, on_accelerator
         self._calls = 0
         self._reported = self._observed = self._reading = self._cpu = self._delay = self._late = 0.0

@@ -234,10 +234,7 @@ def compared_with_numpy(found: Independent) -> str:
 
 
 def curves_mark(found: Verification | None) -> str:
-    """Return the mark of verified curves, with the recomputed epochs.
-
-    The mark is empty if only the last epoch was recomputed.
-    """
+    """Return the mark of verified curves with the recomputed epochs; empty for the last epoch alone."""
     independent = found.independent if found is not None and found.outcome == "verified" else None
     if independent is None or len(independent.scored_epochs) < 2:  # noqa: PLR2004
         return ""

@@ -227,10 +227,7 @@ def _careless(programs: TrialPrograms, case: Case) -> list[str]:
 
 
 def _masks(programs: TrialPrograms, case: Case) -> dict[str, np.ndarray]:
-    """Count the copies ``(steps, values)`` that kept each value, by the part that drops.
-
-    The result is empty if the dropout cannot be tested.
-    """
+    """Count the copies ``(steps, values)`` that kept each value, by dropping part; empty if untestable."""
     if isinstance(case.task.objective, Adversarial):
         return {}
     tests = {"dropout": copies_kept}

@@ -45,10 +45,7 @@ class KeptFindings:
     """
 
     def __init__(self, digest: str | None) -> None:
-        """Open a cache file.
-
-        ``digest`` stands for everything on which the findings depend; with None nothing is kept.
-        """
+        """Open the findings of ``digest``, which covers all that they depend on; None keeps nothing."""
         self._digest = digest
 
     @classmethod

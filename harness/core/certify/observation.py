@@ -200,10 +200,7 @@ class TrialPrograms:
         return program
 
     def build_on(self, task: Task, samples: int, seed: int = SEED) -> tuple[Program, Samples]:
-        """Build a program on ``samples`` samples of the cases.
-
-        Return these samples, too; raises as :meth:`build`.
-        """
+        """Build a program on ``samples`` samples of the cases, as :meth:`build`; return the samples too."""
         data = case_samples(task, samples)
         if self.precision != "float64":
             data = _narrow(data)

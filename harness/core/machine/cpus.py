@@ -35,10 +35,7 @@ def usable_cpus() -> int:
 
 
 def cpus_for(threads: int) -> list[int]:
-    """Choose as many allowed CPUs as ``threads``.
-
-    Separate cores come before a second CPU of the same core.
-    """
+    """Choose as many allowed CPUs as ``threads``, separate cores before a second CPU of a core."""
     return sorted(_best_first()[:threads])
 
 

@@ -62,9 +62,7 @@ class EnergyMeter:
 
 
 def _range_joules(zone: Path) -> float | None:
-    """Return the wrap-around of a processor's counter in joules.
-
-    None for unreadable counters and other zones.
+    """Return where a processor's counter wraps around, in joules; None if unreadable or no processor.
 
     One of the other zones is ``psys``, the whole board, which includes the processors.
     """
@@ -98,10 +96,7 @@ def _gpus(devices: list[tuple[str, str | None]]) -> dict[str, tuple[Any, Any]] |
 
 
 def _gpu(device: str, visible: str | None) -> tuple[str, str] | None:
-    """Return the device's number or UUID outside its process, and its name.
-
-    None for other devices than CUDA.
-    """
+    """Return a CUDA device's number or UUID outside its process, and its name; None for other devices."""
     match = re.match(r"cuda(?::(\d+))?(?: \((.+)\))?$", device)
     if match is None:
         return None

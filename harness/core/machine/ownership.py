@@ -111,10 +111,7 @@ def sweep(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _seized(path: Path) -> Iterator[bool]:
-    """Lock what an ended process of this user left.
-
-    Yield False if the path has an owner, belongs to another user or is gone.
-    """
+    """Lock a leftover of an ended process; False if it has an owner, is another user's or is gone."""
     with contextlib.ExitStack() as stack:
         try:
             # Network file systems lock files only for writing, and folders not at all.

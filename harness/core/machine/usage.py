@@ -215,9 +215,7 @@ class UsageMeter:
 
 
 def waited_seconds(thread: str = "thread-self") -> float | None:
-    """Return the seconds for which a thread was ready to run and had no CPU.
-
-    None if the kernel does not count this time.
+    """Return the seconds in which a thread was ready but had no CPU; None if the kernel counts none.
 
     ``thread`` is its name in ``/proc``; the name of a process means its main thread.
     """

@@ -11,9 +11,7 @@ from harness.spec.task import Task
 
 
 def sources_of(backend: str) -> list[Path]:
-    """Return the Python files of the plugin's package.
-
-    For a single file, this file and its imports beside it.
+    """Return the Python files of the plugin's package, or a single file and its imports beside it.
 
     Raises:
         UsageError: no plugin has this name.

@@ -92,9 +92,7 @@ class Executor(Protocol):
         """
 
     def carry_out(self, work: PlacedWork, folder: Path, notify: Callable[[Any], None]) -> Any:
-        """Have one machine do ``work``.
-
-        Return its result and put its records into ``folder`` of this machine.
+        """Have one machine do ``work``; return its result. Its records go to ``folder`` here.
 
         Raises:
             UsageError: no machine has the backends.

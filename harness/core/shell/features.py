@@ -136,10 +136,7 @@ def features() -> tuple[Feature, ...]:
 
 
 def broken() -> list[PluginError]:
-    """Return the reasons why features of other packages are left out.
-
-    No command depends on these features.
-    """
+    """Return the reasons why features of other packages, on which no command depends, are left out."""
     return [each for each in installed() if isinstance(each, PluginError)]
 
 

@@ -37,10 +37,7 @@ class UserPath(click.Path):
         super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Convert ``value`` to a path.
-
-        Refuse an empty text and a text that the system cannot use as a path.
-        """
+        """Convert ``value`` to a path; refuse an empty text and a text that cannot be a path."""
         text = str(value)
         reason = "" if text else "the path is empty"
         try:

@@ -47,10 +47,7 @@ def quantile_interval(values: Sequence[float], share: float, confidence: float =
 
 
 def joint_confidence(intervals: int) -> float:
-    """Return the confidence of each of several intervals that hold jointly at 95 %.
-
-    The method is that of Bonferroni (Dunn 1961).
-    """
+    """Return the confidence of each interval if all hold jointly at 95 % (Bonferroni; Dunn 1961)."""
     return 1 - (1 - CONFIDENCE) / max(1, intervals)
 
 

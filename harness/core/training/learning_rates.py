@@ -27,9 +27,7 @@ class LearningRates:
             )
 
     def of_steps(self, start: int, count: int) -> npt.NDArray[np.float64]:
-        """Return the rates ``(count,)`` of the steps from ``start``.
-
-        After the training the last rate is kept.
+        """Return the rates ``(count,)`` from step ``start`` on; after the training the last rate is kept.
 
         A duel's timing makes more steps than a training.
         """

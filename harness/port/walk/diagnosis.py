@@ -56,10 +56,7 @@ def explanation(whole_a: Expression, whole_b: Expression, pair: Corresponding) -
 
 
 def _shared(values: Mapping[int, np.ndarray | None], own: Expression, other: Expression) -> int:
-    """Count the changed values that equal values of the other side.
-
-    A change with a higher count is likelier.
-    """
+    """Count the changed values that equal values of the other side; more of them are likelier."""
     arrays = [values.get(value, own.array(value)) for value in own.made()]
     wanted = [other.array(value) for value in other.made()]
     return sum(

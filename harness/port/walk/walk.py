@@ -232,9 +232,7 @@ class TracePair:
         return Override(place, number, array, "input")
 
     def _from_values_of(self, before_a: Segment, value_b: int) -> Segment | None:
-        """Return B's segment from the values that A's segment begins with.
-
-        None if other values enter it, too.
+        """Return B's segment from the values with which A's begins; None if other values enter it, too.
 
         B may compute a value on the way that A has elsewhere, such as the last of the steps that A averages.
         """
