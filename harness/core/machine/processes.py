@@ -235,7 +235,7 @@ _SWEEP_SECONDS = 0.01
 
 
 def new_mark() -> str:
-    """Make the name of a variable to set for a process. Marked processes within others keep their marks."""
+    """Make the name of a variable that marks a process. Marked descendants keep their own marks, too."""
     return f"HARNESS_MARK_{secrets.token_hex(8)}"
 
 

@@ -122,7 +122,7 @@ def _differences(a: Update, b: Update) -> Iterator[_Difference]:
 
 
 def steps_of_update(update: Update) -> int:
-    """Return the number of steps after which an update was made and an average has replaced the weights."""
+    """Return the number of steps until an update is made and, with averaging, replaces the weights."""
     return (update.accumulation or 1) * (update.average_every or 1)
 
 

@@ -104,7 +104,7 @@ def are_momenta(found: Sequence[Cause]) -> bool:
 def initial_values(
     initial_a: Mapping[str, np.ndarray], initial_b: Mapping[str, np.ndarray], matching: Matching
 ) -> list[Cause]:
-    """Find initial values of other distributions, merged into one harmless cause."""
+    """Find initial values whose distributions differ, and merge them into one harmless cause."""
     found = []
     for pair in matching.pairs:
         for role in sorted(pair.a.parameters.keys() & pair.b.parameters.keys()):

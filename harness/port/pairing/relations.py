@@ -22,7 +22,7 @@ class Operation(NamedTuple):
         return self.moved(array) + self.offset if self.offset else self.moved(array)
 
     def moved(self, array: np.ndarray) -> np.ndarray:
-        """Reorder a gradient, or another difference of arrays, which an offset does not change."""
+        """Reorder a gradient or another difference of arrays, in which the offset cancels."""
         return array if self.order is None else array.ravel()[self.order].reshape(array.shape)
 
 

@@ -119,7 +119,7 @@ def _mask_of(expression: Expression) -> str:
 
 
 def explained(found: Explanation, pair: Corresponding, consumer: str) -> list[Cause]:
-    """Return the causes of the change ``found``, each by its right kind."""
+    """Return a cause of the fitting kind for each part of the change ``found``."""
     change, causes = found.change, []
     place_a, place_b = (change.call, None) if found.of_a else (None, change.call)
     for kind, one, other in ((change.kind, change.own, change.other), *change.also):
