@@ -48,7 +48,8 @@ class Native(Layer, frozen=True, tag="native"):
     ``dropout`` is ``none`` where the code drops no values at random, and ``active`` where it does so in
     training. If it is ``off``, a backend keeps the code from doing so, which may make it slower: certificates
     compare losses, and frameworks cannot share random bits. ``saved_by`` is the command that writes the task
-    again when the code has other arrays; empty where every command does.
+    again when the code has other arrays; empty where every command does. ``options`` are the names of the
+    task's options that are arguments of the models.
     """
 
     models: tuple[NativeModel, ...]
@@ -59,6 +60,7 @@ class Native(Layer, frozen=True, tag="native"):
     flops: int | None = None
     dropout: Literal["none", "active", "off"] = "none"
     saved_by: str = ""
+    options: tuple[str, ...] = ()
 
     def output_shape(self, shape: Shape) -> Shape:
         return self.outputs

@@ -13,13 +13,20 @@ import msgspec
 from harness.core.certify.references import reference_of
 from harness.core.documents.files import write_bytes
 from harness.core.machine.guarded_folder import GuardedFolder
-from harness.core.models.reading import SideSpec, read_model
-from harness.core.models.task_file import TaskData, WrittenTask, task_data, write_model_task, write_task
+from harness.core.models.reading import SideSpec, Variant, read_model
+from harness.core.models.task_file import (
+    Choice,
+    TaskData,
+    WrittenTask,
+    task_data,
+    write_model_task,
+    write_task,
+)
 from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.sources import sources_of_models
 from harness.core.shell.commands.reference import write_reference
-from harness.core.shell.own_model import absolute, is_model, models_folder
+from harness.core.shell.own_model import absolute, is_model, models_folder, taken_names
 from harness.core.shell.printing import echo, print_error_line
 from harness.core.shell.progress import Phases
 from harness.errors import HarnessError, UsageError
@@ -82,7 +89,9 @@ def save_task(
             files = {path: written.path, path.with_suffix(_REFERENCE_SUFFIX): _reference(written)}
             use = f"Compare with: harness duel {' '.join(written.backends)}"
         else:
-            written = write_model_task(specs[0], data, draft, phases.begin, saved_by=saved_by)
+            model = read_model(specs[0], data.shape, None, phases.begin)
+            variant = Variant(model, specs[0].arguments)
+            written = write_model_task([variant], data, draft, taken_names(data), saved_by)
             files = {path: written.path}
             use = f"Train it with: harness run --backend {written.backends[0]}"
         try:
@@ -103,7 +112,7 @@ def _write_pair(
     timeout_seconds: float | None = None,
     saved_by: str = "",
 ) -> WrittenTask:
-    """Write the plugin file of a pair; the arguments are those of :func:`write_model_task`.
+    """Write the plugin file of a pair; see :func:`write_model_task` and :func:`read_model`.
 
     Raises:
         UsageError: a model cannot be made or evaluated, does not fit the data, or has no counterpart; or the
@@ -117,7 +126,7 @@ def _write_pair(
             f"Not compared, because one model divides by n and the other by n - 1: {own[0]}"
             + f" and {len(own) - 1} more" * (len(own) > 1)
         )
-    return write_task(path, [a, b], layer, data, "duel", _REFERENCE_SUFFIX)
+    return write_task(path, [a, b], [Choice({}, layer)], data, "duel", _REFERENCE_SUFFIX)
 
 
 def _reference(written: WrittenTask) -> Path:

@@ -139,9 +139,27 @@ def call_user(factory: Callable[..., Any], target: str, arguments: Mapping[str, 
     """
     _check_arguments(factory, target, arguments)
     try:
-        return factory(**arguments)
+        return factory(**_with_tuples(factory, arguments))
     except BaseException as error:
         raise UsageError(f"{target} raised {described(error)}") from error
+
+
+def _with_tuples(factory: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments, lists as tuples where annotations or defaults are: JSON has no tuples."""
+    if not any(isinstance(value, list) for value in arguments.values()):
+        return dict(arguments)
+    parameters = inspect.signature(factory).parameters
+
+    def is_tuple(name: str) -> bool:
+        if (parameter := parameters.get(name)) is None:
+            return False
+        declared = str(parameter.annotation).removeprefix("<class '").startswith("tuple")
+        return declared or isinstance(parameter.default, tuple)
+
+    return {
+        name: tuple(value) if isinstance(value, list) and is_tuple(name) else value
+        for name, value in arguments.items()
+    }
 
 
 def _check_arguments(factory: Callable[..., Any], target: str, arguments: Mapping[str, Any]) -> None:

@@ -3,12 +3,14 @@
 from harness.layers import Conv2D, Dense, Flatten, MaxPool2D
 from harness.network import Network
 from harness.spec import Preset, Task, TaskDefinition
-from harness_tasks.options import REFERENCES, ClassificationOptions, Crop, Flip
+from harness_tasks.options import REFERENCES, ClassificationOptions, Crop, DropoutRate, Flip, Sized, Width
 
 
-class CnnOptions(ClassificationOptions, frozen=True, kw_only=True):
+class CnnOptions(ClassificationOptions, Sized, frozen=True, kw_only=True):
     """Options of the training of a classifier, and of its images."""
 
+    width: Width = 1.0
+    dropout: DropoutRate = 0.0
     flip: Flip = False
     crop: Crop = 0
 

@@ -1,29 +1,27 @@
 """The task ``forecast``: an LSTM predicts the next values of a series from the past ones."""
 
-from typing import Annotated, Literal
-
-from msgspec import Meta
-
 from harness.layers import LSTM, Dense
 from harness.network import Network
-from harness.spec import Preset, Regression, Task, TaskDefinition
-from harness_tasks.options import REFERENCES, FederatedOptions, LearningRate, OptimizerName, given
+from harness.spec import Preset, Task, TaskDefinition
+from harness_tasks.options import (
+    REFERENCES,
+    DropoutRate,
+    LearningRate,
+    OptimizerName,
+    RegressionOptions,
+    Sized,
+    Width,
+)
 from harness_tasks.windows import FUTURE, PAST
 
 
-class ForecastOptions(FederatedOptions, frozen=True, kw_only=True):
+class ForecastOptions(RegressionOptions, Sized, frozen=True, kw_only=True):
     """Options of the training."""
 
     learning_rate: LearningRate = 2e-3
     optimizer: OptimizerName = "adam"
-    loss: Annotated[
-        Literal["mse", "mae", "huber"],
-        Meta(description="mean squared error, mean absolute error, or Huber loss with delta 1"),
-    ] = "mse"
-
-    def make_objective(self) -> Regression:
-        """See :class:`harness_tasks.options.TrainingOptions`."""
-        return Regression(**given(Regression, loss=self.loss))
+    width: Width = 1.0
+    dropout: DropoutRate = 0.0
 
 
 def define(options: ForecastOptions) -> Task:

@@ -7,17 +7,18 @@ from msgspec import Meta
 from harness.layers import Conv2D, ConvTranspose2D, Dense, Flatten, Reshape
 from harness.network import Network
 from harness.spec import Adversarial, Preset, Task, TaskDefinition
-from harness_tasks.options import REFERENCES, Crop, Flip, NetworkOptions, OptimizerName
+from harness_tasks.options import REFERENCES, Crop, Flip, OptimizerName, Sized, TrainingOptions, Width
 
 LATENT_SIZE = 64
 
 
-class GanOptions(NetworkOptions, frozen=True, kw_only=True):
+class GanOptions(TrainingOptions, Sized, frozen=True, kw_only=True):
     """Options. Adam's beta_1 is that of the DCGAN paper; its rate of 2e-4 would take five times as long."""
 
     learning_rate: Annotated[float, Meta(gt=0, description="step size of both optimizers")] = 1e-3
     optimizer: OptimizerName = "adam"
     beta_1: Annotated[float, Meta(ge=0, lt=1, description="decay of adam's mean of the gradients")] = 0.5
+    width: Width = 1.0
     dropout: Annotated[
         float, Meta(ge=0, lt=1, description="rate of dropout before the discriminator's last layer")
     ] = 0.0

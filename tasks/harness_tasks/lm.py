@@ -18,7 +18,15 @@ from harness.layers import (
 )
 from harness.network import Network
 from harness.spec import Adam, Optimizer, Preset, Task, TaskDefinition
-from harness_tasks.options import REFERENCES, FederatedOptions, LearningRate, OptimizerName, ScheduleName
+from harness_tasks.options import (
+    REFERENCES,
+    FederatedOptions,
+    LearningRate,
+    OptimizerName,
+    ScheduleName,
+    Sized,
+    Width,
+)
 from harness_tasks.windows import CONTEXT, VOCABULARY
 
 _DEVIATION = 0.02
@@ -26,7 +34,7 @@ _STEPS_PER_EPOCH = 250
 _BATCH = 12
 
 
-class LmOptions(FederatedOptions, frozen=True, kw_only=True):
+class LmOptions(FederatedOptions, Sized, frozen=True, kw_only=True):
     """Options; the defaults are those that nanoGPT gives for tinyshakespeare on a CPU."""
 
     learning_rate: LearningRate = 1e-3
@@ -42,6 +50,7 @@ class LmOptions(FederatedOptions, frozen=True, kw_only=True):
     clip_norm: Annotated[
         float, Meta(ge=0, description="largest norm of all gradients together; 0: not clipped")
     ] = 1.0
+    width: Width = 1.0
     dropout: Annotated[
         float,
         Meta(ge=0, lt=1, description="rate of dropout of embeddings, attention and each block's outputs"),

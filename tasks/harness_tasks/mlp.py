@@ -3,13 +3,15 @@
 from harness.layers import Dense, Flatten
 from harness.network import Network
 from harness.spec import Preset, Task, TaskDefinition
-from harness_tasks.options import REFERENCES, ClassificationOptions, OptimizerName
+from harness_tasks.options import REFERENCES, ClassificationOptions, DropoutRate, OptimizerName, Sized, Width
 
 
-class MlpOptions(ClassificationOptions, frozen=True, kw_only=True):
+class MlpOptions(ClassificationOptions, Sized, frozen=True, kw_only=True):
     """Options; the defaults, Adam at 0.01, are the paper's."""
 
     optimizer: OptimizerName = "adam"
+    width: Width = 1.0
+    dropout: DropoutRate = 0.0
 
 
 def define(options: MlpOptions) -> Task:

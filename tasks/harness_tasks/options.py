@@ -21,6 +21,7 @@ from harness.spec import (
     Optimizer,
     Penalty,
     Privacy,
+    Regression,
     RmsProp,
     Schedule,
     Sgd,
@@ -45,6 +46,9 @@ Flip = Annotated[bool, Meta(description="mirror half of the training images left
 Crop = Annotated[
     int, Meta(ge=0, le=16, description="zeros added around a training image, before a window is cut out")
 ]
+#: Options of the tasks whose layers are the harness's own, which are :class:`Sized`.
+Width = Annotated[float, Meta(gt=0, le=64, description="factor on the width of every hidden layer")]
+DropoutRate = Annotated[float, Meta(ge=0, lt=1, description="rate of dropout before the last layer")]
 #: The folder of the tasks' reference files.
 REFERENCES = Path(__file__).parent / "references"
 
@@ -174,11 +178,12 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
         )
 
 
-class NetworkOptions(TrainingOptions, frozen=True, kw_only=True):
-    """How a network is trained, its width and its dropout."""
+class Sized:
+    """The base, without fields, of options that declare ``width`` and ``dropout`` beside another base."""
 
-    width: Annotated[float, Meta(gt=0, le=64, description="factor on the width of every hidden layer")] = 1.0
-    dropout: Annotated[float, Meta(ge=0, lt=1, description="rate of dropout before the last layer")] = 0.0
+    __slots__ = ()
+    width: float
+    dropout: float
 
     def wide(self, units: int) -> int:
         """Return the width of a hidden layer that has ``units`` at width 1."""
@@ -189,7 +194,7 @@ class NetworkOptions(TrainingOptions, frozen=True, kw_only=True):
         return (Dropout(self.dropout),) if self.dropout else ()
 
 
-class FederatedOptions(NetworkOptions, frozen=True, kw_only=True):
+class FederatedOptions(TrainingOptions, frozen=True, kw_only=True):
     """How a network is trained, and among how many clients its training samples are divided."""
 
     clients: Annotated[
@@ -284,3 +289,16 @@ class ClassificationOptions(ImbalanceOptions, frozen=True, kw_only=True):
         if self.loss != "cross_entropy" and self.label_smoothing:
             raise ValueError(f"label_smoothing belongs to loss=cross_entropy, not to {self.loss}")
         return Classification(**given(Classification, loss=self.loss, label_smoothing=self.label_smoothing))
+
+
+class RegressionOptions(FederatedOptions, frozen=True, kw_only=True):
+    """How a network that predicts numbers is trained, and by which loss."""
+
+    loss: Annotated[
+        Literal["mse", "mae", "huber"],
+        Meta(description="mean squared error, mean absolute error, or Huber loss with delta 1"),
+    ] = "mse"
+
+    def make_objective(self) -> Regression:
+        """See :class:`TrainingOptions`."""
+        return Regression(**given(Regression, loss=self.loss))

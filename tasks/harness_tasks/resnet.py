@@ -18,12 +18,22 @@ from harness.layers import (
 )
 from harness.network import Network
 from harness.spec import Preset, Task, TaskDefinition
-from harness_tasks.options import REFERENCES, ClassificationOptions, Crop, Flip, LearningRate, ScheduleName
+from harness_tasks.options import (
+    REFERENCES,
+    ClassificationOptions,
+    Crop,
+    DropoutRate,
+    Flip,
+    LearningRate,
+    ScheduleName,
+    Sized,
+    Width,
+)
 
 _STAGES = 3
 
 
-class ResnetOptions(ClassificationOptions, frozen=True, kw_only=True):
+class ResnetOptions(ClassificationOptions, Sized, frozen=True, kw_only=True):
     """Options; the defaults are those of section 4.2 of the paper.
 
     Its weight decay of 1e-4 adds ``1e-4 * w`` to the gradient, which is a penalty of half of it here.
@@ -33,6 +43,8 @@ class ResnetOptions(ClassificationOptions, frozen=True, kw_only=True):
     momentum: Annotated[float, Meta(ge=0, lt=1, description="momentum of sgd")] = 0.9
     l2: Annotated[float, Meta(ge=0, description="factor of the sum of kernel² in the loss")] = 5e-5
     schedule: ScheduleName = "step"
+    width: Width = 1.0
+    dropout: DropoutRate = 0.0
     flip: Flip = True
     crop: Crop = 4
     depth: Annotated[

@@ -7,14 +7,25 @@ from msgspec import Meta
 from harness.layers import Dense
 from harness.network import Network
 from harness.spec import BinaryClassification, Preset, Task, TaskDefinition
-from harness_tasks.options import REFERENCES, ImbalanceOptions, LearningRate, OptimizerName, given
+from harness_tasks.options import (
+    REFERENCES,
+    DropoutRate,
+    ImbalanceOptions,
+    LearningRate,
+    OptimizerName,
+    Sized,
+    Width,
+    given,
+)
 
 
-class TabularOptions(ImbalanceOptions, frozen=True, kw_only=True):
+class TabularOptions(ImbalanceOptions, Sized, frozen=True, kw_only=True):
     """Options of the training of a classifier."""
 
     learning_rate: LearningRate = 1e-3
     optimizer: OptimizerName = "adam"
+    width: Width = 1.0
+    dropout: DropoutRate = 0.0
     loss: Annotated[
         Literal["cross_entropy", "mse_sigmoid"],
         Meta(description="binary cross-entropy, or the mean squared error of the sigmoid"),

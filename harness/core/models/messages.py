@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from harness.core.models.arguments import Signature
 from harness.tracing.calls import InputShape, Loss, Trace, Value
 from harness.tracing.side import Gradients, Override, Trained, Updates
 
@@ -21,6 +22,12 @@ class Build(msgspec.Struct, frozen=True, tag=True):
     arguments: dict[str, Any]
     inputs: list[InputShape]
     exact: bool = True
+
+
+class Inspect(msgspec.Struct, frozen=True, tag=True):
+    """Read the arguments of the callable ``target``, which is not called; the reply is a ``Signature``."""
+
+    target: str
 
 
 class Describe(msgspec.Struct, frozen=True, tag=True):
@@ -66,7 +73,7 @@ class Train(msgspec.Struct, frozen=True, tag=True):
     held: dict[str, Any]
 
 
-Request = Build | Describe | Load | Evaluate | Differentiate | Train
+Request = Build | Inspect | Describe | Load | Evaluate | Differentiate | Train
 
 
 class Built(msgspec.Struct, frozen=True, tag=True):
@@ -103,7 +110,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 
 #: The reply to a request to trace, differentiate or train is the result of the side.
-Reply = Built | Description | Loaded | Trace | Gradients | Trained | Failed
+Reply = Built | Signature | Description | Loaded | Trace | Gradients | Trained | Failed
 
 
 class Sent:

@@ -1,5 +1,6 @@
 """One model of the user's own as a task needs it: its parameters, an evaluation in each mode, its layer."""
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 from harness.core.models.messages import Built, Description
 from harness.core.models.remote_side import RemoteSide
 from harness.core.models.traced import flops, uses
-from harness.errors import UsageError
+from harness.errors import UsageError, unknown_name
 from harness.layers import Native, NativeArray, NativeModel
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import InputShape, Stored, Trace
@@ -58,16 +59,70 @@ def read_model(
     Raises:
         UsageError: the model cannot be made or evaluated, or has more than one output.
     """
-    phase(f"making and evaluating {spec.target}")
-    with RemoteSide(spec.target, _THREADS, timeout_seconds, limit_each=False) as side:
-        built = side.build(spec.arguments, [shape])
-        described = side.describe()
-        inputs = random_inputs([shape], _BATCH)
-        evaluated, trained = (side.trace(inputs, training=training) for training in (False, True))
-        own = OwnModel(spec, built, described, evaluated, trained)
+    with _side(spec.target, timeout_seconds) as side:
+        return _read(side, spec, shape, phase)
+
+
+def _side(target: str, timeout_seconds: float | None) -> RemoteSide:
+    return RemoteSide(target, _THREADS, timeout_seconds, limit_each=False)
+
+
+def _read(side: RemoteSide, spec: SideSpec, shape: InputShape, phase: Callable[[str], None]) -> OwnModel:
+    """Make and evaluate the model ``spec`` in the process of ``side``, which has made none."""
+    chosen = ", ".join(f"{name}={value}" for name, value in spec.arguments.items())
+    phase(f"making and evaluating {spec.target}" + (f" with {chosen}" if chosen else ""))
+    built = side.build(spec.arguments, [shape])
+    described = side.describe()
+    inputs = random_inputs([shape], _BATCH)
+    evaluated, trained = (side.trace(inputs, training=training) for training in (False, True))
     if len(evaluated.outputs) != 1:
         raise UsageError(f"{spec.target} has {len(evaluated.outputs)} outputs; a task needs one")
-    return own
+    return OwnModel(spec, built, described, evaluated, trained)
+
+
+class Variant(NamedTuple):
+    """A model with one choice of its arguments; ``arguments`` also has those that are at their defaults."""
+
+    model: OwnModel
+    arguments: dict[str, Any]
+
+
+def read_variants(
+    targets: Sequence[str],
+    given: Mapping[str, Sequence[str]],
+    shape: InputShape,
+    timeout_seconds: float | None,
+    phase: Callable[[str], None],
+) -> list[list[Variant]]:
+    """Make each model with every combination of the values ``given`` to its arguments, as texts.
+
+    A combination has a process of its own, because frameworks number the layers of a process.
+
+    Raises:
+        UsageError: as :func:`read_model`; or no model takes an argument, or a value is impossible.
+    """
+    with contextlib.ExitStack() as stack:
+        phase(f"reading {', '.join(targets)}")
+        first = [stack.enter_context(_side(target, timeout_seconds)) for target in targets]
+        signatures = [side.inspect() for side in first]
+        if unknown := [name for name in given if not any(each.argument(name) for each in signatures)]:
+            known = dict.fromkeys(each.name for signature in signatures for each in signature.arguments)
+            owners = " and ".join(targets)
+            if not known:
+                raise UsageError(f"{owners} takes no arguments; leave out --set-model {unknown[0]}")
+            raise unknown_name("argument", unknown[0], known, owner=owners)
+        pairs = zip(signatures, targets, strict=True)
+        chosen = [[*signature.combinations(target, given)] for signature, target in pairs]
+        variants = []
+        for target, side, signature, combinations in zip(targets, first, signatures, chosen, strict=True):
+            read = []
+            for place, arguments in enumerate(combinations):
+                own = _side(target, timeout_seconds) if place else contextlib.nullcontext(side)
+                with own as asked:
+                    model = _read(asked, SideSpec(target, arguments), shape, phase)
+                read.append(Variant(model, signature.options(arguments)))
+            variants.append(read)
+    return variants
 
 
 def native_layer(model: OwnModel, shape: InputShape) -> Native:

@@ -15,6 +15,7 @@ import numpy as np
 from harness.core.machine.cpus import cpus_of
 from harness.core.machine.worker_variables import GLIBC_KEEPS_MEMORY, worker_variables
 from harness.core.models import messages, wire
+from harness.core.models.arguments import Signature
 from harness.core.models.messages import filled_in
 from harness.core.worker.process import WorkerProcess
 from harness.core.worker.session import SILENCE_LIMIT_SECONDS, WATCHED_SECONDS
@@ -186,6 +187,10 @@ class RemoteSide(_Asked):
                 pipe.is_inherited()
         super().__init__(target, process, exact, timeout_seconds, until)
         self.as_written = WrittenSide(target, process, written, timeout_seconds, until)
+
+    def inspect(self) -> Signature:
+        """Read the arguments of the model's callable, before it is called."""
+        return self._call(messages.Inspect(self.target), Signature)
 
     def build(self, arguments: Mapping[str, Any], inputs: Sequence[InputShape]) -> messages.Built:
         return self._call(messages.Build(self.target, dict(arguments), list(inputs)), messages.Built)

@@ -11,10 +11,12 @@ import importlib.metadata
 import os
 import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any, NamedTuple, NoReturn
 
 from harness.core.machine.processes import die_with_parent_and_keep_orphans
 from harness.core.models import messages, wire
+from harness.core.models.arguments import Signature, signature_of
 from harness.core.models.messages import Sent, outputs_of
 from harness.errors import HarnessError, UsageError
 from harness.tracing.side import AsWritten, OwnTraining, Side, SidePlugin, Updates
@@ -49,9 +51,7 @@ def _claimed(target: str, arguments: Mapping[str, Any], *, exact: bool) -> _Clai
         UsageError: there is no such callable, it needs other arguments, it raised, or it did not return a
             model of a known framework.
     """
-    place, name = split_target(target)
-    module = user_module(place)
-    factory = user_callable(module, name, place)
+    module, factory = _found(target)
     # The plugins' modules import no framework.
     entries = importlib.metadata.entry_points(group="harness.sides")
     plugins: dict[str, SidePlugin] = {entry.name: entry.load() for entry in entries}
@@ -74,6 +74,18 @@ def _claimed(target: str, arguments: Mapping[str, Any], *, exact: bool) -> _Clai
     )
 
 
+@functools.cache
+def _found(target: str) -> tuple[ModuleType, Callable[..., Any]]:
+    """Import the module of a target, once in this process, and return it with the callable."""
+    place, name = split_target(target)
+    module = user_module(place)
+    return module, user_callable(module, name, place)
+
+
+def _signature(target: str) -> Signature:
+    return signature_of(_found(target)[1])
+
+
 class Answering:
     """Answers requests by the side that the first request makes."""
 
@@ -88,6 +100,8 @@ class Answering:
         try:
             if isinstance(request, messages.Build):
                 return self._build(request)
+            if isinstance(request, messages.Inspect):
+                return _signature(request.target)
             if self._as_written is not None:
                 return self._of_written(self._as_written, request)
             return self._of_side(request)

@@ -1,15 +1,17 @@
 """A plugin file with a task that trains a model of the user's own."""
 
+import importlib
 import re
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from harness.core.documents.files import write_bytes
-from harness.core.models.reading import OwnModel, SideSpec, native_layer, read_model
+from harness.core.models.arguments import OptionValue, option_value
+from harness.core.models.reading import OwnModel, Variant, native_layer
 from harness.core.plugins import registry
 from harness.core.plugins.files import name_plugin_files, plugin_files
 from harness.errors import UsageError
@@ -28,22 +30,33 @@ Write it again when parameters of the model are added, removed or reshaped.
 $imports
 from harness.hookspecs import hookimpl
 from harness.network import Network
-from harness.spec import $objective, Task, TaskDefinition
-from harness_tasks.options import TrainingOptions
+from harness.spec import Task, TaskDefinition
+from harness_tasks.options import $imported
 
-# The arrays of the model, and where its code holds each of them.
-NETWORK = r"""
-$network
-"""
+# For each choice of the model's arguments its arrays, and where its code holds each of them.
+VARIANTS = msgspec.json.decode(
+    r"""
+$variants
+""",
+    type=list[tuple[dict[str, bool | int | float | str], Network]],
+)
 
 
-def define(options: TrainingOptions) -> Task:
+class Options($base, frozen=True, kw_only=True):
+    """How the model is trained, and the arguments with which it is made."""
+$options
+
+
+def define(options: Options) -> Task:
     """Describe the task with these options."""
+    chosen = {name: getattr(options, name) for name in VARIANTS[0][0]}
+    networks = [network for values, network in VARIANTS if values == chosen]
+    if not networks:
+        raise ValueError(f"there is no model with {chosen}; harness run --set-model makes others")
     return options.make_task(
         name="$name",
         version=1,
-        networks={"model": msgspec.json.decode(NETWORK, type=Network)},
-        objective=$objective(),
+        networks={"model": networks[0]},
         batch_size=$batch_size,
         epochs=$epochs,
     )
@@ -53,7 +66,7 @@ TASK = TaskDefinition(
     name="$name",
     summary="$models",
     datasets=("$dataset",),
-    options=TrainingOptions,
+    options=Options,
     define=define,
     reference=$reference,
 )
@@ -64,6 +77,13 @@ def harness_task(name: str) -> TaskDefinition | None:
     """Return the task of this name; None for others."""
     return TASK if name == "$name" else None
 ''')
+#: The options of the training by the kind of task, as tasks that come with harness have them.
+_BASES = {Classification: "ClassificationOptions", Regression: "RegressionOptions"}
+_PICTURE_AXES = 3
+#: The module of these options, which the file of a task imports.
+_OPTIONS = "harness_tasks.options"
+#: Options of tasks on images.
+_OF_IMAGES = {"flip": ("Flip", "False"), "crop": ("Crop", "0")}
 _BATCH_SIZE, _EPOCHS = 64, 10
 _USUAL_NAMES = {"make", "make_model", "model", "models", "build"}
 
@@ -77,11 +97,12 @@ class TaskData(NamedTuple):
 
 
 class WrittenTask(NamedTuple):
-    """A plugin file with a task, and the backends that train its models."""
+    """A plugin file with a task, the backends that train its models, and the choices of their arguments."""
 
     name: str
     backends: list[str]
     path: Path
+    choices: list[dict[str, OptionValue]]
 
 
 def task_data(dataset: str) -> TaskData:
@@ -105,20 +126,45 @@ def task_data(dataset: str) -> TaskData:
     )
 
 
-def task_file(name: str, layer: Native, data: TaskData, command: str, reference: str = "") -> str:
-    """Return the text of a plugin file with the task ``name`` that trains ``layer`` on ``data``.
+def training_options(objective: Objective) -> set[str]:
+    """Return the names of the options that every task of this kind has."""
+    options = getattr(importlib.import_module(_OPTIONS), _BASES[type(objective)])
+    return {*options.__struct_fields__, *_OF_IMAGES}
 
-    ``command`` is the command and backends that the file suggests, such as ``run --backend torch``;
-    ``reference`` is the suffix of the task's reference file, empty if the task has none.
+
+class Choice(NamedTuple):
+    """A choice of a model's arguments: the values of the options that they are, and the layer."""
+
+    options: dict[str, OptionValue]
+    layer: Native
+
+
+def task_file(name: str, choices: Sequence[Choice], data: TaskData, command: str, reference: str = "") -> str:
+    """Return the text of a plugin file with the task ``name`` that trains models on ``data``.
+
+    There is an option for each argument in the ``choices``; the first choice is the default. ``command`` is
+    the command and backends that the file suggests, such as ``run --backend torch``; ``reference`` is the
+    suffix of the task's reference file, empty if the task has none.
     """
-    network = Network(data.shape.shape, (layer,))
+    variants = [(choice.options, Network(data.shape.shape, (choice.layer,))) for choice in choices]
+    base = _BASES[type(data.objective)]
+    images = _OF_IMAGES if len(data.shape.shape) == _PICTURE_AXES else {}
+    imported = sorted([base, *(kind for kind, _ in images.values())])
     return _TEMPLATE.substitute(
-        imports="from pathlib import Path\n\nimport msgspec" if reference else "import msgspec",
+        imports="\n".join(_imports(choices, reference)),
         name=name,
-        models=" and ".join(model.target.replace("\\", "/") for model in layer.models),
+        models=" and ".join(model.target.replace("\\", "/") for model in choices[0].layer.models),
         command=command,
-        objective=type(data.objective).__name__,
-        network=msgspec.json.format(msgspec.json.encode(network), indent=1).decode(),
+        base=base,
+        imported=", ".join(imported),
+        options="".join(
+            [f"\n    {option}: {kind} = {default}" for option, (kind, default) in images.items()]
+            + [
+                _field(option, [choice.options[option] for choice in choices])
+                for option in choices[0].options
+            ]
+        ),
+        variants=msgspec.json.format(msgspec.json.encode(variants), indent=1).decode(),
         batch_size=_BATCH_SIZE,
         epochs=_EPOCHS,
         dataset=data.dataset,
@@ -126,53 +172,79 @@ def task_file(name: str, layer: Native, data: TaskData, command: str, reference:
     )
 
 
+def _imports(choices: Sequence[Choice], reference: str) -> Iterator[str]:
+    if reference:
+        yield "from pathlib import Path"
+    if choices[0].options:
+        yield "from typing import Annotated"
+    if reference or choices[0].options:
+        yield ""
+    yield "import msgspec"
+
+
+def _field(option: str, values: Sequence[OptionValue]) -> str:
+    """Return the field of an option that has these values: of their type, the first as its default."""
+    kinds = " | ".join(dict.fromkeys(type(value).__name__ for value in values))
+    described = 'msgspec.Meta(description="argument of the model")'
+    return f"\n    {option}: Annotated[{kinds}, {described}] = {values[0]!r}"
+
+
 def write_task(
-    path: Path, models: Sequence[OwnModel], layer: Native, data: TaskData, command: str, reference: str = ""
+    path: Path,
+    models: Sequence[OwnModel],
+    choices: Sequence[Choice],
+    data: TaskData,
+    command: str,
+    reference: str = "",
 ) -> WrittenTask:
-    """Write the plugin file of the task that trains ``layer``, and make this process and its workers load it.
+    """Write the plugin file of a task that trains models, and make this process and its workers load it.
 
     ``path`` is the file, or a folder in which the file is named after the task. ``models`` are the models of
-    the layer; ``command`` precedes the names of their backends. ``reference`` as in :func:`task_file`.
+    the first of ``choices``; ``command`` precedes the names of their backends. ``reference`` as in
+    :func:`task_file`.
 
     Raises:
         UsageError: the file cannot be written.
     """
-    name = _task_name([model.spec.target for model in models])
+    name = task_name([model.spec.target for model in models])
     backends = [model.built.backend for model in models]
-    text = task_file(name, layer, data, " ".join([command, *backends]), reference)
+    text = task_file(name, choices, data, " ".join([command, *backends]), reference)
     path = path / f"{name}.py" if path.is_dir() else path
     try:
         write_bytes(path, text.encode())
     except OSError as error:
         raise UsageError(f"the task {path} cannot be written: {error.strerror}") from error
     name_plugin_files([*plugin_files(), path])
-    return WrittenTask(name, backends, path)
+    return WrittenTask(name, backends, path, [choice.options for choice in choices])
 
 
 def write_model_task(
-    spec: SideSpec,
+    variants: Sequence[Variant],
     data: TaskData,
     path: Path,
-    phase: Callable[[str], None],
-    timeout_seconds: float | None = None,
+    taken: Collection[str],
     saved_by: str = "",
 ) -> WrittenTask:
-    """Write the plugin file of the task that trains the model ``spec`` on ``data``.
+    """Write the plugin file of the task that trains the ``variants`` of one model on ``data``.
 
-    ``path`` as in :func:`write_task`. ``phase`` is called with the phase that begins; ``timeout_seconds``
-    limits how long the model may take to be made and evaluated; ``saved_by`` is the command that writes the
-    file again.
+    ``path`` as in :func:`write_task`. ``taken`` are names that an option may not have; the option of an
+    argument of such a name begins with ``model_``. ``saved_by`` is the command that writes the file again.
 
     Raises:
-        UsageError: the model cannot be made or evaluated, or does not fit the data; or the file cannot be
-            written.
+        UsageError: the model does not fit the data, or the file cannot be written.
     """
-    model = read_model(spec, data.shape, timeout_seconds, phase)
-    layer = msgspec.structs.replace(native_layer(model, data.shape), saved_by=saved_by)
-    return write_task(path, [model], layer, data, "run --backend")
+    names = {name: f"model_{name}" if name in taken else name for name in variants[0].arguments}
+    choices = []
+    for variant in variants:
+        layer = msgspec.structs.replace(
+            native_layer(variant.model, data.shape), saved_by=saved_by, options=tuple(names.values())
+        )
+        values = {names[name]: option_value(value) for name, value in variant.arguments.items()}
+        choices.append(Choice(values, layer))
+    return write_task(path, [variants[0].model], choices, data, "run --backend")
 
 
-def _task_name(targets: Sequence[str]) -> str:
+def task_name(targets: Sequence[str]) -> str:
     """Name the task of ``targets`` after their files or modules and, unless usual, their callables."""
     parts = []
     for target in targets:

@@ -135,11 +135,18 @@ def _define(definition: TaskDefinition, chosen: Mapping[str, Value], several: se
     return Setting(task, msgspec.structs.asdict(options), varied)
 
 
+class OwnTask(msgspec.Struct, frozen=True):
+    """What is asked of the task of one of the user's models alone: backends, and ``KEY=VALUE`` texts."""
+
+    backends: list[str]
+    assignments: list[str] = []
+
+
 class MatrixOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The request of the user. None leaves a value to the preset, then to the task.
 
     ``backends`` and ``tasks`` may be empty with a preset; ``assignments`` are ``KEY=VALUE`` texts, in which a
-    comma separates several values.
+    comma separates several values. ``own`` are the tasks of the user's own models, by name.
     """
 
     backends: list[str]
@@ -158,6 +165,7 @@ class MatrixOptions(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float | None = None
     save_weights: bool = False
     command: list[str] = []
+    own: dict[str, OwnTask] = {}
 
 
 class _TaskRuns(NamedTuple):
@@ -165,14 +173,16 @@ class _TaskRuns(NamedTuple):
 
     definition: TaskDefinition
     settings: list[Setting]
+    selections: list[Selection]
     dataset: str | None
     max_steps: int | None
 
 
 class _Cell(NamedTuple):
-    """A setting that runs once with each seed on each backend."""
+    """A setting that runs once with each seed on each of its backends."""
 
     setting: Setting
+    selections: list[Selection]
     dataset: DatasetRecord
     max_steps: int | None
     precision: Precision
@@ -190,9 +200,8 @@ class RunMatrix:
     def __init__(self, options: MatrixOptions) -> None:
         self._options = options
         backends = _names(options.backends, "--backend", options.preset, preset_backends)
-        self._selections = [select_backend(name) for name in backends]
         tasks = _names(options.tasks, "--task", options.preset, lambda: preset_tasks(options.preset or ""))
-        self._tasks = [_planned(registry.task(name), options) for name in tasks]
+        self._tasks = [_planned(registry.task(name), options, backends) for name in tasks]
         for planned in self._tasks:
             if options.dataset is not None:
                 refuse_unfitting(planned.definition, options.dataset)
@@ -209,7 +218,7 @@ class RunMatrix:
         datasets = [choose_dataset(planned.definition, planned.dataset, progress) for planned in self._tasks]
         options = self._options
         cells = [
-            _Cell(setting, dataset, planned.max_steps, precision, threads)
+            _Cell(setting, planned.selections, dataset, planned.max_steps, precision, threads)
             for planned, dataset in zip(self._tasks, datasets, strict=True)
             for setting, precision, threads in itertools.product(
                 planned.settings, options.precisions, options.threads or [default_threads()]
@@ -220,7 +229,7 @@ class RunMatrix:
         return [
             [self._request(seed, cell, backend, mode) for mode in modes]
             for seed, cell in itertools.product(options.seeds, cells)
-            for backend, modes in _configurations(self._selections, cell.setting.task)
+            for backend, modes in _configurations(cell.selections, cell.setting.task)
         ]
 
     def axes(self) -> dict[str, list[Value]]:
@@ -240,9 +249,12 @@ class RunMatrix:
 
     def _backend_names(self) -> list[Value]:
         """Return the backends with their modes; only a name if its default mode differs between tasks."""
-        tasks = [setting.task for planned in self._tasks for setting in planned.settings]
+        tasks_of: dict[Selection, list[Task]] = {}
+        for planned in self._tasks:
+            for selection in planned.selections:
+                tasks_of.setdefault(selection, []).extend(setting.task for setting in planned.settings)
         names: dict[Value, None] = {}
-        for selection in self._selections:
+        for selection, tasks in tasks_of.items():
             name = selection.backend.name
             modes = {mode: None for task in tasks for choice in selection.choices(task) for mode in choice}
             if selection.written == BEST:
@@ -296,12 +308,15 @@ def _names(
     return names_of_preset()
 
 
-def _planned(definition: TaskDefinition, options: MatrixOptions) -> _TaskRuns:
+def _planned(definition: TaskDefinition, options: MatrixOptions, backends: list[str]) -> _TaskRuns:
     preset = preset_of(definition, options.preset)
-    planned = settings(definition, options.assignments, options.batch_sizes, options.epochs or preset.epochs)
+    own = options.own.get(definition.name, OwnTask(backends))
+    selections = [select_backend(name) for name in own.backends]
+    assignments = [*options.assignments, *own.assignments]
+    planned = settings(definition, assignments, options.batch_sizes, options.epochs or preset.epochs)
     # A user who asks for other epochs wants all of them.
     max_steps = options.max_steps or (None if options.epochs else preset.max_steps)
-    return _TaskRuns(definition, planned, options.dataset or preset.dataset, max_steps)
+    return _TaskRuns(definition, planned, selections, options.dataset or preset.dataset, max_steps)
 
 
 def _refuse_large_batch(task: Task, dataset: str) -> None:

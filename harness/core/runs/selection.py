@@ -44,8 +44,9 @@ _NAMES: dict[str, Callable[[Record], tuple[str, ...]]] = {
     "status": lambda record: (record.status,),
     "host": lambda record: (record.machine.host_text.partition(" (")[0], record.machine.host_text),
 }
-_FILTERS = dict.fromkeys([*_NAMES, *FIELDS])
 _SINCE = "since"
+#: The names of filters, beside the options of tasks.
+FILTERS = (*dict.fromkeys([*_NAMES, *FIELDS]), _SINCE)
 _EARLIEST = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -165,8 +166,8 @@ class Selection:
         if not read:
             many = f"none of {len(self.paths)} files can be read: "
             return UsageError((many if len(self.paths) > 1 else "") + self.unreadable[0])
-        for key in self._wanted.keys() - _FILTERS.keys() - self._options:
-            return unknown_name("filter", key, [*_FILTERS, _SINCE, *self._options])
+        for key in self._wanted.keys() - {*FILTERS} - self._options:
+            return unknown_name("filter", key, [*FILTERS, *self._options])
         present = "; ".join(
             f"{key} " + ", ".join(f"{name} ({count})" for name, count in self._seen[key].most_common(8))
             for key in self._wanted

@@ -1,14 +1,26 @@
 """A model of the user's own in place of a task: the options that name the model, and its task file."""
 
-import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.core.models.reading import SideSpec
-from harness.core.models.task_file import task_data, write_model_task
+from harness.core.models.arguments import literal, split_values
+from harness.core.models.reading import read_variants
+from harness.core.models.task_file import (
+    TaskData,
+    WrittenTask,
+    task_data,
+    task_name,
+    training_options,
+    write_model_task,
+)
+from harness.core.plugins.options import value_text
+from harness.core.plugins.selection import parse_backend
+from harness.core.runs.fields import FIELDS
+from harness.core.runs.matrix import OwnTask
+from harness.core.runs.selection import FILTERS
 from harness.core.shell.options import together
 from harness.core.shell.parameters import each_once
 from harness.core.shell.progress import Phases
@@ -20,77 +32,119 @@ _FOLDER = "models"
 
 
 def arguments(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
-    """Parse ``NAME=VALUE`` texts as arguments of a callable: Python literals, or else texts.
-
-    A comma belongs to a value within brackets or quotes alone: elsewhere it would separate several values.
-    """
-    given: dict[str, Any] = {}
-    for value in each_once(ctx, parameter, values):
-        name, equals, text = value.partition("=")
-        if not equals or not name:
-            raise click.BadParameter(f"{value!r} is not an argument; give NAME=VALUE, such as num_classes=10")
-        parts = _parts(text)
-        if len(parts) > 1 or text.rstrip().endswith(","):
-            quoted = f"{name}='\"{text.strip()}\"'"
-            raise click.BadParameter(f"{value!r} has several values; give one, or quote the text: {quoted}")
-        try:
-            given[name] = ast.literal_eval(parts[0]) if parts else text
-        except ValueError:
-            given[name] = text
+    """Parse ``NAME=VALUE`` texts as arguments of a callable: one Python literal each, or else a text."""
+    given = {}
+    for name, texts in value_lists(ctx, parameter, each_once(ctx, parameter, values)).items():
+        if len(texts) > 1:
+            text = ",".join(texts)
+            quoted = f"{name}='\"{text}\"'"
+            raise click.BadParameter(
+                f"{name}={text} has several values; give one, or quote the text: {quoted}"
+            )
+        given[name] = literal(texts[0])
     return given
 
 
-def _parts(text: str) -> list[ast.expr]:
-    """Parse a text as the elements of a Python list; one that is not Python is split at its commas."""
-    try:
-        parsed = ast.parse(f"[{text}]", mode="eval").body
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        parsed = None
-    return parsed.elts if isinstance(parsed, ast.List) else [ast.Name(part) for part in text.split(",")]
+def value_lists(
+    _ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, list[str]]:
+    """Parse ``NAME=VALUE[,VALUE]`` texts: the values of each argument as texts, in the order given.
+
+    A comma within brackets or quotes belongs to a value.
+    """
+    given: dict[str, list[str]] = {}
+    for each in values:
+        name, equals, text = each.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{each!r} is not an argument; give NAME=VALUE, such as num_classes=10")
+        texts = split_values(text)
+        if len(texts) > 1 and not all(texts):
+            raise click.BadParameter(
+                f"{each!r} lacks a value at a comma; a tuple has brackets: {name}='(1,)'"
+            )
+        given.setdefault(name, []).extend(texts)
+    return given
 
 
 #: ``--model`` and ``--set-model``, for :func:`with_own_model`.
 model_options = together(
     click.option(
         "--model",
+        "models",
+        multiple=True,
         metavar="TARGET",
         help="Train a model of your own in place of a task: FILE.py:CALLABLE or package.module:CALLABLE, "
-        "which returns a model of PyTorch, Keras, flax or JAX. Needs --dataset.",
+        "which returns a model of PyTorch, Keras, flax or JAX; repeatable. Needs --dataset.",
     ),
     click.option(
         "--set-model",
         multiple=True,
-        callback=arguments,
-        metavar="NAME=VALUE",
-        help="Argument of the callable of --model; repeatable. A text with commas is quoted, NAME='\"a,b\"'.",
+        callback=value_lists,
+        metavar="NAME=VALUE[,VALUE]",
+        help="Argument of the callable of --model; repeatable. Each value is run. A tuple has brackets, a text "
+        "with commas has quotes: NAME='\"a,b\"'.",
     ),
 )
 
 
 def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options ``given`` to a command, with --model replaced by its task and its backend.
+    """Return the options ``given`` to a command, with each --model replaced by a task.
+
+    ``own`` has what is asked of each of these tasks alone, by name.
 
     Raises:
-        UsageError: --task or no --dataset is given beside it, or the model cannot be made.
+        UsageError: --task or no --dataset is given beside --model, or a model cannot be made.
     """
-    options = {name: value for name, value in given.items() if name not in {"model", "set_model"}}
-    options["own_model"] = given["model"] is not None
-    if given["model"] is None:
+    options = {name: value for name, value in given.items() if name not in {"models", "set_model"}}
+    if not given["models"]:
         if given["set_model"]:
             raise UsageError("--set-model needs --model")
-        return options
+        return {**options, "own": {}}
     if given["tasks"] or given.get("preset"):
         raise UsageError("give --model or --task, not both")
     if given["dataset"] is None:
         raise UsageError(
             "--model needs --dataset, which it is trained on; `harness list datasets` lists them"
         )
-    spec = SideSpec(absolute(given["model"]), given["set_model"])
+    targets = [absolute(target) for target in given["models"]]
+    names = [task_name([target]) for target in targets]
+    if twice := [target for target, name in zip(targets, names, strict=True) if names.count(name) > 1]:
+        raise UsageError(
+            f"{' and '.join(twice)} are both named {task_name(twice[:1])}; rename a file or a callable"
+        )
     with Phases(quiet=given["quiet"]) as phases:
         folder = models_folder(given)
         data = task_data(given["dataset"])
-        written = write_model_task(spec, data, folder, phases.begin, given["timeout"])
-    return {**options, "tasks": [written.name], "backends": given["backends"] or written.backends}
+        read = read_variants(targets, given["set_model"], data.shape, given["timeout"], phases.begin)
+        written = [write_model_task(variants, data, folder, taken_names(data)) for variants in read]
+    own = {task.name: OwnTask(_backends(task, given["backends"]), _assignments(task)) for task in written}
+    backends = dict.fromkeys(backend for each in own.values() for backend in each.backends)
+    return {**options, "tasks": [*own], "own": own, "backends": given["backends"] or [*backends]}
+
+
+def _backends(task: WrittenTask, given: Sequence[str]) -> list[str]:
+    """Return those of the backends ``given`` that can train a model; by default its framework's.
+
+    Raises:
+        UsageError: none of them can.
+    """
+    (own,) = task.backends
+    able = [name for name in given if parse_backend(name).backend.name.partition("-")[0] == own]
+    if given and not able:
+        raise UsageError(f"{task.name} is a model for {own}, which --backend {','.join(given)} cannot train")
+    return able or [own]
+
+
+def _assignments(task: WrittenTask) -> list[str]:
+    """Return the arguments that have several values as assignments of the task's options."""
+    names = [name for name, first in task.choices[0].items() if any(c[name] != first for c in task.choices)]
+    values = {name: dict.fromkeys(value_text(choice[name]) for choice in task.choices) for name in names}
+    return [f"{name}={text}" for name, texts in values.items() for text in texts]
+
+
+def taken_names(data: TaskData) -> set[str]:
+    """Return the names that an argument's option may not have: those of options, filters and axes."""
+    return {*training_options(data.objective), *FIELDS, *FILTERS}
 
 
 def is_model(name: str) -> bool:

@@ -5,7 +5,7 @@ import sys
 import pytest
 from support.command import python
 
-from harness.core.models.task_file import TaskData, task_file
+from harness.core.models.task_file import Choice, TaskData, task_file
 from harness.layers import Native, NativeArray, NativeModel
 from harness.spec.task import Classification
 from harness.tracing.calls import InputShape, Stored
@@ -18,7 +18,7 @@ def task_of(target):
     kernel = NativeArray("fc/kernel", (3072, 10), 0.01, {"torch": Stored("fc.weight", axes=(1, 0))})
     layer = Native((NativeModel("torch", target),), (kernel,), (10,))
     data = TaskData("digits", InputShape((32, 32, 3)), Classification())
-    return task_file("own", layer, data, "run --backend torch")
+    return task_file("own", [Choice({}, layer)], data, "run --backend torch")
 
 
 def test_a_model_named_by_its_file_is_refused(harness, snapshot):

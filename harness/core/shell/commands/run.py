@@ -139,7 +139,7 @@ def _requests(matrix: RunMatrix, given: dict[str, Any], executor: Executor) -> l
 def _plan_text(matrix: RunMatrix, requests: Sequence[RunRequest], given: dict[str, Any]) -> str:
     """Describe the number of runs and the varied options; for the user's own model also its training."""
     lines = [matrix_sentence(matrix.axes(), len(requests))]
-    if given["own_model"]:
+    if given["own"]:
         lines.append(_training_text([request.task for request in requests]))
     return "\n".join(filter(None, lines))
 
