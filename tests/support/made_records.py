@@ -11,6 +11,9 @@ from harness.core.certify.certificate import Certificate
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.options import options_with
 from harness.core.runs.record import Block, Epoch, Phases, Record, TaskRecord
+from harness.layers import Native, NativeArray, NativeModel
+from harness.network import Network
+from harness.tracing.calls import Stored
 from harness_tasks.mlp import MLP
 from support.records import make_record
 
@@ -114,3 +117,22 @@ def made_mlp(*, sha256="0" * 64, epochs=None, dataset=(), **options):
     recorded = TaskRecord("mlp", task.version, msgspec.structs.asdict(given), sha256, task)
     record = made_record(task=recorded, epochs_asked=task.epochs, batch_size=task.batch_size or 0)
     return msgspec.structs.replace(record, dataset=msgspec.structs.replace(record.dataset, **dict(dataset)))
+
+
+#: That of a model which is written for one framework: there is nothing to compare it with.
+ALONE = Certificate(certified=False, reason="the model is written for one framework alone", possible=False)
+
+
+def made_own(seed=0, *, model="net", backend="torch", arguments=(), options=(), **changes):
+    """Make a record of a user's own model: its ``arguments`` besides defaults, further ``options``."""
+    given, options = dict(arguments), dict(options) | dict(arguments)
+    kernel = NativeArray("kernel", (3072, 10), 0.1, {backend: Stored("kernel")})
+    code = (NativeModel(backend, f"/models/{model}.py:make", given),)
+    names = tuple(name for name in options if name not in {"learning_rate", "optimizer"})
+    layer = Native(code, (kernel,), (10,), options=names)
+    record = made_setting(seed, backend=backend, certificate=ALONE, **changes)
+    network = Network((32, 32, 3), (layer,))
+    description = msgspec.structs.replace(record.task.description, name=model, networks={"model": network})
+    digest = hashlib.sha256(repr((model, sorted(options.items()))).encode()).hexdigest()
+    task = TaskRecord(model, 1, options, digest, description)
+    return msgspec.structs.replace(record, task=task)

@@ -23,6 +23,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """
     cases: tuple[str, ...] = ()
     """The names of the cases that were compared: those of the rules that the run uses. Empty in old ones."""
+    possible: bool = True
+    """False if the task's model is written for one framework alone, so that nothing can be compared."""
     audit: str = ""
     """What an audit by canaries found of the noise of DP-SGD; empty for other trainings."""
 

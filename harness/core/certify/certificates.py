@@ -21,6 +21,7 @@ from harness.core.certify.certify import (
 from harness.core.certify.diagnosis import diagnosed
 from harness.core.certify.kept_findings import KeptFindings
 from harness.core.certify.parity import LOSS_TOLERANCES, TOLERANCE, Finding
+from harness.core.certify.references import alone_in
 from harness.core.certify.run_cases import cases_of_run
 from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
@@ -30,6 +31,7 @@ from harness.spec.task import Task, TaskDefinition
 
 #: Called with the number of cases that have been examined, and of all.
 Examined = Callable[[int, int], None]
+_ALONE = "the model is written for {} alone, so there is nothing to compare it with"
 _Findings = dict[str, Finding]
 
 
@@ -46,6 +48,8 @@ def certificate(
     """
     try:
         run = task or define_task(definition, definition.options())
+        if (alone := alone_in(run)) is not None:
+            return Certificate(certified=False, reason=_ALONE.format(alone), possible=False)
         try:
             return _certificate(_findings(examiner, definition, run, examined))
         except _NoFloat64 as declined:

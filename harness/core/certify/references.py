@@ -13,7 +13,7 @@ from harness.core.plugins.definition import define_task
 from harness.core.plugins.installation import installation
 from harness.errors import UsageError
 from harness.layers import Native
-from harness.spec.task import TaskDefinition
+from harness.spec.task import Task, TaskDefinition
 
 #: The number of frameworks that must agree on a reference.
 _FRAMEWORKS = 2
@@ -72,15 +72,17 @@ def reference_of(definition: TaskDefinition, backend: str = "") -> Reference:
     return reference
 
 
+def alone_in(task: Task) -> str | None:
+    """Return the framework for which alone a task's own model is written; None without such a model."""
+    natives = [place.layer for network in task.networks.values() for place in network.leaves()]
+    own = (each for each in natives if isinstance(each, Native) and len(each.models) == 1)
+    return next((each.models[0].framework for each in own), None)
+
+
 def _remedy(definition: TaskDefinition, backend: str) -> str:
     """Describe how to make the reference with this backend and an installed backend of another framework."""
-    task = define_task(definition, definition.options())
-    natives = [place.layer for network in task.networks.values() for place in network.leaves()]
-    alone = [
-        each.models[0].framework for each in natives if isinstance(each, Native) and len(each.models) == 1
-    ]
-    if alone:
-        return f"its model is written for {alone[0]} alone, so there is nothing to compare it with"
+    if (alone := alone_in(define_task(definition, definition.options()))) is not None:
+        return f"its model is written for {alone} alone, so there is nothing to compare it with"
     installed = [name for name in registry.names("backend") if installation(name).state == "installed"]
     by_framework: dict[tuple[str, ...], str] = {}
     for name in [backend, *installed]:

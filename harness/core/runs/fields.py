@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from harness.core.plugins.installation import identifying_versions
 from harness.core.plugins.options import Value, value_text
+from harness.core.runs.own_models import model_text
 from harness.core.runs.record import Record
 
 #: Values of fields and options; None where the record has none, such as the batch size of full batches.
@@ -18,6 +19,7 @@ def versions_text(record: Record) -> str:
 
 #: The fields of a record that are axes, beside the options of its task.
 FIELDS: dict[str, Callable[[Record], AxisValue]] = {
+    "model": model_text,
     "backend": lambda record: record.configuration.backend,
     "mode": lambda record: record.configuration.mode,
     "version": versions_text,

@@ -7,6 +7,7 @@ import msgspec
 import pandas as pd
 
 from harness.core.machine.quantities import by_name
+from harness.core.runs.own_models import model_text
 from harness.core.runs.record import Epoch, Record, generalization_gap, steady_steps
 
 
@@ -32,6 +33,7 @@ def _row(record: Record) -> dict[str, object]:
         "task": record.task.name,
         "task_version": record.task.version,
         "task_sha256": record.task.sha256,
+        "model": model_text(record),
         "dataset": record.dataset.name,
         "dataset_fingerprint": record.dataset.fingerprint,
         "backend": record.configuration.backend,

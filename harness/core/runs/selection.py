@@ -13,6 +13,7 @@ from harness.core.documents.kinds import UnreadableRecord
 from harness.core.machine.files import is_file, is_folder
 from harness.core.plugins.installation import identifying_versions
 from harness.core.runs.fields import FIELDS, text_on_axis, value_of
+from harness.core.runs.own_models import model_text, own_model
 from harness.core.runs.record import Record
 from harness.core.runs.store import RUNS
 from harness.errors import UsageError, unknown_name
@@ -36,6 +37,7 @@ def _version_names(record: Record) -> tuple[str, ...]:
 #: of its names is among those given. The other filters are the fields and options of ``--by``.
 _NAMES: dict[str, Callable[[Record], tuple[str, ...]]] = {
     "task": lambda record: (record.task.name,),
+    "model": lambda record: (record.task.name, model_text(record) or "") if own_model(record) else (),
     "backend": lambda record: (record.configuration.backend, record.configuration.label),
     "version": _version_names,
     "dataset": lambda record: (record.dataset.name,),

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from harness.core.audit.words import unconfirmed_clocks, verified_work
+from harness.core.certify.certificate import Certificate
 from harness.core.documents.document import Document, Items, Node, Paragraph, table_of
 from harness.core.documents.numbers import (
     BUSY_LEGEND,
@@ -17,6 +18,7 @@ from harness.core.documents.numbers import (
 from harness.core.documents.results import results_option
 from harness.core.plugins.options import Value, value_text
 from harness.core.runs.extensions import AfterTraining, remarks_of
+from harness.core.runs.own_models import proof_sentences
 from harness.core.runs.record import Record, step_time
 from harness.core.runs.words import certificate_cell, failure_text, test_score
 from harness.core.training.measures import measure_of_task
@@ -124,10 +126,11 @@ def _remarks(records: Sequence[Record], works: Sequence[AfterTraining], *, starr
             yield "\n    ".join([line, *record.failure.last_lines[-_LAST_LINES:]])
     named = [(f"{record.configuration.label} on {record.task.name}", record) for record in records]
     yield from dict.fromkeys(
-        f"{name} is not certified; do not compare its figures with others: {record.certificate.reason}"
+        _uncertified(name, record, record.certificate)
         for name, record in named
         if record.certificate and not record.certificate.certified and record.status != "unsupported"
     )
+    yield from proof_sentences(records)
     yield from dict.fromkeys(
         sentence for record in records for work in works for sentence in remarks_of(work, record)
     )
@@ -154,6 +157,14 @@ def _remarks(records: Sequence[Record], works: Sequence[AfterTraining], *, starr
         if verification.independent is not None and verification.independent.gap == "program failed"
     )
     yield from filter(None, (_scoring(records), disturbance(records)))
+
+
+def _uncertified(name: str, record: Record, certificate: Certificate) -> str:
+    """State with which figures those of a run that is not certified compare."""
+    if certificate.possible:
+        return f"{name} is not certified; do not compare its figures with others: {certificate.reason}"
+    backend = record.configuration.backend
+    return f"Models of your own have no certificate: their figures compare within {backend} alone."
 
 
 def _scoring(records: Sequence[Record]) -> str:

@@ -81,8 +81,8 @@ model_options = together(
         multiple=True,
         callback=value_lists,
         metavar="NAME=VALUE[,VALUE]",
-        help="Argument of the callable of --model; repeatable. Each value is run. A tuple has brackets, a text "
-        "with commas has quotes: NAME='\"a,b\"'.",
+        help="Argument of the callable of --model; repeatable. Each value is run. A tuple has brackets, and "
+        "a text with commas has quotes: NAME='\"a,b\"'.",
     ),
 )
 

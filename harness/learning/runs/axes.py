@@ -30,6 +30,8 @@ _REFUSED = {
 }
 #: The axis whose configurations are compared under equal settings; it is never combined with others.
 BACKEND = "backend"
+#: The axis of the models of the user's own, in whose name their arguments are.
+MODEL = "model"
 
 
 def parse_axes(text: str, records: Iterable[Record]) -> tuple[str, ...]:

@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 from harness.core.documents.numbers import counted
 from harness.core.runs.fields import FIELDS, AxisValue, value_of
+from harness.core.runs.own_models import arguments, own_model
 from harness.core.runs.record import Record
 from harness.core.training.measures import Measure
 from harness.errors import UsageError
 from harness.learning.runs.axes import (
     BACKEND,
+    MODEL,
     Distinction,
     Traits,
     distinctions,
@@ -76,11 +78,16 @@ class RunGroup:
 
     @property
     def comparable(self) -> bool:
-        """True if all work is certified; for settings of one backend, if no certificate failed."""
+        """True if all work is certified; for settings of one backend, if no certificate failed.
+
+        So are the modes of a backend that train a model which is written for it alone.
+        """
         certificates = [record.certificate for record in self.records]
         if self.is_of_settings:
-            return all(each is None or each.certified for each in certificates)
-        return all(each is not None and each.certified for each in certificates)
+            return all(each is None or each.certified or not each.possible for each in certificates)
+        known = [each for each in certificates if each is not None]
+        alone = all(not each.possible for each in known) and len({*map(_backend, self.records)}) == 1
+        return len(known) == len(certificates) and (alone or all(each.certified for each in known))
 
     @property
     def title(self) -> str:
@@ -95,7 +102,12 @@ class RunGroup:
         amount = [] if {"epochs", "max_steps"} & set(self.axes) else [epochs]
         backend = self.record.configuration.label if "mode" not in self.axes else ""
         rest = ", ".join(filter(None, [conditions.dataset, *amount, backend, *texts]))
-        return f"{title_of_values(self.axes, values)} on {conditions.task}: {rest}"
+        of_task = "" if MODEL in self.axes else f" on {conditions.task}"
+        return f"{title_of_values(self.axes, values)}{of_task}: {rest}"
+
+
+def _backend(record: Record) -> str:
+    return record.configuration.backend
 
 
 def grouped(rows: Iterable[ConfigurationRuns]) -> list[RunGroup]:
@@ -166,9 +178,17 @@ def _all_else(row: ConfigurationRuns, axes: Sequence[str]) -> Hashable:
     record = row.record
     options = {name: value for name, value in record.task.options.items() if name not in FIELDS}
     columns = {name: value(record) for name, value in FIELDS.items()} | dict(sorted(options.items()))
-    rest = tuple((name, value) for name, value in columns.items() if name not in (*axes, _BATCH_SIZE))
+    apart = {*axes, _BATCH_SIZE, MODEL}  # a model's name has its arguments, which are options
+    if MODEL in axes:
+        apart |= {*arguments(record)}
+    rest = tuple((name, value) for name, value in columns.items() if name not in apart)
     description = None if is_other_training(axes) else record.task.sha256
-    return row.conditions.apart_from(*_ON_AXES), description, rest
+    return _shared(row.conditions, own=MODEL in axes), description, rest
+
+
+def _shared(conditions: Conditions, *, own: bool) -> tuple[object, ...]:
+    """Return the conditions that runs share along any axes; ``own``: the axis of the user's own models."""
+    return conditions.apart_from(*_ON_AXES, *(("task", "version") if own else ()))
 
 
 def _by_values(
@@ -210,7 +230,8 @@ def arranged(groups: Iterable[RunGroup]) -> Arranged:
     """
     families: dict[Hashable, list[RunGroup]] = defaultdict(list)
     for group in groups:
-        families[group.conditions.apart_from(*_ON_AXES)].append(group)
+        own = own_model(group.record) is not None
+        families[own, _shared(group.conditions, own=own)].append(group)
     result = Arranged([], [], [])
     for family in families.values():
         values = varying(family)
@@ -253,6 +274,11 @@ def varying(groups: Sequence[RunGroup]) -> dict[str, list[AxisValue]]:
         distinct = ordered(value for row in rows if (value := value_of(row.record, axis)) is not None)
         if len(distinct) > 1:
             values[axis] = distinct
+    if len({row.record.task.name for row in rows}) > 1 and MODEL in values:
+        # Each model is written for one backend. Models with all their arguments are the values of the axis.
+        own = {name for row in rows for name in arguments(row.record)}
+        return {axis: each for axis, each in values.items() if axis not in own}
+    values.pop(MODEL, None)
     if len(names) > 1:
         values[BACKEND] = ordered(labels if len(labels) == len(names) else names)
     return values

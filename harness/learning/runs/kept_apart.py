@@ -8,6 +8,7 @@ from harness.core.audit.comparison import first_difference
 from harness.core.certify.dropout import uses_dropout
 from harness.core.documents.numbers import counted, first_of, listed
 from harness.core.runs.fields import text_on_axis
+from harness.core.runs.own_models import is_alone, model_text, proof_commands
 from harness.core.runs.record import Evaluation, Record
 from harness.core.runs.words import evaluation_text
 from harness.learning.runs.axes import BACKEND, has_equal_losses
@@ -89,7 +90,7 @@ def kept_apart(groups: Sequence[RunGroup], in_sections: Container[Conditions] = 
 
     Configurations under the conditions ``in_sections`` are compared there, and need no partner here.
     """
-    apart: list[KeptApart] = []
+    apart = _unproved(groups)
     for group in groups:
         names = tuple(configuration.name for configuration in group.configurations)
         facts = group.conditions.task, group.title, names, len(group.records)
@@ -105,6 +106,19 @@ def kept_apart(groups: Sequence[RunGroup], in_sections: Container[Conditions] = 
             and (differences := _from_nearest(group, groups))
         ):
             apart.append(KeptApart(*facts, "alone under these conditions", tuple(differences)))
+    return apart
+
+
+def _unproved(groups: Sequence[RunGroup]) -> list[KeptApart]:
+    """Return own models of several frameworks, with the command that makes them comparable."""
+    records = [record for group in groups for record in group.records if is_alone(record)]
+    first = {model_text(record): record for record in records}
+    apart = []
+    for names, command in proof_commands(records).items():
+        record = first[names[0]]
+        reason = f"not ranked, because nothing proves that they are the same model. Prove it: {command}"
+        runs = sum(model_text(each) in names for each in records)
+        apart.append(KeptApart(record.task.name, record.dataset.name, names, runs, reason))
     return apart
 
 

@@ -113,7 +113,9 @@ def bound_text(comparison: Comparison) -> str:
 def settings_remarks(comparison: Comparison) -> Iterator[str]:
     """State what a comparison of settings does not cover."""
     runs = [run for summary in comparison.summaries for run in summary.configuration.runs]
-    if comparison.pairs and not all(run.record.certificate for run in runs):
+    if comparison.pairs and not all(
+        run.record.certificate and run.record.certificate.possible for run in runs
+    ):
         yield (
             "Some runs have no certificate: the comparison holds within "
             f"{runs[0].record.configuration.backend} and says nothing about other frameworks."

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.documents.document import Command, Node, Paragraph, Section
+from harness.core.runs.own_models import is_alone
 from harness.core.runs.record import Record
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def compared(records: Sequence[Record], folder: Path) -> list[Node]:
 
 
 def _is_comparison(records: Sequence[Record]) -> bool:
-    """Check whether a task was run in several configurations or settings."""
+    """Check whether a task was run in several configurations or settings, or several models of a backend."""
     trained = {
         (
             record.task.name,
@@ -34,7 +35,8 @@ def _is_comparison(records: Sequence[Record]) -> bool:
         )
         for record in records
     }
-    return len(trained) > len({record.task.name for record in records})
+    subjects = {record.configuration.backend if is_alone(record) else record.task.name for record in records}
+    return len(trained) > len(subjects)
 
 
 def _comparison(records: Sequence[Record], folder: Path) -> list[Node]:
