@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def load_results(results: str | Path = "results") -> pd.DataFrame:
     """Load the records under ``results/runs`` as a DataFrame, one row per run, oldest first.
 
-    - ``id``, ``started_at``, ``status``; ``task``, ``task_version``, ``task_sha256``; ``model``, a model of your own
-      with its arguments that are not at their defaults; ``dataset``, ``dataset_fingerprint``
+    - ``id``, ``started_at``, ``status``; ``task``, ``task_version``, ``task_sha256``; ``model``, one of your
+      own, with the arguments that are not at their defaults; ``dataset``, ``dataset_fingerprint``
     - ``backend``, ``mode``, ``engine``, ``engine_version``, ``device``, ``precision``, ``threads``, ``cpu``,
       ``host``, ``seed``, ``batch_size``, ``parameters``
     - ``epochs``, ``best_epoch``: the last one and the best one on validation

@@ -126,7 +126,7 @@ def _remarks(records: Sequence[Record], works: Sequence[AfterTraining], *, starr
             yield "\n    ".join([line, *record.failure.last_lines[-_LAST_LINES:]])
     named = [(f"{record.configuration.label} on {record.task.name}", record) for record in records]
     yield from dict.fromkeys(
-        _uncertified(name, record, record.certificate)
+        _uncertified(name, record.certificate)
         for name, record in named
         if record.certificate and not record.certificate.certified and record.status != "unsupported"
     )
@@ -159,12 +159,11 @@ def _remarks(records: Sequence[Record], works: Sequence[AfterTraining], *, starr
     yield from filter(None, (_scoring(records), disturbance(records)))
 
 
-def _uncertified(name: str, record: Record, certificate: Certificate) -> str:
+def _uncertified(name: str, certificate: Certificate) -> str:
     """State with which figures those of a run that is not certified compare."""
     if certificate.possible:
         return f"{name} is not certified; do not compare its figures with others: {certificate.reason}"
-    backend = record.configuration.backend
-    return f"Models of your own have no certificate: their figures compare within {backend} alone."
+    return "Models of your own have no certificate: their figures compare within one framework."
 
 
 def _scoring(records: Sequence[Record]) -> str:

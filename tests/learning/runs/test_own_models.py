@@ -63,8 +63,8 @@ def test_models_and_another_setting_are_compared_in_every_combination():
 
 
 def test_models_of_two_frameworks_are_not_ranked_without_a_proof():
-    theirs = own_runs(0.9, model="knet", backend="keras", options={"width": 64})
-    findings = findings_of(*own_runs(0.6, arguments={"width": 128}), *theirs)
+    ours = own_runs(0.6, arguments={"width": 128})
+    findings = findings_of(*ours, *own_runs(0.9, model="knet", backend="keras", options={"width": 64}))
     assert all(not group.comparison.pairs for group in findings.groups)
     (apart,) = findings.kept_apart
     assert kept_apart_sentence(apart) == (
