@@ -3,14 +3,16 @@
 The rules of an update are those of :mod:`harness.backend_support.rules`, in JAX's arrays.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
 from jax import numpy as jnp
 
-from harness.backend_support import rules
+from harness.backend_support import feeding, rules
 from harness.spec import Adversarial, BinaryClassification, Classification, Objective, Regression, Task
+from harness.tracing.user_code import own_callable
 from harness_jax.layers import Weights
 from harness_jax.networks import Forward
 
@@ -156,11 +158,21 @@ def _updated(
     )
 
 
+def _loss_of(task: Task) -> Callable[[jax.Array, jax.Array, LabelRules], jax.Array]:
+    """The loss of a batch by outputs, targets and rules: the user's own, or that of the objective."""
+    own = feeding.own_part(task, "loss", own_callable)
+    if own is None:
+        return functools.partial(supervised_loss, task.objective)
+    return lambda outputs, targets, _rules: own(outputs, targets).mean()
+
+
 def _supervised_step(task: Task, forward: Forward) -> Step:
+    loss_of = _loss_of(task)
+
     def step(state: State, batch: Batch) -> tuple[State, jax.Array]:
         def minimized(parameters: Weights) -> tuple[jax.Array, Weights]:
             outputs, layers = forward({**parameters, **state.layers["model"]}, batch.inputs, batch.key)
-            loss = supervised_loss(task.objective, outputs, batch.second, batch.rules)
+            loss = loss_of(outputs, batch.second, batch.rules)
             return loss + _penalty(task, parameters), layers
 
         parameters, moments = state.parameters["model"], state.moments["model"]

@@ -18,6 +18,7 @@ from harness import spec
 from harness.backend_support import feeding, rules
 from harness.layers import GRU, LSTM, Dropout
 from harness.spec import Task, Unsupported
+from harness.tracing.user_code import own_callable
 
 Tensor = Any
 #: Maps targets and outputs to the terms whose mean is the loss.
@@ -54,9 +55,12 @@ class TwoNetworks(OnDevice, keras.Model):
         self.compile(optimizer=None, jit_compile=jit_compile)
 
 
-def loss_terms(objective: spec.Objective) -> LossTerms:
-    """Return the terms of an objective; adversarial targets are 1 for real and 0 for generated pictures."""
-    match objective:
+def loss_terms(task: Task) -> LossTerms:
+    """Return the terms of a task's loss; adversarial targets are 1 for real and 0 for generated pictures."""
+    own = feeding.own_part(task, "loss", own_callable)
+    if own is not None:
+        return lambda targets, outputs: _exact(own(outputs, targets))
+    match task.objective:
         case spec.Classification(class_weights, label_smoothing, loss):
             terms = _smoothed(label_smoothing) if label_smoothing else _CLASS_TERMS[loss]
             return _weighted(terms, class_weights)
@@ -164,7 +168,12 @@ def optimizer(engine: ModuleType, task: Task, exempt: list[Any]) -> keras.optimi
 
     ``exempt`` are the variables that weight decay leaves unchanged. Keras's ``global_clipnorm`` is the
     contract's ``clip_norm``.
+
+    Raises:
+        Unsupported: the user's own optimizer is none, or does not expose the rate that a schedule changes.
     """
+    if (make := feeding.own_part(task, "optimizer", own_callable)) is not None:
+        return _own_optimizer(task, make)
     options: dict[str, Any] = {}
     if task.weight_decay:
         # On TensorFlow Keras converts a Python float to float32; a NumPy float keeps all digits.
@@ -176,7 +185,23 @@ def optimizer(engine: ModuleType, task: Task, exempt: list[Any]) -> keras.optimi
     return made
 
 
-def by_name(steps: spec.Steps, task: Task) -> dict[str, np.ndarray]:
+def _own_optimizer(task: Task, make: Callable[..., Any]) -> keras.optimizers.Optimizer:
+    own = task.own_code.optimizer if task.own_code else ""
+    made: keras.optimizers.Optimizer = feeding.made_optimizer(own, make, keras.optimizers.Optimizer)
+    is_scheduled = isinstance(made._learning_rate, keras.optimizers.schedules.LearningRateSchedule)  # noqa: SLF001
+    if is_scheduled and task.schedule != spec.ConstantRate():
+        raise Unsupported(f"{own} has a schedule of its own, which no other can change")
+    return made
+
+
+def own_rate(optimizer: keras.optimizers.Optimizer, task: Task) -> float:
+    """Return the rate of the user's own optimizer, which the rates of the steps multiply; 1 for others."""
+    if not (task.own_code and task.own_code.optimizer):
+        return 1.0
+    return float(ops.convert_to_numpy(optimizer.learning_rate))
+
+
+def by_name(steps: spec.Steps, task: Task, own_rate: float) -> dict[str, np.ndarray]:
     """Return the inputs of ``train_step``, one row per step, by the names of :class:`harness.spec.Steps`.
 
     Without ``learning_rates`` the optimizer keeps its own rate, which is the same for every step.
@@ -184,7 +209,7 @@ def by_name(steps: spec.Steps, task: Task) -> dict[str, np.ndarray]:
     every = feeding.draws(steps, task)
     rates = every.pop("learning_rates")
     if task.schedule != spec.ConstantRate():
-        every["learning_rates"] = rates.astype(keras.config.floatx())
+        every["learning_rates"] = (own_rate * rates).astype(keras.config.floatx())
     return every
 
 

@@ -86,6 +86,7 @@ class KerasProgram(Program):
         optimizer = objectives.optimizer(self._engine, task, exempt)
         model.compile(optimizer=optimizer, jit_compile=jit_compile)
         optimizer.build(model.trainable_variables)
+        self._own_rate = objectives.own_rate(optimizer, task)
         self._networks[name] = model
         self._first[name] = network.first
         self._slots += own_slots
@@ -99,7 +100,7 @@ class KerasProgram(Program):
             )
         else:
             model = self._networks["model"]
-        model.loss_terms = objectives.loss_terms(task.objective)
+        model.loss_terms = objectives.loss_terms(task)
         model.crop = task.augmentation.crop
         model.draws_from_engine = self._draws_from_engine
         model.privacy, model.batch_size = task.privacy, task.batch_size
@@ -130,7 +131,7 @@ class KerasProgram(Program):
 
     def train(self, steps: Steps) -> np.ndarray:
         losses = _Losses(self._model)
-        drawn = objectives.by_name(steps, self._task)
+        drawn = objectives.by_name(steps, self._task, self._own_rate)
         if steps.noise is not None:
             drawn = self._with_noise(drawn, steps.noise)
         batches = self._engine.batches(self._model, drawn)

@@ -148,7 +148,10 @@ def _set_rate(model: OnDevice, *networks: keras.Model) -> None:
     if model.rates is not None:
         rate = next(model.rates)
         for network in networks:
-            network.optimizer.rate = rate
+            if isinstance(network.optimizer, torch_optimizers.OnTorch):
+                network.optimizer.rate = rate
+            else:  # one of the user's own
+                network.optimizer.learning_rate = rate
 
 
 def _minimize(network: keras.Model, loss: Tensor, further: list[Tensor] | None = None) -> Tensor:

@@ -19,7 +19,7 @@ def _values(variables: Sequence[Any]) -> list[Tensor]:
     return [variable.value for variable in variables]
 
 
-class _OnTorch(keras.optimizers.Optimizer):
+class OnTorch(keras.optimizers.Optimizer):
     """Clipping and decay by few calls, and step counts on the CPU, so that no step waits for a GPU.
 
     ``rate`` is the learning rate as a number: Keras's variable would have to be read from the GPU.
@@ -49,7 +49,7 @@ class _OnTorch(keras.optimizers.Optimizer):
         raise NotImplementedError
 
 
-class Sgd(_OnTorch, keras.optimizers.SGD):
+class Sgd(OnTorch, keras.optimizers.SGD):
     """Keras's SGD, but ``v = momentum * v + g; w = w - learning_rate * v``."""
 
     def _step(self, values: list[Tensor], gradients: list[Tensor]) -> None:
@@ -67,7 +67,7 @@ class Sgd(_OnTorch, keras.optimizers.SGD):
         )
 
 
-class Adam(_OnTorch, keras.optimizers.Adam):
+class Adam(OnTorch, keras.optimizers.Adam):
     """Keras's Adam, but epsilon is added to the root of the corrected moment (Kingma and Ba, algorithm 1)."""
 
     def _step(self, values: list[Tensor], gradients: list[Tensor]) -> None:
@@ -89,7 +89,7 @@ class Adam(_OnTorch, keras.optimizers.Adam):
         )
 
 
-class RmsProp(_OnTorch, keras.optimizers.RMSprop):
+class RmsProp(OnTorch, keras.optimizers.RMSprop):
     """Keras's RMSprop, but epsilon is added outside the root."""
 
     def _step(self, values: list[Tensor], gradients: list[Tensor]) -> None:
@@ -111,7 +111,7 @@ class RmsProp(_OnTorch, keras.optimizers.RMSprop):
 
 
 #: In place of those of :mod:`harness_keras.optimizers`.
-OPTIMIZERS: dict[type[spec.Optimizer], type[_OnTorch]] = {
+OPTIMIZERS: dict[type[spec.Optimizer], type[OnTorch]] = {
     spec.Sgd: Sgd,
     spec.Adam: Adam,
     spec.RmsProp: RmsProp,

@@ -27,9 +27,13 @@ class SupervisedStep:
     """Trains one network on targets."""
 
     def __init__(
-        self, objective: Classification | BinaryClassification | Regression, model: nn.Module, update: Update
+        self,
+        objective: Classification | BinaryClassification | Regression,
+        model: nn.Module,
+        update: Update,
+        own_loss: Callable[..., Any] | None = None,
     ) -> None:
-        self._objective = objective
+        self._objective, self._own_loss = objective, own_loss
         self._model = model
         self._update = update
         self._class_weights: torch.Tensor | None = None
@@ -37,6 +41,9 @@ class SupervisedStep:
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Compute the mean loss of a batch, without penalty."""
         objective = self._objective
+        if self._own_loss is not None:
+            own: torch.Tensor = self._own_loss(outputs, targets).mean()
+            return own
         if isinstance(objective, Regression):
             loss: torch.Tensor = _REGRESSION_LOSSES[objective.loss](outputs, targets)
             return loss

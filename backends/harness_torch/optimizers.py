@@ -1,13 +1,15 @@
 """What a step does with gradients: penalty, clipping, decay and the optimizer."""
 
+import itertools
 import math
 from collections.abc import Mapping
 
 import torch
 from torch import nn
 
-from harness.backend_support import rules
-from harness.spec import Adam, Optimizer, RmsProp, Sgd, Task
+from harness.backend_support import feeding, rules
+from harness.spec import Adam, ConstantRate, Optimizer, RmsProp, Sgd, Task, Unsupported
+from harness.tracing.user_code import own_callable
 
 #: As a share of the dtype's largest number. With a learning rate beyond it the loss is infinite after a step,
 #: while Adam's division by its bias correction does not overflow below it.
@@ -40,14 +42,32 @@ class Update:
         self._clip_norm = task.clip_norm
         self._weight_decay = task.weight_decay
         self._rate = task.optimizer.learning_rate
-        rate = _usable(self._rate, parameters[0].dtype)
-        self.optimizer = _optimizer(task.optimizer, parameters, rate)
+        self._own_rates: list[float | None] = [1.0]
+        make = feeding.own_part(task, "optimizer", own_callable)
+        if make is None:
+            rate = _usable(self._rate, parameters[0].dtype)
+            self.optimizer = _optimizer(task.optimizer, parameters, rate)
+            return
+        own = task.own_code.optimizer if task.own_code else ""
+        self.optimizer = feeding.made_optimizer(own, lambda: make(parameters), torch.optim.Optimizer)
+        groups = self.optimizer.param_groups
+        if task.schedule != ConstantRate() and not all("lr" in group for group in groups):
+            raise Unsupported(f"{own} has no learning rate in its groups, so no schedule can change it")
+        # Each group keeps its own rate, which the rates of the steps multiply.
+        self._own_rates = [group.get("lr") for group in groups]
+
+    @property
+    def keeps_tensors(self) -> bool:
+        """Whether the state of each parameter consists of tensors, as far as there is one."""
+        kept = self.optimizer.state_dict()["state"].values()
+        return all(isinstance(each, torch.Tensor) for state in kept for each in state.values())
 
     def set_rate(self, rate: float) -> None:
         """Use this learning rate from now on; it is a plain number, for which no device waits."""
         self._rate = rate
-        for group in self.optimizer.param_groups:
-            group["lr"] = _usable(rate, self._parameters[0].dtype)
+        for group, own in zip(self.optimizer.param_groups, itertools.cycle(self._own_rates), strict=False):
+            if own is not None:
+                group["lr"] = _usable(own * rate, self._parameters[0].dtype)
 
     def penalized(self, loss: torch.Tensor) -> torch.Tensor:
         """Add the penalty on the kernels to the loss."""

@@ -11,6 +11,7 @@ from torch import nn
 
 from harness.backend_support import feeding
 from harness.spec import Adversarial, Plan, Program, Samples, Steps, Task, Unsupported
+from harness.tracing.user_code import own_callable
 from harness_torch.attention import Attention
 from harness_torch.layers import PICTURE_AXES
 from harness_torch.native import NativeModule, NativeSlot, default_dtype
@@ -99,7 +100,8 @@ class TorchProgram(Program):
         if isinstance(task.objective, Adversarial):
             networks = [(models[name], self._updates[name]) for name in ("generator", "discriminator")]
             return AdversarialStep(*networks)
-        return SupervisedStep(task.objective, models["model"], self._updates["model"])
+        own_loss = feeding.own_part(task, "loss", own_callable)
+        return SupervisedStep(task.objective, models["model"], self._updates["model"], own_loss)
 
     def _make_private(self, plan: Plan) -> PrivateStep:
         if plan.mode == "compile":
@@ -241,8 +243,13 @@ class TorchProgram(Program):
     def _is_recurrent(self, network: str) -> bool:
         return any(isinstance(module, nn.RNNBase) for module in self._modules[network].modules())
 
-    def training_state(self) -> dict[str, np.ndarray]:
-        """Return the state by network, position and name; optimizers have no tensors before a step."""
+    def training_state(self) -> dict[str, np.ndarray] | None:
+        """Return the state by network, position and name; optimizers have no tensors before a step.
+
+        None where a user's own optimizer keeps something else than tensors.
+        """
+        if not all(update.keeps_tensors for update in self._updates.values()):
+            return None
         state = {
             f"{network}/{position}/{name}": tensor.cpu().numpy().copy()
             for network, update in self._updates.items()

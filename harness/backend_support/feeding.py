@@ -205,6 +205,34 @@ def made_model(
     return made
 
 
+def own_part(task: Task, part: str, find: Callable[[str], Callable[..., Any]]) -> Callable[..., Any] | None:
+    """The user's callable for a field of :class:`harness.spec.OwnCode`, by ``find(target)``, if there is one.
+
+    Raises:
+        Unsupported: there is no such callable, or its file cannot be imported.
+    """
+    target = getattr(task.own_code, part) if task.own_code else ""
+    try:
+        return find(target) if target else None
+    except HarnessError as error:
+        raise Unsupported(str(error)) from error
+
+
+def made_optimizer(target: str, make: Callable[[], Any], kind: type) -> Any:
+    """The optimizer that the user's code makes.
+
+    Raises:
+        Unsupported: the code fails, or returns something else than a ``kind``.
+    """
+    try:
+        made = make()
+    except Exception as error:
+        raise Unsupported(f"{target} raised {type(error).__name__}: {error}") from error
+    if not isinstance(made, kind):
+        raise Unsupported(f"{target} returned {type(made).__name__}, which is no {kind.__name__}")
+    return made
+
+
 def stored_in(array: NativeArray, framework: str) -> Any:
     """Return the place of ``array`` in the model of ``framework``.
 

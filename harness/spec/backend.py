@@ -244,6 +244,9 @@ class Backend(abc.ABC):
     ``sample_gradients`` says that it computes the gradients of single samples, which a task with ``privacy``
     needs. The harness declines such tasks for every other backend.
 
+    ``own_code`` are the fields of :class:`harness.spec.OwnCode` that it uses in place of its own. The harness
+    declines tasks with others for it.
+
     ``step_hooks`` serve steps of the user's own (``harness time FILE.py:CALLABLE``): the module of the
     framework, and the path of a Python file that is executed in the process of such a step once it has
     imported that module. The file may define ``seed(number)``, called before the step is made,
@@ -267,6 +270,7 @@ class Backend(abc.ABC):
     compilation_caches: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
     sample_gradients: bool = False
+    own_code: tuple[str, ...] = ()
     step_hooks: tuple[str, str] | None = None
 
     def default_mode(self, task: Task) -> str:

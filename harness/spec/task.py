@@ -224,6 +224,37 @@ class Privacy(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=Tr
     canaries: int = 0
 
 
+class OwnCode(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True):
+    """Parts of a training in the user's own code, each ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``.
+
+    Empty: the task's own rule. They take and return arrays of the backend's framework.
+
+    ``loss(outputs, targets)`` returns the loss of a batch, or its terms, in place of that of the objective;
+    scores remain those of the objective. ``optimizer`` makes the optimizer: in PyTorch of the ``parameters``,
+    elsewhere without arguments. The task's own optimizer is then ``Sgd(1.0)`` and stands for nothing but the
+    schedule: the optimizer's own rates are multiplied by the learning rates of the steps.
+    """
+
+    loss: str = ""
+    optimizer: str = ""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The names of the parts that are the user's own."""
+        return tuple(name for name in self.__struct_fields__ if getattr(self, name))
+
+
+class Start(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True):
+    """A safetensors file whose arrays are initial weights, by its ``path`` and the ``sha256`` of its content.
+
+    An array belongs to a weight of its shape and its full name, or of the name in the user's own model.
+    Weights that the file lacks are drawn. The harness does this before :meth:`Program.load`.
+    """
+
+    path: str
+    sha256: str
+
+
 class Task(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True, omit_defaults=True):
     """The complete description of a training, the same for every framework.
 
@@ -259,6 +290,8 @@ class Task(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True, omit_
 
     ``train_fraction`` is the share of the training data that is used, the same samples for every seed.
     ``build`` receives only these.
+
+    ``own_code`` are parts of the training that are the user's code; ``start`` has weights to begin with.
     """
 
     name: str
@@ -279,6 +312,8 @@ class Task(msgspec.Struct, metaclass=Described, frozen=True, kw_only=True, omit_
     decay_embeddings: bool = False
     samples_per_epoch: int | None = None
     privacy: Privacy | None = None
+    own_code: OwnCode | None = None
+    start: Start | None = None
 
     def parameters(self) -> dict[str, Parameter]:
         """Return every parameter of every network by its full name, such as ``model/conv2d_1/kernel``."""

@@ -243,6 +243,12 @@ def _packages(filename: str) -> list[str]:
     return [part for place, part in enumerate(parts) if (Path(*parts[: place + 1]) / "__init__.py").is_file()]
 
 
+def own_callable(target: str) -> Callable[..., Any]:
+    """The callable of a target; raises as :func:`user_module` and :func:`user_callable`."""
+    place, name = split_target(target)
+    return user_callable(user_module(place), name, place)
+
+
 def make_model(target: str, arguments: Mapping[str, Any]) -> Any:
     """Call the callable of a target; raises as :func:`user_module` and :func:`call_user`."""
     place, name = split_target(target)

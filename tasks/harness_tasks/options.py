@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from harness.layers import Dropout
 from harness.network import Network
@@ -19,12 +19,14 @@ from harness.spec import (
     LinearDecay,
     Objective,
     Optimizer,
+    OwnCode,
     Penalty,
     Privacy,
     Regression,
     RmsProp,
     Schedule,
     Sgd,
+    Start,
     StepDecay,
     Task,
 )
@@ -176,6 +178,39 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
             epochs=epochs,
             **optional,
         )
+
+
+#: By each part of the user's own code, the options that it replaces.
+_REPLACED = {
+    "loss": ("loss", "label_smoothing", "rebalance"),
+    "optimizer": (
+        "optimizer",
+        "learning_rate",
+        "momentum",
+        "nesterov",
+        "beta_1",
+        "weight_decay",
+        "clip_norm",
+    ),
+}
+
+
+def with_own_code(task: Task, options: TrainingOptions, code: OwnCode, start: Start | None) -> Task:
+    """The task with parts of its training in the user's own code, and weights to start from.
+
+    Raises:
+        ValueError: options are not at their defaults that the code replaces; the message is for the user.
+    """
+    defaults = type(options)()
+    for part in code.given:
+        known = [name for name in _REPLACED[part] if hasattr(options, name)]
+        if changed := [name for name in known if getattr(options, name) != getattr(defaults, name)]:
+            raise ValueError(
+                f"{changed[0]} has no effect beside a {part} of your own (--{part}); leave it out"
+            )
+    optimizer = Sgd(1.0) if code.optimizer else task.optimizer
+    own = given(Task, own_code=code if code.given else None, start=start)
+    return structs.replace(task, optimizer=optimizer, **own)
 
 
 class Sized:

@@ -3,7 +3,7 @@
 import importlib
 import re
 import string
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from harness.core.plugins.files import name_plugin_files, plugin_files
 from harness.errors import UsageError
 from harness.layers import Native
 from harness.network import Network
-from harness.spec.task import Classification, Objective, Regression
+from harness.spec.task import Classification, Objective, Regression, Start
 from harness.tracing.calls import InputShape
 from harness.tracing.user_code import is_file, split_target
 
@@ -30,7 +30,7 @@ Write it again when parameters of the model are added, removed or reshaped.
 $imports
 from harness.hookspecs import hookimpl
 from harness.network import Network
-from harness.spec import Task, TaskDefinition
+from harness.spec import OwnCode, Start, Task, TaskDefinition
 from harness_tasks.options import $imported
 
 # For each choice of the model's arguments its arrays, and where its code holds each of them.
@@ -40,10 +40,17 @@ $variants
 """,
     type=list[tuple[dict[str, bool | int | float | str], Network]],
 )
+# Parts of the training that are your own code, and files of weights to start from, by the values of options.
+OWN_CODE = $own_code
+STARTS: dict[str, Start | None] = $starts
 
 
 class Options($base, frozen=True, kw_only=True):
     """How the model is trained, and the arguments with which it is made."""
+
+    own_loss: Annotated[str, msgspec.Meta(description="your own in place of loss")] = "none"
+    own_optimizer: Annotated[str, msgspec.Meta(description="your own in place of optimizer")] = "none"
+    start_from: Annotated[str, msgspec.Meta(description="file of weights to start from")] = "none"
 $options
 
 
@@ -53,13 +60,19 @@ def define(options: Options) -> Task:
     networks = [network for values, network in VARIANTS if values == chosen]
     if not networks:
         raise ValueError(f"there is no model with {chosen}; harness run --set-model makes others")
-    return options.make_task(
+    try:
+        code = OwnCode(OWN_CODE[options.own_loss], OWN_CODE[options.own_optimizer])
+        start = STARTS[options.start_from]
+    except KeyError as error:
+        raise ValueError(f"{error} is unknown; give it by --loss, --optimizer or --start-from") from error
+    task = options.make_task(
         name="$name",
         version=1,
         networks={"model": networks[0]},
         batch_size=$batch_size,
         epochs=$epochs,
     )
+    return with_own_code(task, options, code, start)
 
 
 TASK = TaskDefinition(
@@ -129,7 +142,20 @@ def task_data(dataset: str) -> TaskData:
 def training_options(objective: Objective) -> set[str]:
     """Return the names of the options that every task of this kind has."""
     options = getattr(importlib.import_module(_OPTIONS), _BASES[type(objective)])
-    return {*options.__struct_fields__, *_OF_IMAGES}
+    return {*options.__struct_fields__, *_OF_OWN, *_OF_IMAGES}
+
+
+class OwnParts(NamedTuple):
+    """Values of options: targets of the user's own ``code`` by their texts, files of weights by theirs."""
+
+    code: Mapping[str, str] = {}
+    starts: Mapping[str, Start] = {}
+
+
+_NO_PARTS = OwnParts()
+_IMPORTS = "from typing import Annotated\n\nimport msgspec"
+#: The options of every task whose model is the user's own.
+_OF_OWN = ("own_loss", "own_optimizer", "start_from")
 
 
 class Choice(NamedTuple):
@@ -139,19 +165,28 @@ class Choice(NamedTuple):
     layer: Native
 
 
-def task_file(name: str, choices: Sequence[Choice], data: TaskData, command: str, reference: str = "") -> str:
+def task_file(
+    name: str,
+    choices: Sequence[Choice],
+    data: TaskData,
+    command: str,
+    reference: str = "",
+    parts: OwnParts = _NO_PARTS,
+) -> str:
     """Return the text of a plugin file with the task ``name`` that trains models on ``data``.
 
     There is an option for each argument in the ``choices``; the first choice is the default. ``command`` is
     the command and backends that the file suggests, such as ``run --backend torch``; ``reference`` is the
-    suffix of the task's reference file, empty if the task has none.
+    suffix of the task's reference file, empty if the task has none. ``parts`` are values of options.
     """
     variants = [(choice.options, Network(data.shape.shape, (choice.layer,))) for choice in choices]
     base = _BASES[type(data.objective)]
     images = _OF_IMAGES if len(data.shape.shape) == _PICTURE_AXES else {}
-    imported = sorted([base, *(kind for kind, _ in images.values())])
+    imported = [*sorted([base, *(kind for kind, _ in images.values())]), "with_own_code"]
     return _TEMPLATE.substitute(
-        imports="\n".join(_imports(choices, reference)),
+        imports=("from pathlib import Path\n" if reference else "") + _IMPORTS,
+        own_code=repr({"none": "", **parts.code}),
+        starts=repr({"none": None, **parts.starts}),
         name=name,
         models=" and ".join(model.target.replace("\\", "/") for model in choices[0].layer.models),
         command=command,
@@ -172,16 +207,6 @@ def task_file(name: str, choices: Sequence[Choice], data: TaskData, command: str
     )
 
 
-def _imports(choices: Sequence[Choice], reference: str) -> Iterator[str]:
-    if reference:
-        yield "from pathlib import Path"
-    if choices[0].options:
-        yield "from typing import Annotated"
-    if reference or choices[0].options:
-        yield ""
-    yield "import msgspec"
-
-
 def _field(option: str, values: Sequence[OptionValue]) -> str:
     """Return the field of an option that has these values: of their type, the first as its default."""
     kinds = " | ".join(dict.fromkeys(type(value).__name__ for value in values))
@@ -196,19 +221,20 @@ def write_task(
     data: TaskData,
     command: str,
     reference: str = "",
+    parts: OwnParts = _NO_PARTS,
 ) -> WrittenTask:
     """Write the plugin file of a task that trains models, and make this process and its workers load it.
 
     ``path`` is the file, or a folder in which the file is named after the task. ``models`` are the models of
-    the first of ``choices``; ``command`` precedes the names of their backends. ``reference`` as in
-    :func:`task_file`.
+    the first of ``choices``; ``command`` precedes the names of their backends. ``reference`` and ``parts`` as
+    in :func:`task_file`.
 
     Raises:
         UsageError: the file cannot be written.
     """
     name = task_name([model.spec.target for model in models])
     backends = [model.built.backend for model in models]
-    text = task_file(name, choices, data, " ".join([command, *backends]), reference)
+    text = task_file(name, choices, data, " ".join([command, *backends]), reference, parts)
     path = path / f"{name}.py" if path.is_dir() else path
     try:
         write_bytes(path, text.encode())
@@ -224,11 +250,13 @@ def write_model_task(
     path: Path,
     taken: Collection[str],
     saved_by: str = "",
+    parts: OwnParts = _NO_PARTS,
 ) -> WrittenTask:
     """Write the plugin file of the task that trains the ``variants`` of one model on ``data``.
 
     ``path`` as in :func:`write_task`. ``taken`` are names that an option may not have; the option of an
-    argument of such a name begins with ``model_``. ``saved_by`` is the command that writes the file again.
+    argument of such a name begins with ``model_``. ``saved_by`` is the command that writes the file again;
+    ``parts`` as in :func:`task_file`.
 
     Raises:
         UsageError: the model does not fit the data, or the file cannot be written.
@@ -241,7 +269,7 @@ def write_model_task(
         )
         values = {names[name]: option_value(value) for name, value in variant.arguments.items()}
         choices.append(Choice(values, layer))
-    return write_task(path, [variants[0].model], choices, data, "run --backend")
+    return write_task(path, [variants[0].model], choices, data, "run --backend", parts=parts)
 
 
 def task_name(targets: Sequence[str]) -> str:

@@ -75,13 +75,16 @@ def build(backend: Backend, plan: Plan, data: Samples) -> Program:
 
     Raises:
         UndeclaredLoss: the backend does not declare the loss of the task, or gradients of single samples.
-        Unsupported: the backend does not support the plan.
+        Unsupported: the backend does not support the plan, or parts of the user's own code.
     """
     loss = plan.task.special_loss()
     if loss is not None and loss not in backend.losses:
         raise UndeclaredLoss(f"backend {backend.name} has no loss {loss}")
     if plan.task.privacy is not None and not backend.sample_gradients:
         raise UndeclaredLoss(f"backend {backend.name} has no gradients of single samples, which DP-SGD needs")
+    own = plan.task.own_code
+    if lacking := [name for name in (own.given if own else ()) if name not in backend.own_code]:
+        raise Unsupported(f"backend {backend.name} cannot train with the {lacking[0]} of your own code")
     return backend.build(plan, data)
 
 

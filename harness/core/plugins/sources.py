@@ -26,9 +26,11 @@ def sources_of(backend: str) -> list[Path]:
 
 
 def models_of(task: Task) -> list[str]:
-    """Return the user's own models in a task, as ``FILE.py:NAME`` or ``package.module:NAME``."""
+    """Return the user's own code in a task, as ``FILE.py:NAME`` or ``package.module:NAME``."""
     layers = [place.layer for network in task.networks.values() for place in network.leaves()]
-    return sorted({model.target for layer in layers if isinstance(layer, Native) for model in layer.models})
+    models = {model.target for layer in layers if isinstance(layer, Native) for model in layer.models}
+    own = task.own_code
+    return sorted(models | ({getattr(own, name) for name in own.given} if own else set()))
 
 
 def sources_of_models(task: Task) -> list[Path]:

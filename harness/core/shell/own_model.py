@@ -1,14 +1,16 @@
 """A model of the user's own in place of a task: the options that name the model, and its task file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from harness.core.documents.numbers import first_of
 from harness.core.models.arguments import literal, split_values
 from harness.core.models.reading import read_variants
 from harness.core.models.task_file import (
+    OwnParts,
     TaskData,
     WrittenTask,
     task_data,
@@ -16,14 +18,18 @@ from harness.core.models.task_file import (
     training_options,
     write_model_task,
 )
+from harness.core.plugins import registry
+from harness.core.plugins.definition import define_task
 from harness.core.plugins.options import value_text
 from harness.core.plugins.selection import parse_backend
 from harness.core.runs.fields import FIELDS
 from harness.core.runs.matrix import OwnTask
 from harness.core.runs.selection import FILTERS
 from harness.core.shell.options import together
-from harness.core.shell.parameters import each_once
+from harness.core.shell.parameters import each_once, split_names
+from harness.core.shell.printing import print_error_line
 from harness.core.shell.progress import Phases
+from harness.core.training.start import start_of, started
 from harness.errors import UsageError
 from harness.tracing.user_code import is_file, split_target
 
@@ -66,6 +72,24 @@ def value_lists(
     return given
 
 
+def _part(name: str, parameter: str, text: str) -> Callable[[Any], Any]:
+    """Make an option for a part of the training that is the user's own code."""
+    metavar = "FILE.py:CALLABLE[,…]"
+    return click.option(name, parameter, multiple=True, callback=split_names, metavar=metavar, help=text)
+
+
+#: Options of a part of the training, and those of the task that have their values.
+_PARTS = {"losses": "own_loss", "optimizers": "own_optimizer", "starts": "start_from"}
+_NONE = "none"
+_MOST_DRAWN = 4
+_OPTIONS = {
+    "models": "--model",
+    "set_model": "--set-model",
+    "losses": "--loss",
+    "optimizers": "--optimizer",
+    "starts": "--start-from",
+}
+
 #: ``--model`` and ``--set-model``, for :func:`with_own_model`.
 model_options = together(
     click.option(
@@ -84,6 +108,26 @@ model_options = together(
         help="Argument of the callable of --model; repeatable. Each value is run. A tuple has brackets, and "
         "a text with commas has quotes: NAME='\"a,b\"'.",
     ),
+    _part(
+        "--loss",
+        "losses",
+        "Loss of your own for --model, loss(outputs, targets) in the framework's arrays; none is that of "
+        "--set loss.",
+    ),
+    _part(
+        "--optimizer",
+        "optimizers",
+        "Optimizer of your own for --model: optimizer(parameters) in PyTorch, optimizer() in Keras; none is "
+        "that of --set optimizer.",
+    ),
+    click.option(
+        "--start-from",
+        "starts",
+        multiple=True,
+        metavar="FILE",
+        help="File of weights (safetensors, of harness or the framework) with which --model starts, as for "
+        "fine-tuning; none draws all weights. Weights that it lacks are drawn.",
+    ),
 )
 
 
@@ -95,10 +139,11 @@ def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: --task or no --dataset is given beside --model, or a model cannot be made.
     """
-    options = {name: value for name, value in given.items() if name not in {"models", "set_model"}}
+    options = {name: value for name, value in given.items() if name not in _OPTIONS}
     if not given["models"]:
-        if given["set_model"]:
-            raise UsageError("--set-model needs --model")
+        for name, option in _OPTIONS.items():
+            if given[name]:
+                raise UsageError(f"{option} needs --model")
         return {**options, "own": {}}
     if given["tasks"] or given.get("preset"):
         raise UsageError("give --model or --task, not both")
@@ -116,10 +161,38 @@ def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
         folder = models_folder(given)
         data = task_data(given["dataset"])
         read = read_variants(targets, given["set_model"], data.shape, given["timeout"], phases.begin)
-        written = [write_model_task(variants, data, folder, taken_names(data)) for variants in read]
-    own = {task.name: OwnTask(_backends(task, given["backends"]), _assignments(task)) for task in written}
+        parts, taken = _own_parts(given), taken_names(data)
+        written = [write_model_task(variants, data, folder, taken, parts=parts) for variants in read]
+    chosen = [f"{option}={text}" for name, option in _PARTS.items() for text in given[name]]
+    own = {
+        task.name: OwnTask(_backends(task, given["backends"]), [*_assignments(task), *chosen])
+        for task in written
+    }
+    _report_starts(own, parts)
     backends = dict.fromkeys(backend for each in own.values() for backend in each.backends)
     return {**options, "tasks": [*own], "own": own, "backends": given["backends"] or [*backends]}
+
+
+def _own_parts(given: Mapping[str, Any]) -> OwnParts:
+    """Return the user's own code and files of weights by the texts of the options."""
+    code = {text: absolute(text) for text in (*given["losses"], *given["optimizers"]) if text != _NONE}
+    return OwnParts(code, {text: start_of(Path(text)) for text in given["starts"] if text != _NONE})
+
+
+def _report_starts(own: Mapping[str, OwnTask], parts: OwnParts) -> None:
+    """Print how many weights of each model a file has.
+
+    Raises:
+        UsageError: it has none, or is no file of weights.
+    """
+    for name in own if parts.starts else ():
+        definition = registry.task(name)
+        task = define_task(definition, definition.options())
+        for text, start in parts.starts.items():
+            found, every = started(task, start), task.weights()
+            drawn = [weight.partition("/")[2] for weight in every if weight not in found]
+            rest = f"; drawn: {first_of(drawn, _MOST_DRAWN)}" if drawn else ""
+            print_error_line(f"{name} starts from {len(found)} of {len(every)} arrays in {text}{rest}")
 
 
 def _backends(task: WrittenTask, given: Sequence[str]) -> list[str]:

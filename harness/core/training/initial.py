@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.core.training import draws
+from harness.core.training.start import started
 from harness.layers import Parameter
 from harness.spec.task import Task
 
@@ -33,5 +34,12 @@ def _initial(parameter: Parameter, seed: int, name: str) -> npt.NDArray[np.float
 
 
 def initial_weights(task: Task, seed: int) -> dict[str, npt.NDArray[np.float64]]:
-    """Draw all weights of the task, state included, by name, each from its own stream, keyed by its name."""
-    return {name: _initial(parameter, seed, name) for name, parameter in task.weights().items()}
+    """Draw all weights of the task, state included, by name, each from its own stream, keyed by its name.
+
+    Where the task starts from weights in a file, they take the place of those of their names.
+
+    Raises:
+        UsageError: the file has changed, or cannot be used.
+    """
+    drawn = {name: _initial(parameter, seed, name) for name, parameter in task.weights().items()}
+    return drawn if task.start is None else drawn | started(task, task.start)
