@@ -31,6 +31,7 @@ FEATURE = Feature(
         "harness.learning.study.parts.losses:PARTS",
         "harness.learning.study.parts.generators:PARTS",
         "harness.learning.study.parts.privacy:PARTS",
+        "harness.learning.study.parts.costs:PARTS",
     ),
     after_training=(
         "harness.learning.privacy.after_training:CLAIM",

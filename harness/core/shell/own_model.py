@@ -160,7 +160,7 @@ def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
     with Phases(quiet=given["quiet"]) as phases:
         folder = models_folder(given)
         data = task_data(given["dataset"])
-        read = read_variants(targets, given["set_model"], data.shape, given["timeout"], phases.begin)
+        read = read_variants(targets, given["set_model"], data.shape, given.get("timeout"), phases.begin)
         parts, taken = _own_parts(given), taken_names(data)
         written = [write_model_task(variants, data, folder, taken, parts=parts) for variants in read]
     chosen = [f"{option}={text}" for name, option in _PARTS.items() for text in given[name]]

@@ -23,12 +23,14 @@ from harness.core.shell import completion, features, options
 from harness.core.shell.ending import INTERRUPTED
 from harness.core.shell.execution import exit_code, run_sequence
 from harness.core.shell.executors import Executor, executor_of
+from harness.core.shell.own_model import model_options, with_own_model
 from harness.core.shell.parameters import each_once, split_names
 from harness.core.shell.printing import echo, print_error_line
 from harness.core.shell.progress import shown_progress
 from harness.core.shell.runs_display import reuse_text
 from harness.errors import HarnessError
 from harness.learning.study.across_tasks_page import across_tasks_page, across_tasks_text
+from harness.learning.study.own_models import VARIANTS, of_task, variants_kind
 from harness.learning.study.page import studies_text
 from harness.learning.study.plan import (
     FEWEST_SEEDS,
@@ -52,7 +54,8 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 @click.command()
 @click.argument("kind", metavar="KIND", shell_complete=completion.STUDIES)
 @options.tasks
-@options.backends(required=True)
+@model_options
+@options.backends()
 @click.option(
     "--quick", is_flag=True, help="Short version for teaching: takes minutes; do not cite its results."
 )
@@ -114,21 +117,25 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 def command(ctx: click.Context, /, **given: Any) -> None:
     """Answer a question about training: which optimizer, what stops overfitting, would more data help?
 
-    KIND is one of `harness study --list`. A study trains variants of a task on the same seeds. Where the kind
-    says so, each variant is tuned first with the same number of trials; validation data choose its settings.
+    KIND is one of `harness study --list`, or variants: the values of arguments of your own --model. A study
+    trains variants of a task on the same seeds. Where the kind says so, each variant is tuned first with the
+    same number of trials; validation data choose its settings.
     The result is a verdict and a page that explains the question, what was trained, and what came out.
 
     \b
       harness study optimizers --backend torch --quick
       harness study overfitting --task cnn --backend torch --budget 30m
       harness study optimizers --task mlp,resnet,lm --backend torch
+      harness study variants --model net.py:make --dataset digits --set-model width=64,128
 
     Runs are ordinary records. Repeat the command to continue an interrupted study, or to add seeds or
     backends: recorded runs are reused as by `harness run`.
 
     Exit code: 0 if every run succeeded, 1 if one failed, 2 if the input is wrong, 130 after Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    kind = registry.study(given["kind"])
+    given = with_own_model(given)
+    is_of_variants = given["kind"] == VARIANTS
+    kind = variants_kind(given["own"]) if is_of_variants else registry.study(given["kind"])
     tasks = given.pop("tasks") or kind.tasks[:1]
     studies: list[Study] = []
     records: list[Record] = []
@@ -136,7 +143,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     with executor_of(given) as executor:
         given["threads"] = given["threads"] or executor.threads
         for task in tasks:
-            conduct = _Conduct(kind, task, given, executor)
+            conduct = _Conduct(kind, task, of_task(given, task), executor)
             study, path = conduct.carry_out()
             studies.append(study)
             with contextlib.redirect_stdout(results):  # which an executor may have silenced
