@@ -11,6 +11,7 @@ from harness.network import Network
 from harness.spec import (
     Adam,
     Augmentation,
+    BinaryClassification,
     Classification,
     ConstantRate,
     CosineDecay,
@@ -337,3 +338,16 @@ class RegressionOptions(FederatedOptions, frozen=True, kw_only=True):
     def make_objective(self) -> Regression:
         """See :class:`TrainingOptions`."""
         return Regression(**given(Regression, loss=self.loss))
+
+
+class BinaryClassificationOptions(ImbalanceOptions, frozen=True, kw_only=True):
+    """How a classifier of two classes is trained, and by which loss."""
+
+    loss: Annotated[
+        Literal["cross_entropy", "mse_sigmoid"],
+        Meta(description="binary cross-entropy, or the mean squared error of the sigmoid"),
+    ] = "cross_entropy"
+
+    def make_objective(self) -> BinaryClassification:
+        """See :class:`TrainingOptions`."""
+        return BinaryClassification(**given(BinaryClassification, loss=self.loss))

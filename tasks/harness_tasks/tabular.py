@@ -1,39 +1,26 @@
 """The task ``tabular``: a dense network classifies tumours as malignant or benign."""
 
-from typing import Annotated, Literal
-
-from msgspec import Meta
-
 from harness.layers import Dense
 from harness.network import Network
-from harness.spec import BinaryClassification, Preset, Task, TaskDefinition
+from harness.spec import Preset, Task, TaskDefinition
 from harness_tasks.options import (
     REFERENCES,
+    BinaryClassificationOptions,
     DropoutRate,
-    ImbalanceOptions,
     LearningRate,
     OptimizerName,
     Sized,
     Width,
-    given,
 )
 
 
-class TabularOptions(ImbalanceOptions, Sized, frozen=True, kw_only=True):
+class TabularOptions(BinaryClassificationOptions, Sized, frozen=True, kw_only=True):
     """Options of the training of a classifier."""
 
     learning_rate: LearningRate = 1e-3
     optimizer: OptimizerName = "adam"
     width: Width = 1.0
     dropout: DropoutRate = 0.0
-    loss: Annotated[
-        Literal["cross_entropy", "mse_sigmoid"],
-        Meta(description="binary cross-entropy, or the mean squared error of the sigmoid"),
-    ] = "cross_entropy"
-
-    def make_objective(self) -> BinaryClassification:
-        """See :class:`harness_tasks.options.TrainingOptions`."""
-        return BinaryClassification(**given(BinaryClassification, loss=self.loss))
 
 
 def define(options: TabularOptions) -> Task:

@@ -17,7 +17,7 @@ from harness.core.plugins.files import name_plugin_files, plugin_files
 from harness.errors import UsageError
 from harness.layers import Native
 from harness.network import Network
-from harness.spec.task import Classification, Objective, Regression, Start
+from harness.spec.task import BinaryClassification, Classification, Objective, Regression, Start
 from harness.tracing.calls import InputShape
 from harness.tracing.user_code import is_file, split_target
 
@@ -91,7 +91,11 @@ def harness_task(name: str) -> TaskDefinition | None:
     return TASK if name == "$name" else None
 ''')
 #: The options of the training by the kind of task, as tasks that come with harness have them.
-_BASES = {Classification: "ClassificationOptions", Regression: "RegressionOptions"}
+_BASES: dict[type[Objective], str] = {
+    Classification: "ClassificationOptions",
+    BinaryClassification: "BinaryClassificationOptions",
+    Regression: "RegressionOptions",
+}
 _PICTURE_AXES = 3
 #: The module of these options, which the file of a task imports.
 _OPTIONS = "harness_tasks.options"

@@ -29,8 +29,8 @@ def of_task(given: Mapping[str, Any], task: str) -> dict[str, Any]:
         assignments = [f"{name}={texts[0]}" for name, texts in axes.items() if len(texts) == 1]
     elif several := [name for name, texts in _axes(assignments).items() if len(texts) > 1]:
         raise UsageError(
-            f"study {given['kind']} has variants of its own: give {several[0]} one value, or compare the values "
-            f"by: harness study {VARIANTS}"
+            f"study {given['kind']} has variants of its own: give {several[0]} one value, or compare its "
+            f"values by: harness study {VARIANTS}"
         )
     return {**given, "backends": own.backends, "assignments": [*given["assignments"], *assignments]}
 
