@@ -206,7 +206,7 @@ def made_model(
 
 
 def own_part(task: Task, part: str, find: Callable[[str], Callable[..., Any]]) -> Callable[..., Any] | None:
-    """The user's callable for a field of :class:`harness.spec.OwnCode`, by ``find(target)``, if there is one.
+    """Return the user's callable for a field of :class:`harness.spec.OwnCode`, by ``find(target)``, if any.
 
     Raises:
         Unsupported: there is no such callable, or its file cannot be imported.
@@ -219,7 +219,7 @@ def own_part(task: Task, part: str, find: Callable[[str], Callable[..., Any]]) -
 
 
 def made_optimizer(target: str, make: Callable[[], Any], kind: type) -> Any:
-    """The optimizer that the user's code makes.
+    """Return the optimizer that the user's code makes.
 
     Raises:
         Unsupported: the code fails, or returns something else than a ``kind``.

@@ -145,7 +145,7 @@ def call_user(factory: Callable[..., Any], target: str, arguments: Mapping[str, 
 
 
 def _with_tuples(factory: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments, lists as tuples where annotations or defaults are: JSON has no tuples."""
+    """Return the arguments, lists as tuples where annotations or defaults are: JSON has no tuples."""
     if not any(isinstance(value, list) for value in arguments.values()):
         return dict(arguments)
     parameters = inspect.signature(factory).parameters
@@ -244,7 +244,7 @@ def _packages(filename: str) -> list[str]:
 
 
 def own_callable(target: str) -> Callable[..., Any]:
-    """The callable of a target; raises as :func:`user_module` and :func:`user_callable`."""
+    """Return the callable of a target; raise as :func:`user_module` and :func:`user_callable`."""
     place, name = split_target(target)
     return user_callable(user_module(place), name, place)
 

@@ -197,7 +197,7 @@ _REPLACED = {
 
 
 def with_own_code(task: Task, options: TrainingOptions, code: OwnCode, start: Start | None) -> Task:
-    """The task with parts of its training in the user's own code, and weights to start from.
+    """Return the task with parts of its training in the user's own code, and weights to start from.
 
     Raises:
         ValueError: options are not at their defaults that the code replaces; the message is for the user.
