@@ -206,9 +206,7 @@ def with_own_code(task: Task, options: TrainingOptions, code: OwnCode, start: St
     for part in code.given:
         known = [name for name in _REPLACED[part] if hasattr(options, name)]
         if changed := [name for name in known if getattr(options, name) != getattr(defaults, name)]:
-            raise ValueError(
-                f"{changed[0]} has no effect beside a {part} of your own (--{part}); leave it out"
-            )
+            raise ValueError(f"{changed[0]} has no effect beside your own {part} (--{part}); leave it out")
     optimizer = Sgd(1.0) if code.optimizer else task.optimizer
     own = given(Task, own_code=code if code.given else None, start=start)
     return structs.replace(task, optimizer=optimizer, **own)

@@ -1,0 +1,59 @@
+"""Studies of the user's own models: what each task is asked, and the study of its variants."""
+
+import pytest
+
+from harness.core.runs.matrix import OwnTask
+from harness.errors import UsageError
+from harness.learning.study.own_models import VARIANTS, of_task, variants_kind
+from harness.learning.study.parts import check_names
+
+GRID = OwnTask(["torch"], ["width=16", "width=64", "act=relu", "own_loss=none", "own_loss=l.py:focal"])
+
+
+def given(kind="optimizers", own=GRID, **changes):
+    own = {} if own is None else {"net": own}
+    return {"kind": kind, "own": own, "backends": [], "assignments": ["epochs=3"], **changes}
+
+
+def test_the_variants_are_the_combinations_of_values():
+    kind = variants_kind({"net": GRID})
+    names = [variant.name for variant in kind.variants]
+    assert names == [
+        f"width={width} own_loss={loss}" for width in (16, 64) for loss in ("none", "l.py:focal")
+    ]
+    assert kind.variants[1].assignments == ("width=16", "own_loss=l.py:focal")
+    check_names(kind)
+
+
+def test_an_option_with_one_value_is_that_of_every_variant():
+    asked = of_task(given(VARIANTS), "net")
+    assert asked["assignments"] == ["epochs=3", "act=relu"]
+    assert asked["backends"] == ["torch"]
+
+
+def test_other_kinds_take_one_value_of_each_argument():
+    one = OwnTask(["torch"], ["width=16"])
+    assert of_task(given(own=one), "net")["assignments"] == ["epochs=3", "width=16"]
+    with pytest.raises(
+        UsageError, match="give width one value, or compare its values by: harness study variants"
+    ):
+        of_task(given(), "net")
+
+
+def test_a_built_in_task_needs_a_backend():
+    with pytest.raises(UsageError, match="--backend is missing"):
+        of_task(given(own=None), "mlp")
+    assert of_task(given(own=None, backends=["jax"]), "mlp")["backends"] == ["jax"]
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({}, "give --model and --dataset"),
+        ({"a": GRID, "b": GRID}, "several are compared by: harness run --model A --model B"),
+        ({"net": OwnTask(["torch"], ["width=16"])}, "give several, such as --set-model width=64,128,256"),
+    ],
+)
+def test_what_the_study_of_variants_needs_is_said(own, message):
+    with pytest.raises(UsageError, match=message):
+        variants_kind(own)
