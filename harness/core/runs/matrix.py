@@ -249,12 +249,13 @@ class RunMatrix:
 
     def _backend_names(self) -> list[Value]:
         """Return the backends with their modes; only a name if its default mode differs between tasks."""
-        tasks_of: dict[Selection, list[Task]] = {}
+        asked: dict[tuple[str, str], tuple[Selection, list[Task]]] = {}
         for planned in self._tasks:
             for selection in planned.selections:
-                tasks_of.setdefault(selection, []).extend(setting.task for setting in planned.settings)
+                _, tasks = asked.setdefault((selection.backend.name, selection.written), (selection, []))
+                tasks += [setting.task for setting in planned.settings]
         names: dict[Value, None] = {}
-        for selection, tasks in tasks_of.items():
+        for selection, tasks in asked.values():
             name = selection.backend.name
             modes = {mode: None for task in tasks for choice in selection.choices(task) for mode in choice}
             if selection.written == BEST:

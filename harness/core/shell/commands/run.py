@@ -148,8 +148,7 @@ def _training_text(tasks: Sequence[Task]) -> str:
     """Describe what these trainings share: optimizer, learning rate, batch size and epochs."""
     settings = [
         (
-            f"optimizer {task.optimizer.__struct_config__.tag}",
-            f"learning rate {task.optimizer.learning_rate:g}",
+            *_rule(task),
             f"batch size {task.batch_size or 'all'}",
             f"{task.epochs} epoch{'s' * (task.epochs != 1)}",
         )
@@ -157,6 +156,16 @@ def _training_text(tasks: Sequence[Task]) -> str:
     ]
     shared = [values[0] for values in zip(*settings, strict=True) if len(set(values)) == 1]
     return f"Training with {', '.join(shared)} (--set, --batch-size and --epochs change these)"
+
+
+def _rule(task: Task) -> tuple[str, str]:
+    """Name the optimizer and its learning rate, which one of the user's own sets itself."""
+    if task.own_code and task.own_code.optimizer:
+        return f"optimizer {task.own_code.optimizer.rpartition(':')[2]}", "a learning rate of its own"
+    return (
+        f"optimizer {task.optimizer.__struct_config__.tag}",
+        f"learning rate {task.optimizer.learning_rate:g}",
+    )
 
 
 def _seeds(ctx: click.Context, given: dict[str, Any]) -> list[int]:
