@@ -124,7 +124,8 @@ model_options = together(
         "--start-from",
         "starts",
         multiple=True,
-        metavar="FILE",
+        callback=split_names,
+        metavar="FILE[,…]",
         help="File of weights (safetensors, of harness or the framework) with which --model starts, as for "
         "fine-tuning; none draws all weights. Weights that it lacks are drawn.",
     ),
