@@ -1,7 +1,7 @@
 """A model of the user's own in place of a task: the options that name the model, and its task file."""
 
 import ast
-from collections.abc import Mapping
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from harness.core.models.task_file import task_data, write_model_task
 from harness.core.shell.options import together
 from harness.core.shell.parameters import each_once
 from harness.core.shell.progress import Phases
+from harness.core.shell.run_options import RunOptions
 from harness.errors import UsageError
 from harness.tracing.user_code import is_file, split_target
 
@@ -67,30 +68,27 @@ model_options = together(
 )
 
 
-def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options ``given`` to a command, with --model replaced by its task and its backend.
+def with_own_model(given: RunOptions) -> RunOptions:
+    """Return the options with the task and, unless others are named, the backend of ``--model``.
 
     Raises:
         UsageError: --task or no --dataset is given beside it, or the model cannot be made.
     """
-    options = {name: value for name, value in given.items() if name not in {"model", "set_model"}}
-    options["own_model"] = given["model"] is not None
-    if given["model"] is None:
-        if given["set_model"]:
+    if given.model is None:
+        if given.set_model:
             raise UsageError("--set-model needs --model")
-        return options
-    if given["tasks"] or given.get("preset"):
+        return given
+    if given.tasks or given.preset:
         raise UsageError("give --model or --task, not both")
-    if given["dataset"] is None:
+    if given.dataset is None:
         raise UsageError(
             "--model needs --dataset, which it is trained on; `harness list datasets` lists them"
         )
-    spec = SideSpec(absolute(given["model"]), given["set_model"])
-    with Phases(quiet=given["quiet"]) as phases:
-        folder = models_folder(given)
-        data = task_data(given["dataset"])
-        written = write_model_task(spec, data, folder, phases.begin, given["timeout"])
-    return {**options, "tasks": [written.name], "backends": given["backends"] or written.backends}
+    spec = SideSpec(absolute(given.model), given.set_model)
+    with Phases(quiet=given.quiet) as phases:
+        folder = models_folder(given.results)
+        written = write_model_task(spec, task_data(given.dataset), folder, phases.begin, given.timeout)
+    return dataclasses.replace(given, tasks=[written.name], backends=given.backends or written.backends)
 
 
 def is_model(name: str) -> bool:
@@ -99,9 +97,9 @@ def is_model(name: str) -> bool:
     return bool(colon) and "." in place
 
 
-def models_folder(given: Mapping[str, Any]) -> Path:
-    """Make and return the folder, under the results of the options ``given``, of the models' plugin files."""
-    folder = Path(given["results"]) / _FOLDER
+def models_folder(results: Path) -> Path:
+    """Make and return the folder, under the ``results``, of the models' plugin files."""
+    folder = results / _FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
