@@ -197,7 +197,7 @@ def child(name, mode, names, path):
 #: Engine and mode, with the tasks that they train.
 RUNS = [
     pytest.param(("keras", "fit", ("cnn adam",)), marks=pytest.mark.slow),
-    pytest.param(("keras-jax", "fit", ("transformer",)), marks=pytest.mark.slow),
+    pytest.param(("keras-jax", "fit", ("transformer",)), marks=pytest.mark.long),
     pytest.param(("keras-torch", "fit", tuple(tasks.TASKS))),
     pytest.param(("keras", "fit", tuple(tasks.TASKS)), marks=pytest.mark.long),
     pytest.param(("keras-jax", "fit", tuple(tasks.TASKS)), marks=pytest.mark.long),

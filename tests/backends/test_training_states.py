@@ -33,9 +33,10 @@ sys.exit("\\n".join(faulty_state(programs, examined)) or None)
 @pytest.mark.parametrize(
     ("name", "task"),
     [
-        ("torch", "gan"),  # tests/certify has others in its process
-        *(pytest.param("torch", task, marks=pytest.mark.long) for task in ("cnn", "rnn")),
-        ("jax", "mlp"),
+        *(
+            pytest.param("torch", task, marks=pytest.mark.long) for task in ("gan", "cnn", "rnn")
+        ),  # as tests/certify
+        pytest.param("jax", "mlp", marks=pytest.mark.long),
         ("keras", "mlp"),
     ],
 )

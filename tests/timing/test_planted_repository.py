@@ -63,7 +63,7 @@ def test_a_tenfold_weight_decay_fails_by_its_values(gated):
     assert values["deviations"][1] == pytest.approx(3e-4, rel=0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_changed_epsilon_fails_by_its_values(gated):
     code, benchmark, _ = gated("epsilon")
     values = benchmark["quality"]["values"]
@@ -78,7 +78,7 @@ def test_a_broken_import_fails_with_its_reason(gated):
     assert (reason["label"], "Adamw" in reason["message"]) == ("head", True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_deep_copy_in_every_step_fails_by_its_time(gated):
     code, benchmark, _ = gated("deep-copy")
     assert (code, benchmark["verdict"], benchmark["quality"]["values"]["outcome"]) == (1, "FAIL", "same")

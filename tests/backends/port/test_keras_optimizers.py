@@ -135,8 +135,9 @@ def test_aligned_updates_are_those_of_pytorch(keras, name):
     np.testing.assert_allclose(trained(name), of_pytorch(name), rtol=1e-9)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("engine", ["jax", "torch"])
+@pytest.mark.parametrize(
+    "engine", [pytest.param("jax", marks=pytest.mark.slow), pytest.param("torch", marks=pytest.mark.long)]
+)
 def test_aligned_updates_are_those_of_pytorch_on_other_engines(engine, tmp_path):
     for module in ("keras", engine):
         if importlib.util.find_spec(module) is None:

@@ -133,7 +133,7 @@ def test_a_step_that_imports_nothing_of_its_commit_is_refused(bisect, tmp_path, 
     assert (record, done.stderr.splitlines()[-1]) == (None, snapshot)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_was_built_of_a_commit_is_imported_and_not_its_checkout(bisect, tmp_path):
     """Its wheel has a module that its repository lacks, as one with a compiled extension has."""
     files = {**PROJECT, "own/__init__.py": "from own.built import VALUE\ndef work(size):\n    return VALUE\n"}

@@ -86,7 +86,7 @@ def test_a_head_that_is_slower_and_needs_more_memory_fails_and_its_files_are_wri
         (("--budget", "0.01s"), PACED.format("one") + PACED.format("two"), 4, "INVALID", ["budget spent"]),
         (("--head-env", "PACED_LOSS=1.0001"), ONE, 1, "FAIL", ["loss differs"]),
         pytest.param(
-            *(("--head-env", "PACED_LOGIT=3"), ONE, 1, "FAIL", ["score differs"]), marks=pytest.mark.slow
+            *(("--head-env", "PACED_LOGIT=3"), ONE, 1, "FAIL", ["score differs"]), marks=pytest.mark.long
         ),
         (("--head-env", "PYTHONPATH="), ONE, 1, "FAIL", ["failed"]),
         (("--base-env", "PYTHONPATH="), ONE, 4, "INVALID", ["failed"]),
@@ -111,7 +111,7 @@ DIES = '[benchmarks.dies]\nbackend = "paced:dies"\ntask = "mlp"\n'
 @pytest.mark.parametrize(
     ("label", "suite", "code", "verdict"),
     [
-        pytest.param("head", DIES + PACED.format("lives") + UNTIMED, 1, "FAIL", marks=pytest.mark.slow),
+        pytest.param("head", DIES + PACED.format("lives") + UNTIMED, 1, "FAIL", marks=pytest.mark.long),
         ("base", DIES, 4, "INVALID"),
     ],
 )

@@ -63,7 +63,7 @@ def test_samples_are_saved_compared_and_drawn_by_pytest_benchmark(suite, pyteste
     assert medians == pytest.approx([0.01, 0.013], rel=0.15)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_step_of_torch_is_certified(suite):
     test = """
 def test_step(harness_benchmark):
@@ -110,7 +110,7 @@ def test_a_call_is_timed_without_tracer_and_profiler():
     assert after == (tracer, tracer)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_backend_that_dies_fails_with_its_last_words(suite, pytester):
     test = """
 def test_dies(harness_benchmark):
