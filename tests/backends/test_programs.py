@@ -17,6 +17,7 @@ from support.training_cases import (
     CONVOLUTIONS,
     LATENTS,
     MOMENTUM,
+    RMSPROP,
     SAMPLES,
     TASKS,
     WEIGHTED,
