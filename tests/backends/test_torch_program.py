@@ -40,7 +40,7 @@ def _compiled(width, function, optimizer=SGD):
         pytest.skip(str(error))
 
 
-@pytest.mark.slow  # compiled
+@pytest.mark.long  # compiled
 def test_every_program_of_a_process_is_compiled():
     # torch stops compiling, with a line in a log, once the same code was compiled this many times.
     from torch._dynamo import config

@@ -155,7 +155,7 @@ def test_a_late_compilation_counts_towards_the_time_of_a_pair(too_short):
     assert 4 < seconds_of_a_pair(late) - seconds_of_a_pair(without) < 12
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_budget_that_is_too_short_is_a_hard_limit_and_what_is_missing_is_told(too_short):
     harness, done = too_short
     assert done.returncode == 0, done.stderr
