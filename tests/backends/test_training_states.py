@@ -10,7 +10,7 @@ from support.engines import QUICK_XLA
 from harness.core.plugins import installation
 
 # Frameworks start and compile in separate processes, which takes long on a busy machine.
-pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 #: Engines of Keras cannot share a process.
 FAULTS = """
@@ -33,10 +33,8 @@ sys.exit("\\n".join(faulty_state(programs, examined)) or None)
 @pytest.mark.parametrize(
     ("name", "task"),
     [
-        *(
-            pytest.param("torch", task, marks=pytest.mark.long) for task in ("gan", "cnn", "rnn")
-        ),  # as tests/certify
-        pytest.param("jax", "mlp", marks=pytest.mark.long),
+        *(("torch", task) for task in ("gan", "cnn", "rnn")),  # tests/core/certify has others in its process
+        ("jax", "mlp"),
         ("keras", "mlp"),
     ],
 )

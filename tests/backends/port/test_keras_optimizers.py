@@ -135,9 +135,8 @@ def test_aligned_updates_are_those_of_pytorch(keras, name):
     np.testing.assert_allclose(trained(name), of_pytorch(name), rtol=1e-9)
 
 
-@pytest.mark.parametrize(
-    "engine", [pytest.param("jax", marks=pytest.mark.slow), pytest.param("torch", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("engine", ["jax", "torch"])
 def test_aligned_updates_are_those_of_pytorch_on_other_engines(engine, tmp_path):
     for module in ("keras", engine):
         if importlib.util.find_spec(module) is None:

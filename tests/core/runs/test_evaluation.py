@@ -59,7 +59,7 @@ def test_a_record_holds_the_scores_of_each_test_sample(harness):
         assert rows.losses.mean() == pytest.approx(scores["loss"], rel=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_scores_nothing_trains_as_long(harness):
     record, done = harness.recorded("ok", *RUN, "--no-eval")
     assert (record["epochs"], record["best_epoch"], record["test_at_last"]) == ([], None, None)

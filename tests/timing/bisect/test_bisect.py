@@ -107,7 +107,7 @@ def _returns(value):
     return {"pkg/__init__.py": f"def work(size):\n    return {value}\n"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_commits_that_lack_the_package_or_hang_are_skipped(bisect, tmp_path):
     lacking = {"pkg/__init__.py": None, "other.py": "1\n"}
     hanging = {"pkg/__init__.py": "import time\ndef work(size):\n    time.sleep(60)\n"}

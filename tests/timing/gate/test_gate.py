@@ -144,7 +144,7 @@ def test_a_benchmark_that_only_base_s_suite_has_fails(harness):
     assert other["reasons"] == [{"kind": "replaced", "base": "paced on cnn", "head": "paced on mlp"}]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_mode_is_other_work_and_defaults_written_out_are_not(harness):
     (mode,) = of_base(harness, ONE.replace('"paced"', '"paced:dies"'))
     assert (mode["verdict"], kinds(mode)) == ("FAIL", ["replaced"])
@@ -153,7 +153,7 @@ def test_another_mode_is_other_work_and_defaults_written_out_are_not(harness):
     assert (kinds(same), same["vanished"]) == (["budget spent"], False)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_limits_of_time_and_memory_nothing_is_timed(harness):
     done = gate(harness, suite=ONE + UNTIMED)
     assert done.returncode == 0, done.stderr
@@ -175,7 +175,7 @@ def test_another_protocol_is_refused_with_both_versions(harness):
         assert words in done.stderr
 
 
-@pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_gate_that_ends_early_keeps_its_record_and_leaves_no_worker(harness, killed):
     (harness.folder / "gate.toml").write_text(ONE)
     process = harness.start("gate", "--base-python", sys.executable, "--turns", "4")

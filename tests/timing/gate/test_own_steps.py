@@ -81,7 +81,7 @@ def test_a_twofold_cost_fails_and_shows_the_ratio(harness, repository):
     assert (step_of(benchmark)["verdict"], step_of(benchmark)["pairs"]) == ("FAIL", 4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_claimed_saving_is_verified(harness, repository):
     add_commit(repository, {"model.py": "RATE, COST = 0.01, 4\n"})
     (repository / "model.py").write_text("RATE, COST = 0.01, 1\n")

@@ -145,7 +145,7 @@ def test_a_gate_with_benchmarks_enabled_again_judges(suite):
     done.stdout.fnmatch_lines(["*--harness-gate cannot judge a callable*"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_callable_without_a_stored_run_fails_the_gate(suite):
     gated = (SELF, "--harness-gate", "--benchmark-compare", "--benchmark-compare-fail=median:500%")
     call = "def test_{}(harness_benchmark): harness_benchmark(len, [], turns=2)"

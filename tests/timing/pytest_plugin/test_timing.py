@@ -76,7 +76,7 @@ def test_step(harness_benchmark):
     assert (info["options"]["width"], info["batch_size"], info["threads"]) == (0.5, 50, 1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_base_and_head_alternate_and_the_samples_are_those_of_head(suite, pytester):
     head = interpreter(pytester.path / "head-python", PACED_FACTOR="1.2")
     done = suite(SELF, f"--harness-head-python={head}", "--benchmark-json=one.json", test_step=STEP)
