@@ -120,7 +120,7 @@ def test_programs_that_compute_the_same_share_compiled_code():
     assert program(JAX, case)._predictors["model"] is program(JAX, other)._predictors["model"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_rates_decay_and_rules_of_labels_are_data():
     case = TASKS["transformer"]
     other = msgspec.structs.replace(

@@ -194,7 +194,7 @@ def test_an_environment_without_an_engine_is_a_fault(monkeypatch):
         check_backend(backend, ["mlp"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_declined_case_hides_no_other_fault():
     def without_adam(plan):
         if isinstance(plan.task.optimizer, Adam):
