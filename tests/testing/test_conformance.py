@@ -146,10 +146,6 @@ class DrawsInPredict(Altered):
         return self.right.train(steps) + self.drawn
 
 
-def _with(plan, **fields):
-    return msgspec.structs.replace(plan, task=msgspec.structs.replace(plan.task, **fields))
-
-
 def _in_bfloat16(plan):
     return msgspec.structs.replace(plan, precision="bfloat16")
 

@@ -16,7 +16,6 @@ ACCUMULATED, AVERAGED, EVERY = 3, 0.99, 4
 ADAM = {"epsilon": 1e-2}
 RMSPROP = {"rho": 0.9, "epsilon": 1e-2}
 OF_RMSPROP = {"alpha": 0.9, "eps": 1e-2}
-CENTERED = {"centered": True}
 #: Of each case: the optimizer and options in Keras, those in PyTorch, and whether the learning rate falls.
 ALIGNED = {
     "adam": ("Adam", ADAM, "Adam", {"eps": 1e-2}, False),
