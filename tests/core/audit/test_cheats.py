@@ -38,7 +38,7 @@ FOUND_BY_A_RUN = [
     pytest.param(
         "thread-guesses",
         "s by the clock of another process|s of CPU time|differs from its recomputation",
-        marks=[pytest.mark.all_cpus, pytest.mark.long],
+        marks=pytest.mark.all_cpus,
     ),
     ("replays-disk", "samples were drawn after the training"),
     # A second program repeats a segment that was drawn afterwards, and the newest.

@@ -17,7 +17,7 @@ def test_every_task_has_a_smoke_size_smaller_than_its_own():
         assert preset.dataset is None or preset.dataset in definition.datasets
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_smoke_trains_certifies_and_records(harness):
     harness.ok("run", "--preset", "smoke", "--backend", "torch", "--task", "cnn,forecast")
     records = {record["task"]["name"]: record for record in harness.records()}
