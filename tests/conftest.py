@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -35,11 +36,20 @@ def pytest_configure(config):
         os.sched_setaffinity(0, {cpus[int(worker.removeprefix("gw")) % len(cpus)]})
 
 
+@pytest.hookimpl(trylast=True)  # when tests are deselected
 def pytest_collection_modifyitems(config, items):
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        for item in items:
-            if item.get_closest_marker("all_cpus"):
-                item.add_marker(pytest.mark.skip(reason="needs every CPU: run pytest -n 0 -m all_cpus"))
+    """Skip what needs every CPU, and begin with the files that have the most slow tests.
+
+    Otherwise they come last, since they have few tests, and one worker waits for the other.
+    """
+    if not os.environ.get("PYTEST_XDIST_WORKER"):
+        return
+    for item in items:
+        if item.get_closest_marker("all_cpus"):
+            item.add_marker(pytest.mark.skip(reason="needs every CPU: run pytest -n 0 -m all_cpus"))
+    tests = Counter(item.path for item in items)
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: (-slow[item.path], -tests[item.path], item.path))
 
 
 @pytest.fixture(scope="session")

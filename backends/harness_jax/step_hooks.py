@@ -4,6 +4,7 @@ The process of the step executes this file once jax is imported; it may import n
 """
 
 import functools
+import inspect
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,11 +18,21 @@ import numpy
 def compute_in_float64() -> None:
     """Make 64 bits the default, even for code that names ``jax.numpy.float32`` or passes NumPy arrays."""
     jax.config.update("jax_enable_x64", True)
-    setattr(numpy, "float32", numpy.float64)  # noqa: B010  the library itself names it, as in its attention
+    # The library's attention names NumPy's type; other libraries of the process, such as TensorFlow, need it.
+    inspect.unwrap(jax.nn.dot_product_attention).__globals__["np"] = _WideNumPy()
     jax.numpy.float32 = jax.numpy.float64
     jax.numpy.int32 = jax.numpy.int64  # a quotient of 32-bit integers, such as a schedule's, is single
     for module, name in ((jax.numpy, "asarray"), (jax.numpy, "array"), (jax, "device_put")):
         setattr(module, name, _doubling(getattr(module, name)))
+
+
+class _WideNumPy:
+    """NumPy, with float64 in place of float32."""
+
+    float32 = numpy.float64
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(numpy, name)
 
 
 def _doubling(function: Callable[..., Any]) -> Callable[..., Any]:

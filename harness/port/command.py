@@ -3,7 +3,8 @@
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,9 +23,34 @@ from harness.core.shell.printing import print_error_line
 from harness.core.shell.progress import Phases
 from harness.errors import HarnessError, UsageError
 from harness.port.record import PORTS, PortOptions, PortRecord
+from harness.tracing.calls import Loss
 
 _EXIT_CODES = {"equal": 0, "equal up to": 0, "different": 1, "undecided": 2}
 _INTERNAL_ERROR = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(options.OutputOptions):
+    """The values of the parameters of ``harness port``."""
+
+    a: str
+    b: str | None
+    shapes: list[tuple[int, ...]]
+    dtypes: tuple[str, ...]
+    maxima: tuple[int, ...]
+    set_a: dict[str, Any]
+    set_b: dict[str, Any]
+    loss: Loss
+    batch: int
+    steps: int | None
+    learning_rate: float
+    page: Path | None
+    map_file: Path | None
+    save_map: Path | None
+    save_task: Path | None
+    dataset: str | None
+    threads: int | None
+    timeout: float | None
 
 
 def _shape(
@@ -110,8 +136,8 @@ def _shape(
 @options.threads
 @options.timeout
 @options.output
-@click.pass_context
-def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
+@options.given_as(Given)
+def command(ctx: click.Context, given: Given) -> None:
     """Compare two models of one architecture in two frameworks, and name what differs.
 
     A and B are FILE.py:CALLABLE or package.module:CALLABLE. The callable returns a torch.nn.Module, a keras
@@ -130,14 +156,14 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
     Exit code: 0 if they are the same up to what is harmless, 1 if they differ, 2 if the input is wrong or
     parts could not be compared, 3 after an internal error.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    specs = [SideSpec(a, given["set_a"])] + ([] if b is None else [SideSpec(b, given["set_b"])])
-    saves = given["save_task"] is not None
-    if b is None and not saves:
+    specs = [SideSpec(given.a, given.set_a)]
+    specs += [] if given.b is None else [SideSpec(given.b, given.set_b)]
+    if given.b is None and given.save_task is None:
         raise UsageError("give two models, or one with --save-task")
-    if b is None or (saves and not given["shapes"]):
-        _save(specs, given)
+    if given.save_task is not None and (given.b is None or not given.shapes):
+        _save(specs, given.save_task, given)
         return
-    if not given["shapes"]:
+    if not given.shapes:
         raise UsageError(
             "--input is missing: the shape of an input without the batch, such as --input 32,32,3"
         )
@@ -148,45 +174,46 @@ def command(ctx: click.Context, /, a: str, b: str | None, **given: Any) -> None:
     except Exception:  # noqa: BLE001  a bug, which must not look like a difference
         print_error_line(traceback.format_exc())
         ctx.exit(_INTERNAL_ERROR)
-    if saves and exit_code:
-        print_error_line(f"{given['save_task']} is not written: the models are not the same")
-    elif saves:
-        _save(specs, given)
+    if given.save_task is not None:
+        if exit_code:
+            print_error_line(f"{given.save_task} is not written: the models are not the same")
+        else:
+            _save(specs, given.save_task, given)
     ctx.exit(exit_code)
 
 
-def _save(specs: list[SideSpec], given: Mapping[str, Any]) -> None:
+def _save(specs: list[SideSpec], path: Path, given: Given) -> None:
     from harness.port.pair_task import save_task
 
-    with Phases(quiet=given["quiet"]) as phases:
-        save_task(specs, given["dataset"], given["save_task"], _names(given), phases)
+    with Phases(quiet=given.quiet) as phases:
+        save_task(specs, given.dataset, path, _names(given), phases)
 
 
-def _names(given: Mapping[str, Any]) -> dict[str, list[str]]:
+def _names(given: Given) -> dict[str, list[str]]:
     """Read the pairs of --map."""
     from harness.port.pairing.names import read_map
 
-    return read_map(given["map_file"]) if given["map_file"] else {}
+    return read_map(given.map_file) if given.map_file else {}
 
 
-def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
+def _compared(a: SideSpec, b: SideSpec, given: Given) -> str:
     """Compare two models, save and print the record; return the verdict."""
     from harness.port.comparison import check_models
     from harness.port.pairing.names import write_map
 
-    folder = prepare_folder(given["results"] / PORTS.folder)
-    inputs = _inputs(given["shapes"], given["dtypes"], given["maxima"])
+    folder = prepare_folder(given.results / PORTS.folder)
+    inputs = _inputs(given.shapes, given.dtypes, given.maxima)
     chosen = PortOptions(
-        loss=given["loss"],
-        batch=given["batch"],
-        steps=given["steps"],
-        learning_rate=given["learning_rate"],
-        threads=given["threads"] or PortOptions().threads,
-        timeout_seconds=given["timeout"],
+        loss=given.loss,
+        batch=given.batch,
+        steps=given.steps,
+        learning_rate=given.learning_rate,
+        threads=given.threads or PortOptions().threads,
+        timeout_seconds=given.timeout,
         names=_names(given),
     )
     (identifier, started_at), start = stamp("port"), time.monotonic()
-    with Phases(quiet=given["quiet"]) as phases:
+    with Phases(quiet=given.quiet) as phases:
         findings = check_models(a, b, inputs, chosen, phases.begin)
     record = PortRecord(
         id=identifier,
@@ -201,16 +228,16 @@ def _compared(a: SideSpec, b: SideSpec, given: Mapping[str, Any]) -> str:
     )
     path = PORTS.save(record, folder)
     deliver(PORTS, record, path, given)
-    if given["page"] is not None:
+    if given.page is not None:
         from harness.core.documents.render.html import html_page
         from harness.port.page import port_document
 
-        with writing(given["page"]):
-            write_text(given["page"], html_page(port_document(record)))
-        print_error_line(f"Page: {given['page']}")
-    if given["save_map"] is not None:
-        with writing(given["save_map"]):
-            write_map(given["save_map"], findings.parameters.pairs)
+        with writing(given.page):
+            write_text(given.page, html_page(port_document(record)))
+        print_error_line(f"Page: {given.page}")
+    if given.save_map is not None:
+        with writing(given.save_map):
+            write_map(given.save_map, findings.parameters.pairs)
     return findings.verdict
 
 

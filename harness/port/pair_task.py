@@ -4,9 +4,8 @@ import contextlib
 import math
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -26,7 +25,7 @@ from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.sources import sources_of_models
 from harness.core.shell.commands.reference import write_reference
-from harness.core.shell.own_model import absolute, is_model, models_folder, taken_names
+from harness.core.shell.own_model import absolute, models_folder, taken_names
 from harness.core.shell.printing import echo, print_error_line
 from harness.core.shell.progress import Phases
 from harness.errors import HarnessError, UsageError
@@ -38,32 +37,23 @@ _PAIR = 2
 _REFERENCE_SUFFIX = ".reference.json"
 
 
-def prove_equal(names: tuple[str, ...], given: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Write the task of the two models ``names`` and, unless --no-certify, check that they are equal.
+def prove_equal(
+    models: Sequence[str], dataset: str, results: Path, *, quiet: bool, certify: bool
+) -> tuple[list[str], str]:
+    """Write the task of two models and, with ``certify``, check that they are equal.
 
-    Returns the backends in place of the names, and the options ``given`` with --task.
+    Returns their backends and the name of the task. Its plugin file lies in ``results``.
 
     Raises:
-        UsageError: ``names`` are not two models; or --task or no --dataset is given; or the models cannot be
-            made or paired.
+        UsageError: the models cannot be made or paired.
         HarnessError: the models compute different things; the message says where.
     """
-    if not all(map(is_model, names)) or len(names) != _PAIR:
-        raise UsageError("a duel of models takes two of them, such as my_torch.py:make my_keras.py:make")
-    if given["task"] is not None:
-        raise UsageError("give two models or --task, not both")
-    if given["dataset"] is None:
-        raise UsageError(
-            "models need --dataset, which they are trained on; `harness list datasets` lists them"
-        )
-    specs = [SideSpec(absolute(name)) for name in names]
-    with Phases(quiet=given["quiet"]) as phases:
-        folder = models_folder(given)
-        data = task_data(given["dataset"])
-        written = _write_pair(specs, data, folder, phases.begin, {}, given["timeout"])
-        if given["certify"]:
+    specs = [SideSpec(absolute(name)) for name in models]
+    with Phases(quiet=quiet) as phases:
+        written = _write_pair(specs, task_data(dataset), models_folder(results), phases.begin, {})
+        if certify:
             _agree(written, specs, phases)
-    return tuple(written.backends), {**given, "task": written.name}
+    return written.backends, written.name
 
 
 def save_task(
@@ -109,7 +99,6 @@ def _write_pair(
     path: Path,
     phase: Callable[[str], None],
     names: NameMap,
-    timeout_seconds: float | None = None,
     saved_by: str = "",
 ) -> WrittenTask:
     """Write the plugin file of a pair; see :func:`write_model_task` and :func:`read_model`.
@@ -118,7 +107,7 @@ def _write_pair(
         UsageError: a model cannot be made or evaluated, does not fit the data, or has no counterpart; or the
             file cannot be written.
     """
-    a, b = (read_model(spec, data.shape, timeout_seconds, phase) for spec in specs)
+    a, b = (read_model(spec, data.shape, None, phase) for spec in specs)
     layer = msgspec.structs.replace(native_pair(a, b, data.shape, names), saved_by=saved_by)
     own = [array.name for array in layer.held if not array.shared]
     if own:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -44,7 +43,13 @@ def command() -> None:
 @options.quiet
 @click.pass_context
 def to_mlflow(
-    ctx: click.Context, /, selection: tuple[str, ...], uri: str | None, experiment: str | None, **given: Any
+    ctx: click.Context,
+    /,
+    selection: tuple[str, ...],
+    uri: str | None,
+    experiment: str | None,
+    results: Path,
+    quiet: bool,
 ) -> None:
     """Add runs to MLflow: parameters, metrics, tags, the record and its images.
 
@@ -57,7 +62,7 @@ def to_mlflow(
 
     Exit code: 0, 1 if a record is unreadable or MLflow fails, 2 if the input is wrong.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    ctx.exit(_export(MlflowTool(uri, experiment), selection, given["results"], quiet=given["quiet"]))
+    ctx.exit(_export(MlflowTool(uri, experiment), selection, results, quiet=quiet))
 
 
 @command.command("tensorboard")
@@ -65,7 +70,7 @@ def to_mlflow(
 @options.results
 @options.quiet
 @click.pass_context
-def to_tensorboard(ctx: click.Context, /, selection: tuple[str, ...], **given: Any) -> None:
+def to_tensorboard(ctx: click.Context, /, selection: tuple[str, ...], results: Path, quiet: bool) -> None:
     """Write TensorBoard's event files, a folder for each run, to the folder tensorboard of the results.
 
     SELECTION is as in `harness export mlflow`. Files of an earlier export are replaced.
@@ -76,8 +81,8 @@ def to_tensorboard(ctx: click.Context, /, selection: tuple[str, ...], **given: A
 
     Exit code: 0, 1 if a record is unreadable or a file cannot be written, 2 if the input is wrong.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    tool = tensorboard_runs.tool(given["results"])
-    ctx.exit(_export(tool, selection, given["results"], quiet=given["quiet"]))
+    tool = tensorboard_runs.tool(results)
+    ctx.exit(_export(tool, selection, results, quiet=quiet))
 
 
 def _export(tool: Tool, arguments: Sequence[str], results: Path, *, quiet: bool) -> int:

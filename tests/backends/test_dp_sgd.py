@@ -13,7 +13,13 @@ CHECKS = ("--case", "dp-sgd", "--case", "noise of dp-sgd", "--case", "federated 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("backend", ["torch", "keras", "keras-jax", "keras-torch", "jax"])
+@pytest.mark.parametrize(
+    "backend",
+    [
+        *("torch", "keras", "jax"),
+        *(pytest.param(f"keras-{each}", marks=pytest.mark.long) for each in ("jax", "torch")),
+    ],
+)
 def test_steps_clients_and_noise_are_those_of_the_reference(harness, backend):
     if installation.installation(backend)[0] != "installed":
         pytest.skip(f"{backend} is not installed")

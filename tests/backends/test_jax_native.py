@@ -53,9 +53,9 @@ def _program(task, backend=JAX, precision="float64", seed=3):
     ("network", "optimizer"),
     [
         (cnn("nnx"), MOMENTUM),
-        pytest.param(cnn("linen"), ADAM, marks=pytest.mark.slow),
+        pytest.param(cnn("linen"), ADAM, marks=pytest.mark.long),
         pytest.param(transformer("nnx"), ADAM, marks=pytest.mark.long),
-        (transformer("jax"), MOMENTUM),
+        pytest.param(transformer("jax"), MOMENTUM, marks=pytest.mark.long),
         pytest.param(mlp("nnx"), ADAM, marks=pytest.mark.long),
         (mlp("linen"), MOMENTUM),
         (mlp("jax"), ADAM),
@@ -118,8 +118,14 @@ def test_arrays_that_a_task_does_not_name_are_constants_or_continue_with_the_tra
     assert list(program.weights()) == list(task.weights())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("network", [mlp("nnx", "active"), cnn("linen")], ids=["dropout", "state"])
+@pytest.mark.parametrize(
+    "network",
+    [
+        pytest.param(mlp("nnx", "active"), marks=pytest.mark.slow),
+        pytest.param(cnn("linen"), marks=pytest.mark.long),
+    ],
+    ids=["dropout", "state"],
+)
 def test_a_block_in_one_loop_as_on_an_accelerator_computes_the_same(network):
     from harness_jax.compiled import block_of
 

@@ -40,7 +40,7 @@ def _forget_compiled():
     ("batch", "size", "strides", "padding"),
     [
         (2, 3, 2, 1),
-        (8, 1, 2, 0),
+        pytest.param(8, 1, 2, 0, marks=pytest.mark.long),
         (8, 3, 1, "same"),  # summed in four parts of the batch
         pytest.param(3, 3, 1, 1, marks=pytest.mark.long),
         pytest.param(2, 3, 2, "same", marks=pytest.mark.long),
@@ -120,7 +120,7 @@ def test_programs_that_compute_the_same_share_compiled_code():
     assert program(JAX, case)._predictors["model"] is program(JAX, other)._predictors["model"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_rates_decay_and_rules_of_labels_are_data():
     case = TASKS["transformer"]
     other = msgspec.structs.replace(

@@ -10,7 +10,7 @@ from support.engines import QUICK_XLA
 from harness.core.plugins import installation
 
 # Frameworks start and compile in separate processes, which takes long on a busy machine.
-pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.long]
 
 #: Engines of Keras cannot share a process.
 FAULTS = """
@@ -33,8 +33,7 @@ sys.exit("\\n".join(faulty_state(programs, examined)) or None)
 @pytest.mark.parametrize(
     ("name", "task"),
     [
-        ("torch", "gan"),  # tests/certify has others in its process
-        *(pytest.param("torch", task, marks=pytest.mark.long) for task in ("cnn", "rnn")),
+        *(("torch", task) for task in ("gan", "cnn", "rnn")),  # tests/core/certify has others in its process
         ("jax", "mlp"),
         ("keras", "mlp"),
     ],

@@ -12,6 +12,8 @@ PAGES = [
     "docs/how-to/show-overfitting.md",
     "docs/how-to/read-results-in-a-notebook.md",
 ]
+#: Longer than README, tutorial and the rest together: grids and studies.
+LONG = ("docs/how-to/choose-a-framework.md", "docs/how-to/show-overfitting.md")
 #: At least so many commands of the pages are run.
 FEWEST_RUN = 20
 ONE_STEP = ["--max-steps", "1", "--seeds", "1", "--no-certify", "--quiet"]
@@ -52,9 +54,11 @@ def test_every_page_has_commands_and_most_of_them_run():
     assert len(run) >= FEWEST_RUN
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.long if page in LONG else pytest.mark.slow) for page in PAGES],
+)
 def test_the_commands_of_a_page_run(session, page):
     harness, ran = session
     for arguments in calls_of(page):

@@ -40,8 +40,15 @@ def test_every_framework_has_a_block():
     assert len([line for line in FILES["bench.py"].splitlines() if line.strip()]) <= 15
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize(
+    "file",
+    [
+        pytest.param(
+            file, marks=pytest.mark.slow if file in {"bench.py", "bench_plain.py"} else pytest.mark.long
+        )
+        for file in FILES
+    ],
+)
 def test_a_step_of_the_page_is_deterministic(file, tmp_path):
     if importlib.util.find_spec(NEEDS[file]) is None:
         pytest.skip(f"{NEEDS[file]} is not installed")

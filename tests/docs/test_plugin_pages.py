@@ -99,7 +99,7 @@ def test_the_backend_is_certified_and_conforms(installed, tmp_path):
     assert passed.returncode == 0, passed.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_it_declines_what_it_does_not_support(installed):
     declined = installed("run", "--backend", "my-numpy", "--task", "cnn", "--quiet")
     assert declined.returncode == 2

@@ -14,9 +14,8 @@ from table import pairs
 BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "port_pairs.py"
 #: One of each kind of cause, and the right twins; each takes a second.
 SOME = (
-    "^(branches|clipped|gated_steps|prenorm|gemma_norm|nested|window|tied|upsampled|decay of biases"
-    "|accumulation)(?!.*(flax|optax))|^(sinusoids|rotary)(: halves|: adjacent)?$|^mirrored(: axis)?$"
-    "|^shuffled_channels(: groups)?$|packed attention apart: merge"
+    "^(clipped|gated_steps|prenorm|nested|window|tied|decay of biases)(?!.*(flax|optax))"
+    "|^rotary(: adjacent)?$|^mirrored(: axis)?$|packed attention apart: merge"
 )
 
 
@@ -31,7 +30,7 @@ def test_right_ports_are_equal_and_faults_are_named(tmp_path):
     out = tmp_path / "pairs.jsonl"
     subprocess.run([sys.executable, BENCHMARK, out, SOME], check=True, capture_output=True)
     results = [json.loads(line) for line in out.read_text().splitlines()]
-    assert len(results) >= 30
+    assert len(results) >= 17
     assert [result for result in results if result["outcome"] not in {"right", "named"}] == []
     causes = {result["pair"]: result["causes"] for result in results}
     assert len(causes["gated_steps: halves"]) == 1  # what follows is compared in its order of axes

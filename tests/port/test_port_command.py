@@ -163,7 +163,7 @@ def test_three_faults_are_named_and_the_record_is_shown(harness):
     assert "different: dilation" in harness("list", "results").stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_right_port_is_equal_up_to_its_initial_values(harness):
     case = next(case for case in RIGHT if case.model == "mlp" and case.b == "nnx")
     done = harness("port", *case.arguments(), "--quiet", "--format", "json", "--save-map", "pairs.json")
@@ -220,7 +220,7 @@ def make():
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_saved_task_whose_model_has_changed_says_how_to_write_it_again(harness):
     (harness.folder / "net.py").write_text(SMALL.format(8))
     command = ("port", "net.py:make", "--dataset", "digits", "--save-task", "own.py")

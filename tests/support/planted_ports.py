@@ -51,7 +51,7 @@ def _planted(model: str, a: str, b: str, **causes: tuple[str, str]) -> list[Plan
     return [Planted(model, a, b, (fault.replace("_", " "),), (cause,)) for fault, cause in causes.items()]
 
 
-#: One fault each.
+#: One fault each; tests/port/pairs has further ones, in Flax too.
 SINGLE = [
     *_planted(
         "cnn",
@@ -73,22 +73,6 @@ SINGLE = [
         extra_call=("extra call", ""),
     ),
     *_planted(
-        "cnn",
-        "torch",
-        "nnx",
-        dilation=("dilation", "first"),
-        activation=("activation", ""),
-        pooling=("pooling", ""),
-        padding=("padding", "second"),
-        slope=("slope", ""),
-        counted_padding=("counted padding", ""),
-        flatten_order=("flatten order", ""),
-        GELU=("GELU", ""),
-        dropout_rate=("dropout", "dropout"),
-        missing_call=("missing call", ""),
-    ),
-    *_planted("cnn", "keras", "nnx", slope=("slope", ""), GELU=("GELU", ""), padding=("padding", "second")),
-    *_planted(
         "resnet",
         "torch",
         "keras",
@@ -102,16 +86,6 @@ SINGLE = [
         missing_call=("missing call", ""),
         pooling=("pooling", ""),
     ),
-    *_planted(
-        "resnet",
-        "torch",
-        "nnx",
-        epsilon=("epsilon", "bn"),
-        momentum=("momentum", "bn"),
-        order=("order", ""),
-        pooling=("pooling", ""),
-    ),
-    *_planted("resnet", "keras", "nnx", epsilon=("epsilon", "bn"), missing_call=("missing call", "")),
     *_planted(
         "transformer",
         "torch",
@@ -130,17 +104,6 @@ SINGLE = [
         missing_bias=("missing bias", "head"),
     ),
     *_planted(
-        "transformer",
-        "torch",
-        "nnx",
-        epsilon=("epsilon", "ln"),
-        attention_scale=("attention scale", ""),
-        mask=("mask", ""),
-        GELU=("GELU", ""),
-        missing_call=("missing call", ""),
-    ),
-    *_planted("transformer", "keras", "nnx", attention_scale=("attention scale", ""), GELU=("GELU", "")),
-    *_planted(
         "gru",
         "torch",
         "keras",
@@ -151,13 +114,6 @@ SINGLE = [
         last_step=("other function", "head"),
         missing_bias=("missing bias", "head"),
     ),
-    *_planted(
-        "gru",
-        "torch",
-        "nnx",
-        activation=("activation", "cell"),
-        direction=("direction", "cell"),
-    ),
     Planted("training", "torch", "coupled", ("coupled decay",), (("weight decay", "optimizer"),)),
     Planted("training", "torch", "summed", ("loss",), (("loss", "loss"),)),
     Planted("training", "keras", "summed", ("decay",), (("weight decay", "optimizer"),)),
@@ -166,7 +122,6 @@ SINGLE = [
     *_planted(
         "lstm", "torch", "keras", recurrent_activation=("activation", "cell"), direction=("direction", "cell")
     ),
-    *_planted("lstm", "keras", "nnx", recurrent_activation=("activation", "cell")),
     *_planted(
         "upsampling",
         "torch",
@@ -192,12 +147,9 @@ TRIPLE = [
     _three("cnn", "torch", "keras", "dilation", "slope", "GELU"),
     _three("cnn", "torch", "keras", "padding", "counted padding", "flatten order"),
     _three("cnn", "torch", "keras", "missing bias", "pooling", "dropout rate"),
-    _three("cnn", "torch", "nnx", "activation", "slope", "flatten order"),
     _three("resnet", "torch", "keras", "epsilon", "momentum", "pooling"),
     _three("resnet", "torch", "keras", "one epsilon", "order", "stride"),
-    _three("resnet", "torch", "nnx", "epsilon", "order", "pooling"),
     _three("transformer", "torch", "keras", "epsilon", "attention scale", "GELU"),
-    _three("transformer", "torch", "nnx", "mask", "GELU", "missing call"),
     _three("upsampling", "torch", "keras", "groups", "resizing", "softmax axis"),
 ]
 

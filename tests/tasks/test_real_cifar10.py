@@ -12,7 +12,6 @@ ARCHIVE = os.environ.get("HARNESS_TEST_CIFAR10", "")
 
 pytestmark = [
     pytest.mark.timeout(900),
-    pytest.mark.slow,
     pytest.mark.skipif(not ARCHIVE, reason="HARNESS_TEST_CIFAR10 names no archive of CIFAR-10"),
 ]
 
@@ -25,6 +24,7 @@ def with_images(tmp_path_factory, harness_in):
     return harness
 
 
+@pytest.mark.slow
 def test_the_images_are_those_that_are_published(with_images, monkeypatch):
     monkeypatch.setenv("HARNESS_DATA_DIR", with_images.environment["HARNESS_DATA_DIR"])
     dataset = SOURCES["cifar10"].load()
@@ -36,6 +36,7 @@ def test_the_images_are_those_that_are_published(with_images, monkeypatch):
     assert means == pytest.approx([0.4914, 0.4822, 0.4465], abs=0.01)
 
 
+@pytest.mark.long
 def test_an_epoch_learns_and_is_recorded(with_images):
     pytest.importorskip("torch")
     harness = with_images

@@ -72,4 +72,4 @@ def test_what_is_not_installed_is_named_with_its_extra(tmp_path, monkeypatch, na
     for module in ("mlflow", "tensorboard.compat.proto.event_pb2"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UsageError, match=rf'is not installed: pip install "dl-harness\[{name}\]"'):
-        options.trackers_of({"trackers": [name], "track_uri": None, "results": tmp_path})
+        options.trackers_of(options.TrackingOptions(trackers=[name], track_uri=None), tmp_path)

@@ -181,12 +181,17 @@ def size_text(size_bytes: int) -> str:
     return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
 
 
-_SECONDS_SHOWN = 99.5
+_SECONDS_SHOWN, _MINUTES_SHOWN = 99.5, 119.5
 
 
 def about(seconds: float) -> str:
-    """Write a duration in whole seconds, or in minutes from 100 s on: ``40 s``, ``3 min``."""
-    return f"{seconds:.0f} s" if seconds < _SECONDS_SHOWN else f"{seconds / 60:.0f} min"
+    """Write a duration: in seconds; in minutes from 100 s on; and with hours from 2 h on, ``2 h 5 min``."""
+    if seconds < _SECONDS_SHOWN:
+        return f"{seconds:.0f} s"
+    if seconds < 60 * _MINUTES_SHOWN:
+        return f"{seconds / 60:.0f} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min"
 
 
 def time_left(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """The end of a command: printing its result, writing it to files, and the exit code of its status."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import msgspec
 from harness.core.documents.files import write_text
 from harness.core.documents.kinds import RecordKind, Status
 from harness.core.documents.results import results_option
+from harness.core.shell.options import OutputOptions
 from harness.core.shell.paths import UNUSABLE, shown
 from harness.core.shell.printing import echo, echo_json
 from harness.errors import HarnessError, UsageError
@@ -29,7 +30,7 @@ def deliver(
     kind: RecordKind[Any],
     record: Any,
     path: Path,
-    options: Mapping[str, Any],
+    options: OutputOptions,
     *,
     page_of: str = "",
     remarks: Iterable[str] = (),
@@ -38,14 +39,14 @@ def deliver(
 
     ``page_of`` is the name by which `harness report` finds the record, to make a page of it.
     """
-    if options["form"] == "json":
+    if options.form == "json":
         echo_json(msgspec.json.encode(record))
         return
     echo(kind.text_of(record, path))
     for remark in remarks:
         echo(f"\n{remark}")
     if path.exists():
-        where = results_option(options["results"])
+        where = results_option(options.results)
         page = f"Page: harness report {page_of}{where} --to {kind.name}.html\n" if page_of else ""
         echo(f"\n{page}Record: {path}")
 

@@ -18,7 +18,7 @@ from harness.core.runs.sequence import Certification, SequenceObserver, execute_
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
 from harness.core.shell import features
-from harness.core.shell.options import is_local
+from harness.core.shell.options import ExecutorOptions, is_local
 
 
 class ReadyNode(Protocol):
@@ -142,8 +142,8 @@ class ThisMachine:
 
 
 @contextlib.contextmanager
-def executor_of(given: Mapping[str, Any]) -> Iterator[Executor]:
-    """Yield the executor that the options ``--executor`` and ``--address`` in ``given`` ask for, connected.
+def executor_of(given: ExecutorOptions) -> Iterator[Executor]:
+    """Yield the executor that ``--executor`` and ``--address`` ask for, connected.
 
     Raises:
         UsageError: no cluster is reachable, or its nodes are unsuitable.
@@ -152,9 +152,9 @@ def executor_of(given: Mapping[str, Any]) -> Iterator[Executor]:
     if is_local(given):
         yield ThisMachine()
         return
-    name = given["executor"]
+    name = given.executor
     connect = features.one("executors", name)
     with contextlib.ExitStack() as connected:
         with features.faults_named(name, features.named("executors")[name]):
-            executor: Executor = connected.enter_context(connect(given["address"]))
+            executor: Executor = connected.enter_context(connect(given.address))
         yield executor

@@ -124,8 +124,8 @@ class Feature(NamedTuple):
     best_mode: str = ""
     """The fastest mode of a backend: a :class:`harness.core.shell.executors.BestMode`."""
     model_proof: str = ""
-    """The proof that two models are equal: ``function(models, options)`` writes the task of both models, and
-    returns their backends and the options with this task."""
+    """The proof that two models are equal: ``function(models, dataset, results, quiet=, certify=)`` writes
+    their task, and returns their backends and its name."""
     skeletons: Mapping[str, str] = _NONE
     """By the KIND of ``harness new``: :class:`Skeleton` objects."""
 

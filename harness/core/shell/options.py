@@ -2,11 +2,17 @@
 
 Use it as ``from harness.core.shell import options`` and ``@options.dataset``. A decorator with
 parentheses, such as ``@options.turns("Timed blocks.")``, takes the properties that differ between commands.
+
+A command with many parameters takes their values as one object: ``@options.given_as(Given)``. Its class has a
+field for each, and inherits those of shared options from classes such as :class:`OutputOptions`.
 """
 
+import functools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -33,6 +39,20 @@ from harness.spec.backend import DEVICE_PATTERN, Precision
 from harness.spec.task import Task
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_G = TypeVar("_G")
+
+
+def given_as(kind: type[_G]) -> Callable[[Callable[[click.Context, _G], None]], Callable[..., None]]:
+    """Call a command with its context and an object of ``kind``, made of the values of its parameters."""
+
+    def decorate(function: Callable[[click.Context, _G], None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def called(**values: Any) -> None:
+            function(click.get_current_context(), kind(**values))
+
+        return called
+
+    return decorate
 
 
 def together(*decorators: Callable[[Any], Any]) -> Callable[[_F], _F]:
@@ -180,7 +200,7 @@ plugin_of_all = plugin_option(unnamed_means_all=True)
 
 
 def configurations(
-    names: Iterable[str], task: Task, given: Mapping[str, Any], precision: Precision
+    names: Iterable[str], task: Task, device: str, threads: int | None, precision: Precision
 ) -> list[Configuration]:
     """Return the configurations that ``names`` of backends, ``--device`` and ``--threads`` ask for on a task.
 
@@ -191,8 +211,8 @@ def configurations(
         Configuration(
             selection.backend.name,
             selection.mode(task),
-            given["device"],
-            given["threads"] or default_threads(),
+            device,
+            threads or default_threads(),
             precision,
         )
         for selection in map(select_backend, names)
@@ -314,6 +334,15 @@ quiet = click.option("--quiet", is_flag=True, help="Print only the result, no pr
 output = together(results, form, quiet)
 
 
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """The values of :data:`output`."""
+
+    results: Path
+    form: Literal["table", "json"]
+    quiet: bool
+
+
 def verbose(text: str) -> Callable[[_F], _F]:
     """Take a flag as ``verbose``; ``text`` states the additional output of the flag."""
     return click.option("--verbose", is_flag=True, help=text)
@@ -376,7 +405,7 @@ class _Executors(click.Choice[str]):
 
 #: The value of ``--executor`` for this machine.
 _LOCAL = "local"
-#: ``executor``, and ``address``, the address of its cluster or None: see ``executors.executor_of``.
+#: ``--executor`` and ``--address``, for :func:`harness.core.shell.executors.executor_of`.
 executor = together(
     click.option(
         "--executor",
@@ -394,15 +423,23 @@ executor = together(
 )
 
 
-def is_local(given: Mapping[str, Any]) -> bool:
-    """Check that the options in ``given`` ask for this machine, not for an executor of a feature.
+@dataclass(frozen=True, kw_only=True)
+class ExecutorOptions:
+    """The values of :data:`executor`."""
+
+    executor: str
+    address: str | None
+
+
+def is_local(given: ExecutorOptions) -> bool:
+    """Check that the options ask for this machine, not for an executor of a feature.
 
     Raises:
         UsageError: an address is given without a cluster.
     """
-    if given["address"] is not None and given["executor"] == _LOCAL:
+    if given.address is not None and given.executor == _LOCAL:
         raise UsageError("--address names a Ray cluster: add --executor ray.")
-    return bool(given["executor"] == _LOCAL)
+    return given.executor == _LOCAL
 
 
 def _check_trackers(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[str]:
@@ -435,14 +472,22 @@ tracking = together(
 )
 
 
-def trackers_of(given: Mapping[str, Any]) -> list[Tracker]:
-    """Make the trackers that the options in ``given`` ask for.
+@dataclass(frozen=True, kw_only=True)
+class TrackingOptions:
+    """The values of :data:`tracking`."""
+
+    trackers: list[str]
+    track_uri: str | None
+
+
+def trackers_of(given: TrackingOptions, results: Path) -> list[Tracker]:
+    """Make the trackers that the options ask for; ``results`` is the folder of the records.
 
     Raises:
         UsageError: a tool is not installed, or a URI cannot be used.
     """
-    uri = given["track_uri"]
-    makers = [features.one("trackers", name) for name in given["trackers"]]
+    uri = given.track_uri
+    makers = [features.one("trackers", name) for name in given.trackers]
     if uri and not any(getattr(maker, "takes_uri", True) for maker in makers):
         raise UsageError("--track-uri is the tracking URI of MLflow: add --track mlflow.")
-    return [maker(given["results"], uri) for maker in makers]
+    return [maker(results, uri) for maker in makers]

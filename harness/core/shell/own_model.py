@@ -1,8 +1,9 @@
 """A model of the user's own in place of a task: the options that name the model, and its task file."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -29,10 +30,12 @@ from harness.core.shell.options import together
 from harness.core.shell.parameters import each_once, split_names
 from harness.core.shell.printing import print_error_line
 from harness.core.shell.progress import Phases
+from harness.core.shell.run_options import OwnModelOptions
 from harness.core.training.start import start_of, started
 from harness.errors import UsageError
 from harness.tracing.user_code import is_file, split_target
 
+_G = TypeVar("_G", bound=OwnModelOptions)
 #: The folder, under the results, of the plugin files that ``--model`` writes.
 _FOLDER = "models"
 
@@ -132,7 +135,7 @@ model_options = together(
 )
 
 
-def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
+def with_own_model(given: _G) -> _G:
     """Return the options ``given`` to a command, with each --model replaced by a task.
 
     ``own`` has what is asked of each of these tasks alone, by name.
@@ -140,44 +143,45 @@ def with_own_model(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: --task or no --dataset is given beside --model, or a model cannot be made.
     """
-    options = {name: value for name, value in given.items() if name not in _OPTIONS}
-    if not given["models"]:
+    if not given.models:
         for name, option in _OPTIONS.items():
-            if given[name]:
+            if getattr(given, name):
                 raise UsageError(f"{option} needs --model")
-        return {**options, "own": {}}
-    if given["tasks"] or given.get("preset"):
+        return given
+    if given.tasks or getattr(given, "preset", None):
         raise UsageError("give --model or --task, not both")
-    if given["dataset"] is None:
+    if given.dataset is None:
         raise UsageError(
             "--model needs --dataset, which it is trained on; `harness list datasets` lists them"
         )
-    targets = [absolute(target) for target in given["models"]]
+    targets = [absolute(target) for target in given.models]
     names = [task_name([target]) for target in targets]
     if twice := [target for target, name in zip(targets, names, strict=True) if names.count(name) > 1]:
         raise UsageError(
             f"{' and '.join(twice)} are both named {task_name(twice[:1])}; rename a file or a callable"
         )
-    with Phases(quiet=given["quiet"]) as phases:
-        folder = models_folder(given)
-        data = task_data(given["dataset"])
-        read = read_variants(targets, given["set_model"], data.shape, given.get("timeout"), phases.begin)
+    with Phases(quiet=given.quiet) as phases:
+        folder = models_folder(given.results)
+        data = task_data(given.dataset)
+        read = read_variants(
+            targets, given.set_model, data.shape, getattr(given, "timeout", None), phases.begin
+        )
         parts, taken = _own_parts(given), taken_names(data)
         written = [write_model_task(variants, data, folder, taken, parts=parts) for variants in read]
-    chosen = [f"{option}={text}" for name, option in _PARTS.items() for text in given[name]]
+    chosen = [f"{option}={text}" for name, option in _PARTS.items() for text in getattr(given, name)]
     own = {
-        task.name: OwnTask(_backends(task, given["backends"]), [*_assignments(task), *chosen])
+        task.name: OwnTask(_backends(task, given.backends), [*_assignments(task), *chosen])
         for task in written
     }
     _report_starts(own, parts)
     backends = dict.fromkeys(backend for each in own.values() for backend in each.backends)
-    return {**options, "tasks": [*own], "own": own, "backends": given["backends"] or [*backends]}
+    return dataclasses.replace(given, tasks=[*own], own=own, backends=given.backends or [*backends])
 
 
-def _own_parts(given: Mapping[str, Any]) -> OwnParts:
+def _own_parts(given: OwnModelOptions) -> OwnParts:
     """Return the user's own code and files of weights by the texts of the options."""
-    code = {text: absolute(text) for text in (*given["losses"], *given["optimizers"]) if text != _NONE}
-    return OwnParts(code, {text: start_of(Path(text)) for text in given["starts"] if text != _NONE})
+    code = {text: absolute(text) for text in (*given.losses, *given.optimizers) if text != _NONE}
+    return OwnParts(code, {text: start_of(Path(text)) for text in given.starts if text != _NONE})
 
 
 def _report_starts(own: Mapping[str, OwnTask], parts: OwnParts) -> None:
@@ -227,9 +231,9 @@ def is_model(name: str) -> bool:
     return bool(colon) and "." in place
 
 
-def models_folder(given: Mapping[str, Any]) -> Path:
-    """Make and return the folder, under the results of the options ``given``, of the models' plugin files."""
-    folder = Path(given["results"]) / _FOLDER
+def models_folder(results: Path) -> Path:
+    """Make and return the folder, under the ``results``, of the models' plugin files."""
+    folder = results / _FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -1,14 +1,27 @@
 """The options of ``harness run``: several values of one option, evaluation, federated averaging."""
 
+import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from harness.core.runs.matrix import OwnTask
 from harness.core.runs.record import Evaluation
-from harness.core.shell.options import MOST_THREADS, PRECISIONS, number, together
+from harness.core.shell.options import (
+    MOST_THREADS,
+    PRECISIONS,
+    ExecutorOptions,
+    OutputOptions,
+    TrackingOptions,
+    number,
+    together,
+)
 from harness.core.shell.parameters import WholeNumber
 from harness.errors import UsageError
+from harness.spec.backend import Precision
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -84,14 +97,23 @@ evaluation = together(
 )
 
 
-def evaluation_of(given: dict[str, Any]) -> Evaluation:
-    """Return the evaluation that the options in ``given`` ask for.
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """The values of :data:`evaluation`."""
+
+    eval_every: int | None
+    eval_samples: int | None
+    no_eval: bool
+
+
+def evaluation_of(given: EvaluationOptions) -> Evaluation:
+    """Return the evaluation that the options ask for.
 
     Raises:
         UsageError: --no-eval is combined with an option of the evaluation.
     """
-    every, samples = given["eval_every"], given["eval_samples"]
-    if not given["no_eval"]:
+    every, samples = given.eval_every, given.eval_samples
+    if not given.no_eval:
         return Evaluation(every or 1, samples)
     if every or samples:
         option = "--eval-every" if every else "--eval-samples"
@@ -110,13 +132,53 @@ federated = click.option(
 )
 
 
-def with_federated(given: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class OwnModelOptions:
+    """The values of the options that name tasks, or the user's own models in place of them."""
+
+    backends: list[str]
+    tasks: list[str]
+    models: tuple[str, ...]
+    set_model: dict[str, list[str]]
+    losses: list[str]
+    optimizers: list[str]
+    starts: list[str]
+    dataset: str | None
+    results: Path
+    quiet: bool
+    own: dict[str, OwnTask] = field(default_factory=dict)
+    """What is asked of the task of each model alone, by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(EvaluationOptions, TrackingOptions, ExecutorOptions, OutputOptions, OwnModelOptions):
+    """The values of the options of ``harness run``."""
+
+    preset: str | None
+    epochs: int | None
+    max_steps: int | None
+    batch_sizes: list[int]
+    seed: int
+    seeds: int | None
+    device: str
+    precisions: list[Precision]
+    threads: list[int]
+    assignments: tuple[str, ...]
+    federated: str | None
+    certify: bool
+    save_weights: bool
+    fresh: bool
+    timeout: float | None
+    verbose: bool
+
+
+def with_federated(given: RunOptions) -> RunOptions:
     """Return the options with the task options and the epochs that ``--federated`` stands for.
 
     Raises:
         UsageError: --federated has another form, or another option says the same.
     """
-    text = given.pop("federated")
+    text = given.federated
     if text is None:
         return given
     named = [part.partition("=")[::2] for part in text.split(",")]
@@ -129,11 +191,11 @@ def with_federated(given: dict[str, Any]) -> dict[str, Any]:
     known = {*parts} <= {*_FEDERATED} and len(parts) + bool(rounds) + (split != "even") == len(named)
     if "clients" not in parts or not known or not is_split or not is_count:
         raise UsageError(f"--federated {text}: give {_FEDERATED_FORM}, such as clients=10,rounds=20.")
-    if rounds and given["epochs"]:
+    if rounds and given.epochs:
         raise UsageError("--federated with rounds is --epochs; leave out one of them.")
-    if twice := {each.partition("=")[0] for each in given["assignments"]} & {*_FEDERATED, "dirichlet"}:
+    if twice := {each.partition("=")[0] for each in given.assignments} & {*_FEDERATED, "dirichlet"}:
         raise UsageError(f"--federated and --set {min(twice)} say the same; leave out one of them.")
     chosen = [f"{name}={value}" for name, value in parts.items()]
     chosen += [f"dirichlet={concentration}"] * bool(concentration)
-    epochs = int(rounds) if rounds else given["epochs"]
-    return {**given, "assignments": (*given["assignments"], *chosen), "epochs": epochs}
+    epochs = int(rounds) if rounds else given.epochs
+    return dataclasses.replace(given, assignments=(*given.assignments, *chosen), epochs=epochs)

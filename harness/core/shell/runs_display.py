@@ -10,7 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column
 
 from harness.core.certify.page import certificate_label
-from harness.core.documents.numbers import score_value, significant
+from harness.core.documents.numbers import score_value, significant, time_left
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.events import (
     CertificationEvent,
@@ -33,7 +33,7 @@ from harness.core.runs.words import failure_text, test_score
 from harness.core.shell.console import console, print_line
 from harness.core.shell.executors import ReadyNode
 from harness.core.shell.printing import print_error
-from harness.core.shell.time_left import Activity, Remaining, left_text
+from harness.core.shell.time_left import Activity, Remaining
 from harness.core.training.measures import measure_of_task
 from harness.spec.task import Adversarial, Task
 
@@ -252,7 +252,7 @@ class RunsDisplay:
     def _left(self) -> list[str]:
         """Return the time left of all runs as text, if it is known."""
         seconds = self._remaining.seconds()
-        return [left_text(seconds)] if seconds and seconds >= 1 else []
+        return [time_left(seconds)] if seconds and seconds >= 1 else []
 
     def _is_due(self) -> bool:
         """Check that, without a terminal, a line about work under way may be printed."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-_MINUTE, _HOUR = 60, 3600
 #: From this share of an activity on, its own speed counts instead of that of earlier activities.
 _OWN_SPEED = 0.1
 
@@ -112,13 +111,3 @@ class Remaining:
         ]
         ended = self._seconds.get(activity) or of_group
         return statistics.fmean(ended) if ended else None
-
-
-def left_text(seconds: float) -> str:
-    """Return ``40 s left``, ``12 min left`` or ``1 h 20 min left``; the estimate has no more digits."""
-    if seconds < 2 * _MINUTE:
-        return f"{seconds:.0f} s left"
-    if seconds < 2 * _HOUR:
-        return f"{seconds / _MINUTE:.0f} min left"
-    hours, minutes = divmod(round(seconds / _MINUTE), 60)
-    return f"{hours} h {minutes} min left"

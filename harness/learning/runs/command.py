@@ -1,7 +1,6 @@
 """``harness compare``: speed, quality and overfitting of configurations, from the records of runs."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -28,7 +27,18 @@ from harness.timing.duel.record import DUELS
 )
 @options.verbose("Also print throughput, memory, the phases of a run and the criteria of overfitting.")
 @click.pass_context
-def command(ctx: click.Context, /, selection: tuple[str, ...], results: Path, **given: Any) -> None:
+def command(
+    ctx: click.Context,
+    /,
+    selection: tuple[str, ...],
+    results: Path,
+    by: str | None,
+    margin: float | None,
+    target: float | None,
+    peak_gflops: float | None,
+    privacy: bool,
+    verbose: bool,
+) -> None:
     """Compare the configurations whose runs are comparable; print duels, gates and studies that are named.
 
     For each task: which configuration is fastest, whether quality is equal, where overfitting begins, and
@@ -53,12 +63,12 @@ def command(ctx: click.Context, /, selection: tuple[str, ...], results: Path, **
     _print_named(others)
     if others and not remaining:
         return
-    peak_flops = None if given["peak_gflops"] is None else given["peak_gflops"] * 1e9
-    detailed = given["verbose"] or given["target"] is not None
+    peak_flops = None if peak_gflops is None else peak_gflops * 1e9
+    detailed = verbose or target is not None
     with no_garbage_collection():
-        findings = read_findings(remaining, results, given["margin"], given["target"], given["by"])
+        findings = read_findings(remaining, results, margin, target, by)
         echo(terminal_text(findings_document(findings, peak_flops), verbose=detailed))
-        if given["privacy"]:
+        if privacy:
             echo(f"\n{terminal_text(privacy_document(findings))}")
         unreadable = findings.unreadable
         del findings

@@ -1,10 +1,12 @@
 """``harness study``: a question about training, answered by ordinary runs and one page."""
 
 import contextlib
+import dataclasses
 import itertools
 import math
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from harness.core.shell.own_model import model_options, with_own_model
 from harness.core.shell.parameters import each_once, split_names
 from harness.core.shell.printing import echo, print_error_line
 from harness.core.shell.progress import shown_progress
+from harness.core.shell.run_options import OwnModelOptions
 from harness.core.shell.runs_display import reuse_text
 from harness.errors import HarnessError
 from harness.learning.study.across_tasks_page import across_tasks_page, across_tasks_text
@@ -40,9 +43,31 @@ from harness.learning.study.plan import (
     centre,
     seconds_expected,
 )
-from harness.learning.study.record import STUDIES, Study
+from harness.learning.study.record import STUDIES, Sampler, Study
 from harness.learning.study.tuning import Tuning
+from harness.spec.backend import Precision
 from harness.spec.study import StudyKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(options.TrackingOptions, options.ExecutorOptions, OwnModelOptions):
+    """The values of the parameters of ``harness study``."""
+
+    kind: str
+    quick: bool
+    epochs: int | None
+    max_steps: int | None
+    seeds: int | None
+    trials: int | None
+    sampler: Sampler
+    searched: tuple[str, ...]
+    chosen: list[str]
+    budget: float | None
+    device: str
+    precision: Precision
+    threads: int | None
+    assignments: tuple[str, ...]
+    certify: bool
 
 
 def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
@@ -113,8 +138,8 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
     callback=_list_studies,
     help="List the kinds of study with their variants, and exit.",
 )
-@click.pass_context
-def command(ctx: click.Context, /, **given: Any) -> None:
+@options.given_as(Given)
+def command(ctx: click.Context, given: Given) -> None:
     """Answer a question about training: which optimizer, what stops overfitting, would more data help?
 
     KIND is one of `harness study --list`, or variants: the values of arguments of your own --model. A study
@@ -134,16 +159,16 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     Exit code: 0 if every run succeeded, 1 if one failed, 2 if the input is wrong, 130 after Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
     given = with_own_model(given)
-    is_of_variants = given["kind"] == VARIANTS
-    kind = variants_kind(given["own"]) if is_of_variants else registry.study(given["kind"])
-    tasks = given.pop("tasks") or kind.tasks[:1]
+    is_of_variants = given.kind == VARIANTS
+    kind = variants_kind(given.own) if is_of_variants else registry.study(given.kind)
+    tasks = given.tasks or kind.tasks[:1]
     studies: list[Study] = []
     records: list[Record] = []
     results = sys.stdout
     with executor_of(given) as executor:
-        given["threads"] = given["threads"] or executor.threads
+        given = dataclasses.replace(given, threads=given.threads or executor.threads)
         for task in tasks:
-            conduct = _Conduct(kind, task, of_task(given, task), executor)
+            conduct = _Conduct(kind, task, dataclasses.replace(given, **of_task(given, task)), executor)
             study, path = conduct.carry_out()
             studies.append(study)
             with contextlib.redirect_stdout(results):  # which an executor may have silenced
@@ -152,10 +177,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             if exit_code(records) == INTERRUPTED:
                 break
     if len(studies) > 1:
-        store = Store(given["results"])
+        store = Store(given.results)
         echo(f"{across_tasks_text(studies, store)}\n")
         name = f"{kind.name}-{'-'.join(study.task for study in studies)}.html"
-        _write_page(given["results"] / STUDIES.folder / name, lambda: across_tasks_page(studies, store))
+        _write_page(given.results / STUDIES.folder / name, lambda: across_tasks_page(studies, store))
     # A trial may diverge: its setting is bad. A run that is compared must not.
     judged = [record for record in records if (record.status, record.seed) != ("diverged", TRIAL_SEED)]
     ctx.exit(exit_code(judged))
@@ -164,17 +189,17 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 class _Conduct:
     """Carries out a study of one task: trials, then the runs that are compared, then its page."""
 
-    def __init__(self, kind: StudyKind, task: str, given: dict[str, Any], executor: Executor) -> None:
-        asked = given | {"kind": kind, "task": task, "command": sys.argv[1:]}
+    def __init__(self, kind: StudyKind, task: str, given: Given, executor: Executor) -> None:
+        asked = vars(given) | {"kind": kind, "task": task, "command": sys.argv[1:]}
         chosen = msgspec.convert(
             {name: asked[name] for name in StudyOptions.__struct_fields__}, StudyOptions, from_attributes=True
         )
-        with shown_progress(quiet=given["quiet"]) as progress:
+        with shown_progress(quiet=given.quiet) as progress:
             self._plan = StudyPlan(chosen, progress)
         self._given = given
         self._executor = executor
-        self._store = Store(given["results"])
-        self._trackers = options.trackers_of(given)
+        self._store = Store(given.results)
+        self._trackers = options.trackers_of(given, given.results)
         self._begun = time.monotonic()
         self.records: list[Record] = []
 
@@ -194,7 +219,7 @@ class _Conduct:
         best, target = tuning.reference()
         reference = best if plan.kind.reference == "best" else ""
         study = plan.study(found, tuning.trials, reference, target)
-        path = STUDIES.save(study, self._given["results"] / STUDIES.folder)
+        path = STUDIES.save(study, self._given.results / STUDIES.folder)
         if not self._interrupted:
             self._compare(found)
         return study, path
@@ -247,19 +272,18 @@ class _Conduct:
 
     def _rounds(self, missing: list[RunRequest]) -> list[tuple[int, list[RunRequest]]]:
         """Divide the runs by seed if there is a budget; otherwise all of them share the machine."""
-        if self._given["budget"] is None:
+        if self._given.budget is None:
             return [(0, missing)]
         by_seed = itertools.groupby(missing, lambda request: request.seed)
         return [(seed, list(of_seed)) for seed, of_seed in by_seed]
 
     def _fits(self, requests: list[RunRequest]) -> bool:
         """Check whether the budget has time for these runs."""
-        budget: float | None = self._given["budget"]
-        spent = time.monotonic() - self._begun
+        budget, spent = self._given.budget, time.monotonic() - self._begun
         return budget is None or spent + seconds_expected(requests, self.records) <= budget
 
     def _shared(self, requests: list[RunRequest]) -> SharedRuns:
-        certify = self._given["certify"]
+        certify = self._given.certify
         requests = with_work(requests, features.places("after_training"))
         return SharedRuns(requests, self._store, certify=certify, machine=self._executor.machine)
 
@@ -271,16 +295,16 @@ class _Conduct:
         if not requests:
             return []
         deadline = math.inf
-        if self._given["budget"] is not None:
+        if self._given.budget is not None:
             if not self.records and len(requests) > 1:
                 return [*self._run(requests[:1]), *self._run(requests[1:])]
-            deadline = self._begun + self._given["budget"] if self.records else math.inf
+            deadline = self._begun + self._given.budget if self.records else math.inf
         records = run_sequence(
             self._shared(requests),
             self._store,
             self._executor,
-            quiet=self._given["quiet"],
-            certify=self._given["certify"],
+            quiet=self._given.quiet,
+            certify=self._given.certify,
             deadline=deadline,
             trackers=self._trackers,
         )
@@ -288,7 +312,7 @@ class _Conduct:
         return records
 
     def _say(self, line: str) -> None:
-        if not self._given["quiet"]:
+        if not self._given.quiet:
             print_error_line(line)
 
 

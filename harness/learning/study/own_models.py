@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from harness.core.runs.matrix import OwnTask
 from harness.errors import UsageError
@@ -12,27 +12,40 @@ from harness.spec.study import QuickForm, StudyKind, StudyVariant
 VARIANTS = "variants"
 
 
-def of_task(given: Mapping[str, Any], task: str) -> dict[str, Any]:
-    """Return the options of a study ``given`` for one of its tasks: its backends and its assignments.
+class Asked(Protocol):
+    """The options of a study that :func:`of_task` reads."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def own(self) -> Mapping[str, OwnTask]: ...
+    @property
+    def backends(self) -> list[str]: ...
+    @property
+    def assignments(self) -> Sequence[str]: ...
+
+
+def of_task(given: Asked, task: str) -> dict[str, Any]:
+    """Return the options of a study that one of its tasks changes: its backends and its assignments.
 
     Raises:
         UsageError: an argument of the user's model has several values in a study that has its own variants.
     """
-    own: OwnTask | None = given["own"].get(task)
+    own = given.own.get(task)
     if own is None:
-        if not given["backends"]:
+        if not given.backends:
             raise UsageError("--backend is missing. Name at least one.")
-        return dict(given)
+        return {}
     assignments = own.assignments
-    if given["kind"] == VARIANTS:
+    if given.kind == VARIANTS:
         axes = _axes(assignments)
         assignments = [f"{name}={texts[0]}" for name, texts in axes.items() if len(texts) == 1]
     elif several := [name for name, texts in _axes(assignments).items() if len(texts) > 1]:
         raise UsageError(
-            f"study {given['kind']} has variants of its own: give {several[0]} one value, or compare its "
+            f"study {given.kind} has variants of its own: give {several[0]} one value, or compare its "
             f"values by: harness study {VARIANTS}"
         )
-    return {**given, "backends": own.backends, "assignments": [*given["assignments"], *assignments]}
+    return {"backends": own.backends, "assignments": (*given.assignments, *assignments)}
 
 
 def variants_kind(own: Mapping[str, OwnTask]) -> StudyKind:

@@ -3,9 +3,8 @@
 import contextlib
 import hashlib
 import sys
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -27,7 +26,7 @@ from harness.timing.bisect.page import ratio_text, search_text
 from harness.timing.bisect.places import Commits, Versions
 from harness.timing.bisect.record import BISECTIONS, BisectRecord
 from harness.timing.bisect.runner import Bisection, unfinished
-from harness.timing.engine.steps.options import step_options
+from harness.timing.engine.steps.options import StepOptions, step_options
 from harness.timing.engine.steps.process import StepTarget
 from harness.timing.environments.options import own_file, own_step, refuse_step_options, step_benchmark
 from harness.timing.environments.suite import Benchmark
@@ -35,6 +34,27 @@ from harness.timing.environments.suite_file import find_suite, read_suite
 from harness.timing.gate.metric_table import metrics
 
 _UNDECIDED = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(StepOptions, shared.OutputOptions):
+    """The values of the options of ``harness bisect``."""
+
+    good: str
+    bad: str | None
+    step: str | None
+    benchmark: str | None
+    suite: Path | None
+    metric: str
+    packages: list[str]
+    others: tuple[str, ...]
+    source: str
+    own_file: bool
+    within: float
+    probability: float
+    budget: float
+    turns: int | None
+    again: bool
 
 
 class BisectDisplay(LiveLine):
@@ -107,8 +127,8 @@ class BisectDisplay(LiveLine):
 @shared.turns()
 @click.option("--again", is_flag=True, help="Start again instead of resuming an unfinished search.")
 @shared.output
-@click.pass_context
-def command(ctx: click.Context, /, **options: Any) -> None:
+@shared.given_as(Given)
+def command(ctx: click.Context, options: Given) -> None:
     """Find the commit or version that changed a step.
 
     Good and bad are compared first. If they differ, good is timed beside one candidate after another, each
@@ -123,8 +143,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     Exit code: 0 culprit found or no difference, 3 undecided, 1 the search failed, 2 on wrong input, 130 after
     Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
-    folder = prepare_folder(options["results"] / BISECTIONS.folder)
-    with BisectDisplay(quiet=options["quiet"]) as display, contextlib.ExitStack() as stack:
+    folder = prepare_folder(options.results / BISECTIONS.folder)
+    with BisectDisplay(quiet=options.quiet) as display, contextlib.ExitStack() as stack:
         bisection = _bisection(options, folder, stack, display)
         record = bisection.carry_out()
     # Not "last": a search that is gone on with may be older than other records.
@@ -133,16 +153,16 @@ def command(ctx: click.Context, /, **options: Any) -> None:
 
 
 def _bisection(
-    options: Mapping[str, Any], folder: Path, stack: contextlib.ExitStack, display: BisectDisplay
+    options: Given, folder: Path, stack: contextlib.ExitStack, display: BisectDisplay
 ) -> Bisection:
     benchmark = _benchmark(options)
-    if options["metric"] == "values" and not benchmark.step:
+    if options.metric == "values" and not benchmark.step:
         raise UsageError(
             "--metric values is for steps of your own; harness gate compares the losses of tasks"
         )
-    packages = options["packages"]
+    packages = options.packages
     places = _places(options, benchmark, stack, display)
-    candidates = places.candidates(options["good"], options["bad"] or "HEAD")
+    candidates = places.candidates(options.good, options.bad or "HEAD")
     if len(candidates) < 2:  # noqa: PLR2004  good and bad
         raise UsageError("--good and --bad are the same")
     identifier, started_at = stamp("bisection")
@@ -152,44 +172,44 @@ def _bisection(
         command=sys.argv[1:],
         machine=describe_machine(),
         kind="version" if packages else "commit",
-        metric=options["metric"],
+        metric=options.metric,
         benchmark=benchmark,
-        same_within=options["within"] / 100,
-        probability=options["probability"],
+        same_within=options.within / 100,
+        probability=options.probability,
         candidates=candidates,
         packages=packages,
-        installed=[*options["others"]] or [options["source"]] * bool(options["source"]),
+        installed=[*options.others] or [options.source] * bool(options.source),
         file=_checksum(benchmark),
-        own_file=options["own_file"],
-        turns=options["turns"] or 0,
+        own_file=options.own_file,
+        turns=options.turns or 0,
     )
-    earlier = None if options["again"] else unfinished(folder, record)
+    earlier = None if options.again else unfinished(folder, record)
     if earlier is not None:
         display.say(f"going on with {earlier.id}: {len(earlier.probes) + len(earlier.returned)} values")
         if earlier.probability != record.probability:
             earlier.probability, earlier.confirmation = record.probability, []  # maybe of another culprit
         earlier.turns = record.turns or earlier.turns
-    return Bisection(earlier or record, places, folder, display, options["budget"])
+    return Bisection(earlier or record, places, folder, display, options.budget)
 
 
 def _places(
-    options: Mapping[str, Any],
+    options: Given,
     benchmark: Benchmark,
     stack: contextlib.ExitStack,
     display: BisectDisplay,
 ) -> Commits | Versions:
-    packages = options["packages"]
+    packages = options.packages
     if not packages:
-        if options["others"]:
+        if options.others:
             raise UsageError("--install is for --package; of commits pip installs --source")
-        source, only = options["source"], options["own_file"]
+        source, only = options.source, options.own_file
         return Commits(benchmark, stack, display, source=source, own_file=only)
-    for option in ("source", "own_file"):
-        if options[option]:
-            raise UsageError(f"--{option.replace('_', '-')} is for commits, not with --package")
-    if not options["bad"]:
+    for option, value in {"--source": options.source, "--own-file": options.own_file}.items():
+        if value:
+            raise UsageError(f"{option} is for commits, not with --package")
+    if not options.bad:
         raise UsageError("--package needs --bad VERSION")
-    return Versions(benchmark, stack, display, packages, options["others"])
+    return Versions(benchmark, stack, display, packages, options.others)
 
 
 def _checksum(benchmark: Benchmark) -> str:
@@ -198,22 +218,23 @@ def _checksum(benchmark: Benchmark) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest() if file is not None and file.is_file() else ""
 
 
-def _benchmark(options: Mapping[str, Any]) -> Benchmark:
+def _benchmark(options: Given) -> Benchmark:
     """Return the benchmark to measure, from the options or the suite."""
-    if (options["step"] is None) == (options["benchmark"] is None):
+    name, step = options.benchmark, options.step
+    if name is None and step is not None:
+        return step_benchmark(step, options, "harness bisect")
+    if name is None or step is not None:
         raise UsageError("give either --step FILE.py:CALLABLE or --benchmark NAME of the suite")
-    if options["step"] is None:
-        refuse_step_options(options, "a benchmark")
-        suite = read_suite(options["suite"] or find_suite())
-        named = {benchmark.name: benchmark for benchmark in suite.benchmarks}
-        if options["benchmark"] not in named:
-            raise unknown_name("benchmark", options["benchmark"], named)
-        benchmark = named[options["benchmark"]]
-        if options["threads"]:
-            benchmark = msgspec.structs.replace(benchmark, threads=options["threads"])
-        if benchmark.step:
-            return benchmark
-        with shown_progress(quiet=options["quiet"]) as progress:
-            dataset = choose_dataset(registry.task(benchmark.task), benchmark.dataset, progress)
-        return msgspec.structs.replace(benchmark, dataset=dataset.name)
-    return step_benchmark(options, "harness bisect")
+    refuse_step_options(options, "a benchmark")
+    suite = read_suite(options.suite or find_suite())
+    named = {benchmark.name: benchmark for benchmark in suite.benchmarks}
+    if name not in named:
+        raise unknown_name("benchmark", name, named)
+    benchmark = named[name]
+    if options.threads:
+        benchmark = msgspec.structs.replace(benchmark, threads=options.threads)
+    if benchmark.step:
+        return benchmark
+    with shown_progress(quiet=options.quiet) as progress:
+        dataset = choose_dataset(registry.task(benchmark.task), benchmark.dataset, progress)
+    return msgspec.structs.replace(benchmark, dataset=dataset.name)

@@ -1,9 +1,11 @@
 """``harness duel``: the fastest configuration on this machine, and by how much."""
 
+import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import click
 import msgspec
@@ -14,7 +16,7 @@ from harness.core.documents.render.terminal import terminal_text
 from harness.core.documents.results import prepare_folder
 from harness.core.plugins import registry
 from harness.core.runs.request import choose_dataset
-from harness.core.shell import completion, features, options
+from harness.core.shell import completion, features
 from harness.core.shell import options as shared
 from harness.core.shell.ending import code_of, deliver
 from harness.core.shell.executors import executor_of
@@ -26,7 +28,7 @@ from harness.core.shell.progress import shown_progress
 from harness.core.shell.run_options import several
 from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import UsageError
-from harness.timing.duel.configurations import MOST, check_number_of_configurations, choices_of
+from harness.timing.duel.configurations import FEWEST, MOST, check_number_of_configurations, choices_of
 from harness.timing.duel.display import DuelDisplay, ModeDisplay
 from harness.timing.duel.fastest_mode import FastestModes
 from harness.timing.duel.mode_times import all_kept
@@ -37,16 +39,31 @@ from harness.timing.duel.record import DUELS, DuelRecord
 from harness.timing.duel.request import DuelRequest
 from harness.timing.duel.runner import Duel
 from harness.timing.engine.asked import Asked, parsed
+from harness.timing.engine.pairs import Program
 from harness.timing.engine.steps.options import (
-    OWN_SEED,
+    WorkOptions,
     operation,
     prediction_workload,
     seed_of_steps,
     step_options,
     step_workloads,
 )
-from harness.timing.engine.steps.own import OwnStep, labelled_steps
+from harness.timing.engine.steps.own import labelled_steps
 from harness.timing.engine.workloads import Workload, labelled, refuse_different_work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(WorkOptions, shared.ExecutorOptions, shared.OutputOptions):
+    """The values of the parameters of ``harness duel``."""
+
+    texts: tuple[str, ...]
+    batch_size: list[int]
+    within: float
+    budget: float | None
+    profile: bool
+    turns: int | None
+    process_environment: Literal["quiet", "plain"]
+    certify: bool
 
 
 @click.command()
@@ -96,11 +113,11 @@ from harness.timing.engine.workloads import Workload, labelled, refuse_different
     "environment variables as they are.",
 )
 @shared.certify
-@options.executor
+@shared.executor
 @shared.output
 @shared.plugin_of_configurations
-@click.pass_context
-def command(ctx: click.Context, /, texts: tuple[str, ...], **options: Any) -> None:
+@shared.given_as(Given)
+def command(ctx: click.Context, options: Given) -> None:
     """Compare the training speed of configurations with the first one, the reference.
 
     A CONFIGURATION is BACKEND or BACKEND:MODE; MODE best is the fastest one, found by a short duel first and
@@ -133,45 +150,51 @@ def command(ctx: click.Context, /, texts: tuple[str, ...], **options: Any) -> No
     after Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
     interrupt_on_termination()
-    names = tuple(map(parsed, texts))
-    sizes = sorted(options["batch_size"])
-    options["batch_size"] = sizes[0] if sizes else None
-    if options["operation"] == "predict":
-        ctx.exit(_of_predictions(names, sizes or [1], options))
-    if len(sizes) > 1:
+    names = tuple(map(parsed, options.texts))
+    if options.operation == "predict":
+        ctx.exit(_of_predictions(names, sorted(options.batch_size) or [1], options))
+    if len(options.batch_size) > 1:
         raise UsageError(
             'several batch sizes are for --operation predict; give one, or settings: "torch batch_size=128"'
         )
     are_models = [is_model(asked.name) for asked in names]
-    if all(are_models) and options["dataset"] is None and options["task"] is None:
+    if all(are_models) and options.dataset is None and options.task is None:
         if not is_local(options):
             raise UsageError("--executor is for tasks; a duel of steps of your own runs on this machine")
-        record, path = _carried_out(_step_request(step_workloads(names, options), options), options)
+        record, path = _carried_out(_request_of(step_workloads(names, options), options), options)
         ctx.exit(_deliver(record, path, options))
-    for option, value in (("--with", "arguments"), ("--samples", "samples"), ("--timeout", "timeout")):
-        if options[value]:
-            raise UsageError(f"{option} is for steps of your own, such as bench.py:make_step")
-    if options["seed"] == OWN_SEED:
-        raise UsageError("--seed own is for steps of your own; give a number")
+    if own := options.of_own_steps:
+        raise UsageError(f"{own[0]} is for steps of your own, such as bench.py:make_step")
+    options.task_seed()  # refused before anything is done
+    task = options.task
     if any(are_models):
-        names, options = _proved(names, options)
-    elif options["task"] is None:
+        names, task = _proved(names, options)
+    elif task is None:
         raise UsageError("--task is missing; `harness list tasks` lists the tasks")
-    record, path = _here(names, options) if is_local(options) else _elsewhere(names, options)
+    record, path = (_here if is_local(options) else _elsewhere)(names, task, options)
     ctx.exit(_deliver(record, path, options))
 
 
-def _proved(
-    models: tuple[Asked, ...], options: Mapping[str, Any]
-) -> tuple[tuple[Asked, ...], dict[str, Any]]:
-    """Return the backends of two models that are proved equal, with their settings, and the options."""
+def _proved(models: tuple[Asked, ...], options: Given) -> tuple[tuple[Asked, ...], str]:
+    """Return the backends of two models that are proved equal, with their settings, and their task."""
+    names = [asked.name for asked in models]
+    if not all(map(is_model, names)) or len(names) != FEWEST:
+        raise UsageError("a duel of models takes two of them, such as my_torch.py:make my_keras.py:make")
+    if options.task is not None:
+        raise UsageError("give two models or --task, not both")
+    if options.dataset is None:
+        raise UsageError(
+            "models need --dataset, which they are trained on; `harness list datasets` lists them"
+        )
     prove = features.only("model_proof", "a duel of two models")
-    backends, given = prove(tuple(asked.name for asked in models), options)
+    backends, task = prove(
+        names, options.dataset, options.results, quiet=options.quiet, certify=options.certify
+    )
     pairs = zip(models, backends, strict=True)
-    return tuple(msgspec.structs.replace(asked, name=backend) for asked, backend in pairs), given
+    return tuple(msgspec.structs.replace(model, name=backend) for model, backend in pairs), task
 
 
-def _deliver(record: DuelRecord, path: Path, options: Mapping[str, Any]) -> int:
+def _deliver(record: DuelRecord, path: Path, options: Given) -> int:
     """Print a duel, and return the exit code."""
     task = record.task
     ran = [(each, task.description, record.machine) for each in record.configurations] if task else []
@@ -179,25 +202,23 @@ def _deliver(record: DuelRecord, path: Path, options: Mapping[str, Any]) -> int:
     return code_of(record.status)
 
 
-def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that duels of steps and of tasks share."""
-    return {
-        "margin": options["within"],
-        "budget_seconds": options["budget"],
-        "quiet_environment": options["process_environment"] == "quiet",
-        "turns": options["turns"],
-        "profile": options["profile"],
-        "command": sys.argv[1:],
-    }
+def _request_of(workloads: Sequence[Program], options: Given) -> DuelRequest:
+    """Return the duel of steps; of a task it has no data set yet."""
+    return DuelRequest(
+        workloads=workloads,
+        margin=options.within,
+        budget_seconds=options.budget,
+        quiet_environment=options.process_environment == "quiet",
+        certify=options.certify,
+        turns=options.turns,
+        profile=options.profile,
+        command=sys.argv[1:],
+    )
 
 
-def _step_request(workloads: Sequence[OwnStep], options: Mapping[str, Any]) -> DuelRequest:
-    return DuelRequest(workloads=workloads, **_settings(options))
-
-
-def _of_predictions(names: tuple[Asked, ...], sizes: Sequence[int], options: Mapping[str, Any]) -> int:
+def _of_predictions(names: tuple[Asked, ...], sizes: Sequence[int], options: Given) -> int:
     """Make a duel for each batch size, and the curve of several sizes; return the exit code."""
-    if options["task"] is None:
+    if options.task is None:
         raise UsageError("--operation predict needs --task")
     if not is_local(options):
         raise UsageError("--executor is for training steps; predictions are timed on this machine")
@@ -205,56 +226,57 @@ def _of_predictions(names: tuple[Asked, ...], sizes: Sequence[int], options: Map
         asked.refuse(["batch_size"], "is for training steps; predictions of all have the same --batch-size")
     if len(names) > MOST:
         raise UsageError(f"a duel takes at most {MOST} configurations")
-    definition = registry.task(options["task"])
-    with shown_progress(quiet=options["quiet"]) as progress:
-        dataset = choose_dataset(definition, options["dataset"], progress)
+    definition = registry.task(options.task)
+    with shown_progress(quiet=options.quiet) as progress:
+        dataset = choose_dataset(definition, options.dataset, progress)
     records: list[DuelRecord] = []
     for size in sizes:
-        workloads = [prediction_workload(asked, size, options, dataset.name) for asked in names]
-        record, path = _carried_out(_step_request(labelled_steps(workloads), options), options)
+        workloads = [prediction_workload(asked, options.task, size, options, dataset.name) for asked in names]
+        record, path = _carried_out(_request_of(labelled_steps(workloads), options), options)
         records.append(record)
         if len(sizes) == 1:
             return _deliver(record, path, options)
         if record.status == "interrupted":
             break
     code = max(code_of(record.status) for record in records)
-    if options["form"] == "json":
+    if options.form == "json":
         echo_json(msgspec.json.encode({"duels": records}))
         return code
-    document = predictions_document(options["task"], records)
+    document = predictions_document(options.task, records)
     echo(terminal_text(document))
-    page = options["results"] / DUELS.folder / f"{records[0].id}-predictions.html"
+    page = options.results / DUELS.folder / f"{records[0].id}-predictions.html"
     write_text(page, html_page(document), named=False)
     echo(f"\nPage: {page}")
     return code
 
 
-def _carried_out(request: DuelRequest, options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
-    folder = prepare_folder(options["results"] / DUELS.folder)
-    with DuelDisplay(quiet=options["quiet"]) as display:
+def _carried_out(request: DuelRequest, options: Given) -> tuple[DuelRecord, Path]:
+    folder = prepare_folder(options.results / DUELS.folder)
+    with DuelDisplay(quiet=options.quiet) as display:
         duel = Duel(request, folder, display)
         return duel.carry_out(), duel.path
 
 
-def _here(names: tuple[Asked, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
-    request, choices = _request(names, options)
-    with ModeDisplay(quiet=options["quiet"]) as display:
-        modes = FastestModes(options["results"] / DUELS.folder, display, certify=options["certify"])
+def _here(names: tuple[Asked, ...], task: str, options: Given) -> tuple[DuelRecord, Path]:
+    request, choices = _request(names, task, options)
+    with ModeDisplay(quiet=options.quiet) as display:
+        modes = FastestModes(options.results / DUELS.folder, display, certify=options.certify)
         workloads = labelled([modes.choose(choice, request.dataset) for choice in choices])
     return _carried_out(msgspec.structs.replace(request, workloads=workloads), options)
 
 
-def _elsewhere(names: tuple[Asked, ...], options: Mapping[str, Any]) -> tuple[DuelRecord, Path]:
+def _elsewhere(names: tuple[Asked, ...], task: str, options: Given) -> tuple[DuelRecord, Path]:
     """Carry out a duel on one machine of an executor, which finds the fastest workload of each choice.
 
     Raises:
         UsageError: no cluster is reachable, or no machine has the backends.
         HarnessError: the machine was lost, or the record cannot be written.
     """
-    folder = prepare_folder(options["results"] / DUELS.folder)
-    with ModeDisplay(quiet=options["quiet"]) as display, executor_of(options) as executor:
+    folder = prepare_folder(options.results / DUELS.folder)
+    with ModeDisplay(quiet=options.quiet) as display, executor_of(options) as executor:
         recorder = DuelRecorder(folder, display)
-        request, choices = _request(names, {**options, "threads": options["threads"] or executor.threads})
+        placed = dataclasses.replace(options, threads=options.threads or executor.threads)
+        request, choices = _request(names, task, placed)
         try:
             record = executor.carry_out(PlacedDuel(request, choices, sys.executable), folder, recorder)
         except KeyboardInterrupt as interrupt:
@@ -263,23 +285,16 @@ def _elsewhere(names: tuple[Asked, ...], options: Mapping[str, Any]) -> tuple[Du
     return record, recorder.path
 
 
-def _request(
-    names: tuple[Asked, ...], options: Mapping[str, Any]
-) -> tuple[DuelRequest, list[list[Workload]]]:
+def _request(names: tuple[Asked, ...], task: str, options: Given) -> tuple[DuelRequest, list[list[Workload]]]:
     """Return the duel of the first of each choice of workloads, and the choices.
 
     The fastest of each choice takes part. All that can be refused before a process starts is refused.
     """
-    definition = registry.task(options["task"])
-    choices = choices_of(names, definition, options)
+    definition = registry.task(task)
+    batch_size = next(iter(options.batch_size), None)
+    choices = choices_of(names, definition, batch_size, options)
     workloads = [choice[0] for choice in choices]
     refuse_different_work(workloads)
-    with shown_progress(quiet=options["quiet"]) as progress:
-        dataset = choose_dataset(definition, options["dataset"], progress)
-    request = DuelRequest(
-        workloads=workloads,
-        dataset=dataset,
-        certify=options["certify"],
-        **_settings(options),
-    )
-    return request, choices
+    with shown_progress(quiet=options.quiet) as progress:
+        dataset = choose_dataset(definition, options.dataset, progress)
+    return msgspec.structs.replace(_request_of(workloads, options), dataset=dataset), choices

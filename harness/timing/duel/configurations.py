@@ -1,7 +1,6 @@
 """The workloads of a duel, from its configurations as they were asked for and the options of all."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import click
 import msgspec
@@ -17,6 +16,7 @@ from harness.errors import UsageError
 from harness.spec.task import TaskDefinition
 from harness.timing.engine.asked import Asked, parsed
 from harness.timing.engine.sessions import ConfigurationFailed, defined_by
+from harness.timing.engine.steps.options import WorkOptions
 from harness.timing.engine.workloads import Workload
 
 #: The fewest and the most configurations of a duel.
@@ -39,7 +39,7 @@ def check_number_of_configurations(
 
 
 def choices_of(
-    every: Sequence[Asked], definition: TaskDefinition, options: Mapping[str, Any]
+    every: Sequence[Asked], definition: TaskDefinition, batch_size: int | None, options: WorkOptions
 ) -> list[list[Workload]]:
     """Return the workload of each configuration; for ``best`` in every mode.
 
@@ -52,7 +52,7 @@ def choices_of(
             f"a duel takes {FEWEST} to {MOST} configurations, and these are {len(single)}: "
             f"{', '.join(asked.name for asked in single)}"
         )
-    return [_choice(asked, definition, options) for asked in single]
+    return [_choice(asked, definition, batch_size, options) for asked in single]
 
 
 def _stands_for_several(asked: Asked) -> bool:
@@ -66,8 +66,10 @@ def _expanded(asked: Asked) -> list[Asked]:
     return [msgspec.structs.replace(asked, name=f"{backend.name}:{mode}") for mode in backend.modes]
 
 
-def _choice(asked: Asked, definition: TaskDefinition, options: Mapping[str, Any]) -> list[Workload]:
-    question = protocol.Define(asked.name, definition.name, [*options["assignments"], *asked.private])
+def _choice(
+    asked: Asked, definition: TaskDefinition, batch_size: int | None, options: WorkOptions
+) -> list[Workload]:
+    question = protocol.Define(asked.name, definition.name, [*options.assignments, *asked.private])
     if runs_our_code(asked.interpreter, asked.variables):
         given = parse_options(definition, question.assignments)
         task, values = define_task(definition, given), msgspec.structs.asdict(given)
@@ -77,16 +79,16 @@ def _choice(asked: Asked, definition: TaskDefinition, options: Mapping[str, Any]
         task, values, modes = defined.task, defined.options, (defined.mode,)
     backend = asked.name.partition(":")[0]
     configurations = [
-        asked.configuration(backend, mode, options["device"], options["threads"], options["precision"])
+        asked.configuration(backend, mode, options.device, options.threads, options.precision)
         for mode in modes
     ]
     return [
         Workload(
             label=configuration.label,
             configuration=configuration,
-            task=resized(task, asked.batch_size or options["batch_size"]),
+            task=resized(task, asked.batch_size or batch_size),
             options=values,
-            seed=options["seed"],
+            seed=options.task_seed(),
         )
         for configuration in configurations
     ]

@@ -6,8 +6,8 @@ from harness.core.shell.console import LiveLine
 from harness.timing.duel.fastest_mode import BUDGET_SECONDS, FastestMode, ModeEvent, TimingModes
 from harness.timing.duel.modes_page import chosen_sentence
 from harness.timing.duel.record import DuelRecord
-from harness.timing.duel.runner import Measuring, Outlook, Paired
-from harness.timing.engine.preparation import Prepared
+from harness.timing.duel.runner import Measuring, Paired
+from harness.timing.engine.evidence import FEWEST_PAIRS
 
 
 class DuelDisplay(LiveLine):
@@ -18,8 +18,8 @@ class DuelDisplay(LiveLine):
         match event:
             case Phase(name):
                 self.doing(name)
-            case Measuring(prepared, outlook):
-                self._measuring(prepared, outlook)
+            case Measuring():
+                self._measuring(event)
             case Paired(record, seconds_left):
                 self._paired(record, seconds_left)
             case TimingModes(label, task, modes):
@@ -28,18 +28,18 @@ class DuelDisplay(LiveLine):
             case FastestMode(times):
                 self.say(chosen_sentence(times))
 
-    def _measuring(self, prepared: Prepared, outlook: Outlook) -> None:
+    def _measuring(self, event: Measuring) -> None:
         """Show the blocks of a pair, and the pairs and the time that a verdict takes."""
+        prepared, seconds = event.prepared, event.prepared.pair_seconds
         steps = " and ".join(map(str, prepared.steps))
-        fewest, seconds = outlook.fewest_pairs, outlook.pair_seconds
         self.doing(
-            f"{prepared.turns} blocks of {steps} steps; a verdict takes at least {fewest} pairs of about "
-            f"{seconds:.0f} s, {about(fewest * seconds)}"
+            f"{prepared.turns} blocks of {steps} steps; a verdict takes at least {FEWEST_PAIRS} pairs of "
+            f"about {seconds:.0f} s, {about(FEWEST_PAIRS * seconds)}"
         )
-        if outlook.pairs_left < fewest:
+        if event.pairs_left < FEWEST_PAIRS:
             self.say(
-                f"The time suffices for about {max(1, outlook.pairs_left)} of these, so the result will "
-                f"say what is likely; give at least {about(outlook.seconds_needed)} for a verdict"
+                f"The time suffices for about {max(1, event.pairs_left)} of these, so the result will "
+                f"say what is likely; give at least {about(event.seconds_needed)} for a verdict"
             )
 
     def _paired(self, record: DuelRecord, seconds_left: float) -> None:
@@ -57,5 +57,5 @@ class DuelDisplay(LiveLine):
 class ModeDisplay(DuelDisplay):
     """Shows the short duel that finds the fastest mode, which needs no verdict and hence no outlook."""
 
-    def _measuring(self, prepared: Prepared, outlook: Outlook) -> None:
+    def _measuring(self, event: Measuring) -> None:
         pass

@@ -5,6 +5,7 @@ import math
 from harness.timing.duel.record import DuelRecord, DuelResult, StopReason
 from harness.timing.duel.request import DuelRequest
 from harness.timing.duel.verdict import known_well_enough, wanted_precision
+from harness.timing.engine.outlook import Outlook, out_of_reach, pairs_in
 from harness.timing.engine.record import MOST_PAIRS
 
 #: The most time of a duel without a budget: 40 pairs, the most there are, of 20 s. That is what pairs take on
@@ -14,8 +15,6 @@ MOST_SECONDS = 900.0
 _NARROWING_SECONDS = 300.0
 #: With fewer pairs a forecast is too uncertain to give a duel up.
 _FEWEST_FOR_FORECAST = 10
-#: More pairs are hopeless if about so many times as many are needed as there is time for.
-_HOPELESS = 2.0
 
 
 def time_limit(request: DuelRequest) -> float:
@@ -41,24 +40,22 @@ def no_longer_needed(request: DuelRequest, record: DuelRecord, pair_seconds: flo
         return "decided"
     if request.budget_seconds is not None:
         return None
-    undecided = [result for result in record.results if result.verdict == "undecided"]
-    if not undecided:
+    if all(result.verdict != "undecided" for result in record.results):
         return "verdicts in" if record.seconds > _NARROWING_SECONDS else None
-    if len(record.pairs) < _FEWEST_FOR_FORECAST:
-        return None
-    most = _HOPELESS * _pairs_left(request, record, pair_seconds)
-    return "hopeless" if all((result.pairs_wanted or 0) > most for result in undecided) else None
+    return "hopeless" if outlook(request, record, pair_seconds).is_hopeless else None
 
 
-def seconds_left(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> float:
-    """Estimate the rest of the duel."""
+def outlook(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> Outlook:
+    """Return the outlook for the rest of the duel, with pairs of about ``pair_seconds``."""
+    left = pairs_in(time_limit(request) - record.seconds, pair_seconds, MOST_PAIRS - len(record.pairs))
     wanted = max((_pairs_to_come(result, record.margin) for result in record.results), default=0)
-    return min(wanted, _pairs_left(request, record, pair_seconds)) * pair_seconds
-
-
-def _pairs_left(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> int:
-    fits = math.floor((time_limit(request) - record.seconds) / pair_seconds)
-    return max(0, min(MOST_PAIRS - len(record.pairs), fits))
+    beyond = [
+        out_of_reach(result.pairs_wanted or 0, left)
+        for result in record.results
+        if result.verdict == "undecided"
+    ]
+    may_end = request.budget_seconds is None and len(record.pairs) >= _FEWEST_FOR_FORECAST
+    return Outlook(wanted, left, pair_seconds, is_hopeless=may_end and bool(beyond) and all(beyond))
 
 
 def _pairs_to_come(result: DuelResult, margin: float) -> int:

@@ -80,8 +80,7 @@ def _workload(name: str | None, task_name: str) -> tuple[Workload, str]:
     values = parse_options(definition, [])
     task = define_task(definition, values)
     names = [name or preset_backends()[0]]
-    on_cpu = {"device": "cpu", "threads": None}
-    (configuration,) = options.configurations(names, task, on_cpu, "float32")
+    (configuration,) = options.configurations(names, task, "cpu", None, "float32")
     workload = Workload(
         label=configuration.label,
         configuration=configuration,

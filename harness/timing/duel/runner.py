@@ -14,14 +14,15 @@ from harness.core.machine.arguments import duration_text
 from harness.core.machine.calibration import peak_flops_per_second
 from harness.core.runs.events import Phase
 from harness.errors import HarnessError, UsageError, WorkerTimeout
-from harness.timing.duel.ending import MOST_SECONDS, no_longer_needed, out_of_time, seconds_left, time_limit
+from harness.timing.duel.ending import MOST_SECONDS, no_longer_needed, out_of_time, outlook, time_limit
 from harness.timing.duel.record import DUELS, DuelRecord, DuelResult
 from harness.timing.duel.request import DuelRequest, new_record
 from harness.timing.duel.verdict import compare, kept, latest
 from harness.timing.engine.evidence import FEWEST_PAIRS
+from harness.timing.engine.outlook import pairs_in
 from harness.timing.engine.pairs import Alternation, PairTime, steps_of, trainings_of
 from harness.timing.engine.preparation import Prepared, certificates, prepare
-from harness.timing.engine.record import PairRecord
+from harness.timing.engine.record import MOST_PAIRS, PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.equal_work import compare_work, refuse_different_work
 from harness.timing.engine.steps.late import LateCalls
@@ -64,23 +65,15 @@ _GRACE_SHARE = 0.2
 _LARGER_BUDGET = 5
 
 
-class Outlook(NamedTuple):
-    """A verdict takes at least ``fewest_pairs`` of ``pair_seconds``; there is time for ``pairs_left``.
+class Measuring(NamedTuple):
+    """Pairs begin; there is time for ``pairs_left``.
 
     With what was spent before the first pair, a verdict takes at least ``seconds_needed``.
     """
 
-    fewest_pairs: int
-    pair_seconds: float
+    prepared: Prepared
     pairs_left: int
     seconds_needed: float
-
-
-class Measuring(NamedTuple):
-    """Pairs begin."""
-
-    prepared: Prepared
-    outlook: Outlook
 
 
 class Paired(NamedTuple):
@@ -159,8 +152,7 @@ class Duel:
                 record.stopped_because = enough
             self._save()
             if pair is not None:
-                left = seconds_left(request, record, self._pair_time.seconds)
-                self._notify(Paired(record, left))
+                self._notify(Paired(record, outlook(request, record, self._pair_time.seconds).seconds))
         if request.profile:
             record.profiles = profile_sides(request.workloads, record.dataset_name, self._begin)
 
@@ -240,7 +232,7 @@ class Duel:
             record.peak_flops_per_second = peak_flops_per_second(threads)
         self._pair_time.prepared(prepared.pair_seconds)
         seconds, spent = prepared.pair_seconds, time.monotonic() - self._start
-        fits = max(0, int((time_limit(self._request) - spent) / seconds))
+        fits = pairs_in(time_limit(self._request) - spent, seconds, MOST_PAIRS)
         needed = spent + FEWEST_PAIRS * seconds
         if self._request.budget_seconds is None and fits < FEWEST_PAIRS:
             budget = duration_text(60 * math.ceil(needed / 60))
@@ -249,7 +241,7 @@ class Duel:
                 f"--budget takes at most {duration_text(MOST_SECONDS)}. Use --budget {budget} or more; with "
                 "less, such as --budget 10m, the result says what is likely."
             )
-        self._notify(Measuring(prepared, Outlook(FEWEST_PAIRS, seconds, fits, needed)))
+        self._notify(Measuring(prepared, fits, needed))
 
     def _results(self) -> list[DuelResult]:
         record = self.record

@@ -1,12 +1,10 @@
 """The option ``--step`` of commands that take a step of the user's own in place of a benchmark."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import click
 
 from harness.errors import UsageError
 from harness.timing.engine.asked import parsed
+from harness.timing.engine.steps.options import StepOptions
 from harness.timing.engine.steps.process import StepTarget, parsed_arguments
 from harness.timing.environments.suite import Benchmark
 
@@ -27,23 +25,22 @@ own_file = click.option(
 )
 
 
-def refuse_step_options(options: Mapping[str, Any], instead: str) -> None:
+def refuse_step_options(options: StepOptions, instead: str) -> None:
     """Raise UsageError for an option of steps where there is no step, but this ``instead``."""
-    for option, name in {"--with": "arguments", "--samples": "samples", "--timeout": "timeout"}.items():
-        if options[name]:
-            raise UsageError(f"{option} is for --step; {instead} has its own settings")
+    if own := options.of_own_steps:
+        raise UsageError(f"{own[0]} is for --step; {instead} has its own settings")
 
 
-def step_benchmark(options: Mapping[str, Any], command: str) -> Benchmark:
-    """Return the step that ``--step`` and the options of steps describe, as a benchmark of a suite.
+def step_benchmark(name: str, options: StepOptions, command: str) -> Benchmark:
+    """Return the step of ``--step``, a name with settings, as a benchmark of a suite.
 
     Raises:
         UsageError: its name has another form, or an argument has several values.
     """
-    (arguments, *others) = parsed_arguments(options["arguments"])
+    (arguments, *others) = parsed_arguments(options.arguments)
     if others:
         raise UsageError(f"{command} takes one value of each argument")
-    asked = parsed(options["step"])
+    asked = parsed(name)
     asked.refuse(("precision", "batch_size", "private"), "is for tasks; give --with NAME=VALUE")
     asked.refuse(("python", "variables"), f"is not for {command}, which makes the environments")
     StepTarget(target=asked.name)  # raises for another form
@@ -51,9 +48,9 @@ def step_benchmark(options: Mapping[str, Any], command: str) -> Benchmark:
         name="step",
         step=asked.name,
         arguments=arguments,
-        samples=options["samples"],
-        timeout=options["timeout"] and f"{options['timeout']:f}s",
-        seed=options["seed"],
-        device=asked.device or options["device"],
-        threads=asked.threads or options["threads"],
+        samples=options.samples,
+        timeout=f"{options.timeout:f}s" if options.timeout else None,
+        seed=options.seed,
+        device=asked.device or options.device,
+        threads=asked.threads or options.threads,
     )

@@ -4,15 +4,16 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from harness.core.documents.kinds import Status, stamp
 from harness.core.machine.description import describe_machine
 from harness.core.shell.ending import INTERRUPTED, deliver
+from harness.core.shell.options import OutputOptions
 from harness.core.shell.printing import (
     discard,
     echo_json,
@@ -31,13 +32,25 @@ _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INV
 _UNKNOWN = EnvironmentRecord(python="", harness="")
 
 
+@dataclass(frozen=True, kw_only=True)
+class GateOptions(OutputOptions):
+    """The values of the options of commands that run a gate; one with a default is not an option of all."""
+
+    targets: tuple[Path, ...]
+    budget: float | None
+    turns: int | None
+    profile: bool
+    inconclusive: Inconclusive = None
+    expect_faster: float | None = None
+
+
 class Answer:
     """The answer of one command: a record with a final status, in every output that ``options`` ask for.
 
     ``suite`` is the file of the suite, once it is known, and ``record`` that of the gate, once it begins.
     """
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, options: GateOptions) -> None:
         self._options = options
         self.suite = ""
         self.record: GateRecord | None = None
@@ -56,7 +69,7 @@ class Answer:
         self._is_given = True
         if failures:
             raise HarnessError("; ".join(failures))
-        return exit_code(record, self._options["inconclusive"])
+        return exit_code(record, self._options.inconclusive)
 
     def end(self, status: Status, error: BaseException, failure: str = "") -> None:
         """Give the answer of a gate that ``error`` ended, or kept from beginning, unless it was given.
@@ -64,8 +77,8 @@ class Answer:
         Wrong input leaves a record only where another output names it, and without any output the message is
         all.
         """
-        is_named = self._options["targets"] or os.environ.get("GITHUB_STEP_SUMMARY")
-        is_shown = self._options["form"] == "json" or ci_formats.annotates(os.environ)
+        is_named = self._options.targets or os.environ.get("GITHUB_STEP_SUMMARY")
+        is_shown = self._options.form == "json" or ci_formats.annotates(os.environ)
         is_refused = isinstance(error, UsageError)
         if self._is_given or (is_refused and self.record is None and not is_named and not is_shown):
             return
@@ -83,7 +96,7 @@ class Answer:
 
     def _save(self, record: GateRecord) -> None:
         try:
-            GATES.save(record, self._options["results"] / GATES.folder)
+            GATES.save(record, self._options.results / GATES.folder)
         except HarnessError as error:
             print_error(str(error))
 
@@ -102,15 +115,14 @@ class Answer:
         )
 
     def _path(self, record: GateRecord) -> Path:
-        folder: Path = self._options["results"] / GATES.folder
-        return folder / f"{record.id}.json"
+        return self._options.results / GATES.folder / f"{record.id}.json"
 
     def _write(self, record: GateRecord) -> list[str]:
         """Write the files and the summary of the job; return why files of ``--to`` could not be written."""
         failures = []
-        for target in self._options["targets"]:
+        for target in self._options.targets:
             try:
-                ci_formats.write_gate(record, target, self._options["inconclusive"])
+                ci_formats.write_gate(record, target, self._options.inconclusive)
             except OSError as error:
                 failures.append(f"cannot write {target}: {error.strerror}")
         try:
@@ -123,8 +135,8 @@ class Answer:
         """Print the document, and the annotations for GitHub."""
         try:
             document()
-            if self._options["form"] != "json" and ci_formats.annotates(os.environ):
-                echo_workflow_commands(ci_formats.annotations(record, self._options["inconclusive"]))
+            if self._options.form != "json" and ci_formats.annotates(os.environ):
+                echo_workflow_commands(ci_formats.annotations(record, self._options.inconclusive))
             sys.stdout.flush()
         except OSError as error:
             discard(sys.stdout)
@@ -134,22 +146,22 @@ class Answer:
 
     def _print_document(self, record: GateRecord) -> None:
         """Print the record as JSON if it was asked for; the error message stands for any other form."""
-        if self._options["form"] == "json":
+        if self._options.form == "json":
             echo_json(msgspec.json.encode(record))
 
 
-def answered(run: Callable[[GateDisplay, Answer], int], options: Mapping[str, Any]) -> int:
+def answered(run: Callable[[GateDisplay, Answer], int], options: GateOptions) -> int:
     """Run a gate and return its exit code. An error is never taken for FAIL, and every output is written.
 
     Raises:
         UsageError: the gate could not run, or a file of ``--to`` has no known format.
         KeyboardInterrupt: it was interrupted before it began, or while its outputs were written.
     """
-    for target in options["targets"]:
+    for target in options.targets:
         ci_formats.check_target(target)
     answer = Answer(options)
     try:
-        with GateDisplay(quiet=options["quiet"]) as display:
+        with GateDisplay(quiet=options.quiet) as display:
             return run(display, answer)
     except KeyboardInterrupt as interrupt:
         answer.end("interrupted", interrupt, interruption(interrupt))

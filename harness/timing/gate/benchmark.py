@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from harness.errors import UsageError
+from harness.timing.engine.outlook import Outlook
 from harness.timing.engine.pairs import Program, steps_of, trainings_of
 from harness.timing.engine.record import MOST_PAIRS, PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
@@ -24,7 +25,6 @@ from harness.timing.gate import judgement, reasons
 from harness.timing.gate.conclusion import Ended, conclude
 from harness.timing.gate.first_steps import compare_first_steps
 from harness.timing.gate.metrics import PairedSeries, limits_of, series
-from harness.timing.gate.outlook import Outlook, outlook
 from harness.timing.gate.pair_maker import PairMaker
 from harness.timing.gate.record import BenchmarkRecord, QualityResult
 from harness.timing.gate.trainings import compare_trainings
@@ -170,7 +170,7 @@ class BenchmarkComparison:
         """Estimate how many more pairs there is time for, and how many decide all undecided metrics."""
         left = min(deadline - time.monotonic(), self.most_seconds - self._confirming_seconds)
         most, may_end = MOST_PAIRS - len(self.record.confirmation), self.most_seconds < math.inf
-        return outlook(self._undecided(), level, self._pairs.seconds, left, most, may_end=may_end)
+        return judgement.outlook(self._undecided(), level, self._pairs.seconds, left, most, may_end=may_end)
 
     def _confirm(self, level: Callable[[], float], *, last: bool) -> None:
         record = self.record

@@ -2,8 +2,9 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import click
 import msgspec
@@ -24,11 +25,28 @@ from harness.timing.environments.record import Side
 from harness.timing.environments.requirements import pair_of_requirements, requirements_of
 from harness.timing.environments.suite import Suite
 from harness.timing.environments.suite_file import find_suite, read_suite
-from harness.timing.gate.answer import Answer, answered
+from harness.timing.gate.answer import Answer, GateOptions, answered
 from harness.timing.gate.display import GateDisplay
 from harness.timing.gate.record import GATES, Upgrade
 from harness.timing.gate.runner import Gate, GateRequest
 from harness.tracing.user_code import is_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(GateOptions):
+    """The values of the options of ``harness gate``."""
+
+    suite: Path | None
+    base: str | None
+    base_python: str | None
+    head_python: str | None
+    base_install: str | None
+    head_install: str | None
+    base_suite: Path | None
+    suite_from: Side | None
+    step_from: Side | None
+    base_env: dict[str, str]
+    head_env: dict[str, str]
 
 
 @click.command()
@@ -95,8 +113,8 @@ from harness.tracing.user_code import is_file
 )
 @shared.output
 @shared.plugin
-@click.pass_context
-def command(ctx: click.Context, /, **options: Any) -> None:
+@shared.given_as(Given)
+def command(ctx: click.Context, options: Given) -> None:
     """Compare HEAD with a base commit: speed, memory and quality.
 
     Each benchmark of the suite gets a verdict: PASS (within its limits), FAIL (worse than base),
@@ -117,36 +135,41 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     ctx.exit(answered(lambda display, answer: _run(options, display, answer), options))
 
 
-def _check_base(options: dict[str, Any]) -> None:
+def _check_base(options: Given) -> None:
     """Refuse options that do not name one base."""
-    given = [name for name in ("base", "base_python", "base_install") if options[name]]
+    bases = {
+        "--base": options.base,
+        "--base-python": options.base_python,
+        "--base-install": options.base_install,
+    }
+    given = [name for name, value in bases.items() if value]
     if len(given) != 1:
         raise UsageError(
             "give one base: --base REF, --base-python BASE/bin/python, or --base-install with --head-install"
         )
-    if options["head_python"] and not options["base_python"]:
-        raise UsageError(f"--{given[0].replace('_', '-')} makes both environments; leave out --head-python.")
-    if options["step_from"] and not options["base"]:
+    if options.head_python and not options.base_python:
+        raise UsageError(f"{given[0]} makes both environments; leave out --head-python.")
+    if options.step_from and not options.base:
         raise UsageError("--step-from is for --base REF: without commits, both sides run the same file")
-    if options["suite_from"] and options["base_install"]:
+    if options.suite_from and options.base_install:
         raise UsageError("--suite-from is for two suites; with --base-install there is one")
-    if bool(options["base_install"]) != bool(options["head_install"]):
+    if bool(options.base_install) != bool(options.head_install):
         raise UsageError("--base-install and --head-install belong together")
 
 
-def _run(options: dict[str, Any], display: GateDisplay, answer: Answer) -> int:
+def _run(options: Given, display: GateDisplay, answer: Answer) -> int:
     """Run the gate and give its answer; return the exit code."""
     _check_base(options)
-    file = options["suite"] or find_suite()
+    file = options.suite or find_suite()
     answer.suite = str(file)
     suite = read_suite(file)
-    if not options["base_install"]:
-        with _environments(options, suite, display) as pair:
-            return carried_out(pair, options, display, answer)
-    base = requirements_of(options["base_install"], "--base-install")
-    head = requirements_of(options["head_install"], "--head-install")
-    with pair_of_requirements(suite, base, head, (), display) as pair:
-        return carried_out(pair, options, display, answer, Upgrade(base, head))
+    if options.base_install and options.head_install:
+        base = requirements_of(options.base_install, "--base-install")
+        head = requirements_of(options.head_install, "--head-install")
+        with pair_of_requirements(suite, base, head, (), display) as pair:
+            return carried_out(pair, options, display, answer, Upgrade(base, head))
+    with _environments(options, suite, display) as pair:
+        return carried_out(pair, options, display, answer)
 
 
 _UNKNOWN = "base's suite is unknown, and head's sets all limits (give --base-suite FILE)"
@@ -154,15 +177,15 @@ _UNKNOWN = "base's suite is unknown, and head's sets all limits (give --base-sui
 
 def carried_out(
     pair: EnvironmentPair,
-    options: Mapping[str, Any],
+    options: GateOptions,
     display: GateDisplay,
     answer: Answer,
     upgrade: Upgrade | None = None,
 ) -> int:
     """Run a gate of these environments and give its answer; return the exit code."""
-    folder = prepare_folder(options["results"] / GATES.folder)
+    folder = prepare_folder(options.results / GATES.folder)
     in_force = pair.suite
-    suite = _with_claim(in_force.suite, options.get("expect_faster"))
+    suite = _with_claim(in_force.suite, options.expect_faster)
     vanished = in_force.vanished
     request = GateRequest(
         command=sys.argv[1:],
@@ -170,12 +193,12 @@ def carried_out(
         suites=in_force.comparison,
         base=pair.base,
         head=pair.head,
-        datasets=_datasets(suite, quiet=options["quiet"]),
+        datasets=_datasets(suite, quiet=options.quiet),
         vanished=vanished or (),
         unwatched="" if vanished is not None else _UNKNOWN,
-        budget_seconds=options["budget"],
-        turns=options["turns"],
-        profile=options["profile"],
+        budget_seconds=options.budget,
+        turns=options.turns,
+        profile=options.profile,
         upgrade=upgrade,
     )
     gate = Gate(request, folder, display)
@@ -199,30 +222,29 @@ def _with_claim(suite: Suite, saving: float | None) -> Suite:
 
 
 @contextlib.contextmanager
-def _environments(options: dict[str, Any], suite: Suite, display: GateDisplay) -> Iterator[EnvironmentPair]:
-    if options["base"] is None:
-        base = Environment(label="base", python=options["base_python"], variables=options["base_env"])
-        head_python = options["head_python"] or sys.executable
-        head = Environment(label="head", python=head_python, variables=options["head_env"])
-        earlier = suite_of_file(options["base_suite"]) if options["base_suite"] else None
-        in_force = suite_in_force(suite, earlier, options["suite_from"])
+def _environments(options: Given, suite: Suite, display: GateDisplay) -> Iterator[EnvironmentPair]:
+    if options.base is None:
+        assert options.base_python is not None  # noqa: S101  see _check_base
+        base = Environment(label="base", python=options.base_python, variables=options.base_env)
+        head_python = options.head_python or sys.executable
+        head = Environment(label="head", python=head_python, variables=options.head_env)
+        earlier = suite_of_file(options.base_suite) if options.base_suite else None
+        in_force = suite_in_force(suite, earlier, options.suite_from)
         yield EnvironmentPair(*of_interpreters(base, head), in_force)
         return
 
     with pair_of_commits(
         suite,
-        options["base"],
-        options["base_suite"],
+        options.base,
+        options.base_suite,
         display,
-        suite_was_named=options["suite"] is not None,
-        suite_from=options["suite_from"],
+        suite_was_named=options.suite is not None,
+        suite_from=options.suite_from,
     ) as pair:
-        files = _places_of_files(options["step_from"], pair)
+        files = _places_of_files(options.step_from, pair)
         base, head = (
-            msgspec.structs.replace(
-                each, variables=each.variables | options[f"{each.label}_env"], files=files
-            )
-            for each in (pair.base, pair.head)
+            msgspec.structs.replace(each, variables=each.variables | own, files=files)
+            for each, own in ((pair.base, options.base_env), (pair.head, options.head_env))
         )
         yield EnvironmentPair(base, head, pair.suite)
 

@@ -2,7 +2,7 @@
 
 from harness.core.documents.numbers import time_left
 from harness.core.shell.console import LiveLine
-from harness.timing.gate.outlook import Outlook
+from harness.timing.engine.outlook import Outlook
 from harness.timing.gate.record import BenchmarkRecord, Stage
 from harness.timing.gate.words import change, why
 

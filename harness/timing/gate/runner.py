@@ -14,6 +14,7 @@ from harness.core.machine.description import describe_machine
 from harness.core.plugins import registry
 from harness.core.runs.record import DatasetRecord
 from harness.errors import HarnessError, UsageError
+from harness.timing.engine.outlook import Outlook
 from harness.timing.engine.pairs import Program
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.own import OwnStep
@@ -28,7 +29,6 @@ from harness.timing.environments.written import WrittenFiles
 from harness.timing.gate.benchmark import BenchmarkComparison
 from harness.timing.gate.conclusion import failed, worst_of
 from harness.timing.gate.metrics import limits_of
-from harness.timing.gate.outlook import Outlook
 from harness.timing.gate.reasons import FileWritten, NotInstalled, NotMeasured, Removed, Replaced
 from harness.timing.gate.record import GATES, BenchmarkRecord, GateRecord, Stage, Upgrade
 

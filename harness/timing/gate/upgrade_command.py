@@ -2,7 +2,8 @@
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -10,17 +11,30 @@ from harness.core.plugins import registry
 from harness.core.shell import options as shared
 from harness.core.shell.parameters import split_names
 from harness.errors import PluginError, UsageError
-from harness.timing.engine.steps.options import step_options
+from harness.timing.engine.steps.options import StepOptions, step_options
 from harness.timing.environments.options import own_step, refuse_step_options, step_benchmark
 from harness.timing.environments.requirements import pair_of_requirements, project_of, requirements_of
 from harness.timing.environments.suite import Benchmark, Suite
 from harness.timing.environments.suite_file import read_suite
-from harness.timing.gate.answer import Answer, answered
+from harness.timing.gate.answer import Answer, GateOptions, answered
 from harness.timing.gate.command import carried_out
 from harness.timing.gate.display import GateDisplay
 from harness.timing.gate.record import Upgrade
 
 _USUAL_TASKS = ("mlp", "cnn", "rnn")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(GateOptions, StepOptions):
+    """The values of the parameters of ``harness upgrade``."""
+
+    old: str
+    new: str
+    tasks: list[str]
+    backend: str | None
+    step: str | None
+    suite: Path | None
+    others: tuple[str, ...]
 
 
 @click.command()
@@ -50,8 +64,8 @@ _USUAL_TASKS = ("mlp", "cnn", "rnn")
 @shared.profile("Profile both versions: the operations that changed. Without it, if a step is slower.")
 @shared.targets("Also write the result to FILE, such as upgrade.html; repeatable.")
 @shared.output
-@click.pass_context
-def command(ctx: click.Context, /, old: str, new: str, **options: Any) -> None:
+@shared.given_as(Given)
+def command(ctx: click.Context, options: Given) -> None:
     """Compare two versions of a framework before you upgrade.
 
     OLD and NEW are what pip installs, such as torch==2.8.0, or several packages at once. Each gets a new
@@ -66,31 +80,29 @@ def command(ctx: click.Context, /, old: str, new: str, **options: Any) -> None:
     Exit code: 0 safe, 1 not safe, 3 undecided, 4 the measurement cannot be trusted, 2 on wrong input, 130
     after Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    options["inconclusive"] = None
-    ctx.exit(answered(lambda display, answer: _run(old, new, options, display, answer), options))
+    ctx.exit(answered(lambda display, answer: _run(options, display, answer), options))
 
 
-def _run(old: str, new: str, options: dict[str, Any], display: GateDisplay, answer: Answer) -> int:
-    base, head = requirements_of(old, "OLD"), requirements_of(new, "NEW")
+def _run(options: Given, display: GateDisplay, answer: Answer) -> int:
+    base, head = requirements_of(options.old, "OLD"), requirements_of(options.new, "NEW")
     suite = _suite(options, head)
     answer.suite = suite.file
-    with pair_of_requirements(suite, base, head, options["others"], display) as pair:
+    with pair_of_requirements(suite, base, head, options.others, display) as pair:
         return carried_out(pair, options, display, answer, Upgrade(base, head))
 
 
-def _suite(options: dict[str, Any], head: list[str]) -> Suite:
-    given = [name for name in ("tasks", "step", "suite") if options[name]]
-    if len(given) > 1:
+def _suite(options: Given, head: list[str]) -> Suite:
+    if sum(map(bool, (options.tasks, options.step, options.suite))) > 1:
         raise UsageError("give one of --task, --step and --suite")
-    if not options["step"]:
-        refuse_step_options(options, "a suite" if options["suite"] else "a task")
-    if options["suite"]:
-        return read_suite(options["suite"])
-    if options["step"]:
-        step = step_benchmark(options, "harness upgrade")
+    if not options.step:
+        refuse_step_options(options, "a suite" if options.suite else "a task")
+    if options.suite:
+        return read_suite(options.suite)
+    if options.step:
+        step = step_benchmark(options.step, options, "harness upgrade")
         return Suite(file="", benchmarks=(step,))
-    names = options["tasks"] or _USUAL_TASKS
-    return suite_of_tasks(names, options["backend"] or backend_of(head), options["threads"])
+    names = options.tasks or _USUAL_TASKS
+    return suite_of_tasks(names, options.backend or backend_of(head), options.threads)
 
 
 def backend_of(requirements: Sequence[str]) -> str:

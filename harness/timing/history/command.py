@@ -1,7 +1,7 @@
 """``harness history``: changes of speed and memory over the gates of a branch."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -39,7 +39,15 @@ _ENDINGS = (".html", ".md", ".json")
 @options.form
 @click.pass_context
 def command(
-    ctx: click.Context, /, files: tuple[Path, ...], targets: tuple[Path, ...], form: str, **given: Any
+    ctx: click.Context,
+    /,
+    files: tuple[Path, ...],
+    results: Path,
+    benchmark: str | None,
+    metric: MetricName | None,
+    same_base: bool,
+    targets: tuple[Path, ...],
+    form: str,
 ) -> None:
     """Find changes of speed and memory over the gates of a branch.
 
@@ -55,11 +63,11 @@ def command(
     for target in targets:
         if target.suffix not in _ENDINGS:
             raise UsageError(f"--to {target}: the ending must be one of {', '.join(_ENDINGS)}")
-    gates, unreadable = records().read_all(GATES, _paths(files) if files else GATES.paths(given["results"]))
+    gates, unreadable = records().read_all(GATES, _paths(files) if files else GATES.paths(results))
     code = report_unreadable(unreadable)
     if not gates:
-        raise UsageError(_no_gates(files, given["results"]))
-    findings = _findings(gates, given["benchmark"], given["metric"], same_base=given["same_base"])
+        raise UsageError(_no_gates(files, results))
+    findings = _findings(gates, benchmark, metric, same_base=same_base)
     from harness.core.documents.render.terminal import terminal_text
     from harness.timing.history.page import history_document, history_json  # imports NumPy
 

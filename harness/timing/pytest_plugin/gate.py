@@ -6,11 +6,11 @@ from pathlib import Path
 
 from harness.core.runs.record import DatasetRecord
 from harness.errors import HarnessError
+from harness.timing.engine.outlook import Outlook
 from harness.timing.environments.environment import Environment
 from harness.timing.environments.suite import Suite
 from harness.timing.gate.advice import Options, advice
 from harness.timing.gate.circumstances import cautions
-from harness.timing.gate.outlook import Outlook
 from harness.timing.gate.record import BenchmarkRecord, GateRecord
 from harness.timing.gate.runner import Gate, GateRequest
 from harness.timing.gate.words import metric_text, why

@@ -1,7 +1,7 @@
 """``harness time``: the time of a training step of the user's own."""
 
 import sys
-from typing import Any
+from dataclasses import dataclass
 
 import click
 
@@ -15,6 +15,7 @@ from harness.core.shell.progress import shown_progress
 from harness.errors import UsageError
 from harness.timing.engine.asked import Asked, parsed
 from harness.timing.engine.steps.options import (
+    WorkOptions,
     operation,
     prediction_workload,
     seed_of_steps,
@@ -27,18 +28,30 @@ from harness.timing.time.record import TIMES
 from harness.timing.time.timing import PROCESSES, StepTiming
 
 
-def _workload(asked: Asked, options: dict[str, Any]) -> OwnStep:
+@dataclass(frozen=True, kw_only=True)
+class Given(WorkOptions, shared.OutputOptions):
+    """The values of the parameters of ``harness time``."""
+
+    text: str
+    batch_size: int | None
+    processes: int
+    budget: float | None
+    turns: int | None
+    profile: bool
+
+
+def _workload(asked: Asked, options: Given) -> OwnStep:
     """Return the step of a factory, or the predictions of a task by a backend."""
-    if options["operation"] == "predict":
-        if options["task"] is None:
+    if options.operation == "predict":
+        if options.task is None:
             raise UsageError("--operation predict needs --task")
-        with shown_progress(quiet=options["quiet"]) as progress:
-            dataset = choose_dataset(registry.task(options["task"]), options["dataset"], progress)
+        with shown_progress(quiet=options.quiet) as progress:
+            dataset = choose_dataset(registry.task(options.task), options.dataset, progress)
         asked.refuse(["batch_size"], "is given by --batch-size")
-        return prediction_workload(asked, options["batch_size"] or 1, options, dataset.name)
-    if options["task"] is not None:
+        return prediction_workload(asked, options.task, options.batch_size or 1, options, dataset.name)
+    if options.task is not None:
         raise UsageError("the training steps of a task are timed by harness run and harness duel")
-    (arguments, *others) = parsed_arguments(options["arguments"])
+    (arguments, *others) = parsed_arguments(options.arguments)
     if others:
         raise UsageError("harness time takes one value of each argument; harness duel compares several")
     return step_workload(asked, arguments, options)
@@ -61,8 +74,8 @@ def _workload(asked: Asked, options: dict[str, Any]) -> OwnStep:
 @shared.turns()
 @shared.profile("Profile more processes: where the time of a call goes.")
 @shared.output
-@click.pass_context
-def command(ctx: click.Context, /, text: str, **options: Any) -> None:
+@shared.given_as(Given)
+def command(ctx: click.Context, options: Given) -> None:
     """Time a training step of your own, as it is.
 
     FACTORY is FILE.py:CALLABLE or package.module:CALLABLE. It is called once in each fresh process, after
@@ -83,18 +96,18 @@ def command(ctx: click.Context, /, text: str, **options: Any) -> None:
 
     Exit code: 0, 1 if the step failed, 2 on wrong input, 130 after Ctrl-C (what was measured is kept).
     """  # noqa: D301  click's mark for lines that it must not wrap
-    workload = _workload(parsed(text), options)
-    folder = prepare_folder(options["results"] / TIMES.folder)
-    with LiveLine(quiet=options["quiet"]) as display:
+    workload = _workload(parsed(options.text), options)
+    folder = prepare_folder(options.results / TIMES.folder)
+    with LiveLine(quiet=options.quiet) as display:
         timing = StepTiming(
             workload,
             folder,
             display.doing,
             command=sys.argv[1:],
-            processes=options["processes"],
-            turns=options["turns"],
-            budget_seconds=options["budget"],
-            profile=options["profile"],
+            processes=options.processes,
+            turns=options.turns,
+            budget_seconds=options.budget,
+            profile=options.profile,
         )
         record = timing.carry_out()
     deliver(TIMES, record, timing.path, options, page_of="last")

@@ -1,7 +1,8 @@
 """``harness explain``: which inputs the outputs of recorded networks depend on."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import click
 
@@ -19,6 +20,20 @@ from harness.weights.explain.explained import explain_weights
 from harness.weights.explain.page import ExplainedRun, explanations_document
 
 _FORMATS = (".html", ".md")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """The values of the parameters of ``harness explain``."""
+
+    names: tuple[str, ...]
+    backends: list[str]
+    which: Literal["best", "last"]
+    target: Path | None
+    device: str
+    threads: int | None
+    results: Path
+    quiet: bool
 
 
 @click.command()
@@ -42,8 +57,8 @@ _FORMATS = (".html", ".md")
 @options.results
 @options.quiet
 @options.plugin
-@click.pass_context
-def command(ctx: click.Context, /, **given: Any) -> None:
+@options.given_as(Given)
+def command(ctx: click.Context, given: Given) -> None:
     """Show which inputs the outputs of recorded networks depend on.
 
     RECORD is a run that was made with `harness run --save-weights`: a file, an id, the beginning of an id, or
@@ -60,21 +75,22 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     Exit code: 0, 1 if gradients are wrong or maps differ, 2 if the input is wrong, a run has no weights, or a
     backend has no gradients of inputs.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    target: Path | None = given["target"]
+    target = given.target
     if target is not None and target.suffix not in _FORMATS:
         raise UsageError(f"--to {target}: the ending must be one of {', '.join(_FORMATS)}")
-    named = [records().named(RUNS, given["results"], name) for name in given["names"]]
+    named = [records().named(RUNS, given.results, name) for name in given.names]
     for record, path in named:
         weights_path(record, path.parent, best=True)  # refuses before any framework is asked
     runs = []
-    with LiveLine(quiet=given["quiet"]) as line:
+    with LiveLine(quiet=given.quiet) as line:
         for record, path in named:
-            names = given["backends"] or [record.configuration.label]
-            asked = options.configurations(names, record.task.description, given, "float64")
-            best = given["which"] == "best"
+            names = given.backends or [record.configuration.label]
+            task = record.task.description
+            asked = options.configurations(names, task, given.device, given.threads, "float64")
+            best = given.which == "best"
             line.show(f"explaining {record.task.name} with {', '.join(each.label for each in asked)}")
             found = list(explain_weights(record, path.parent, asked, best=best))
-            runs.append(ExplainedRun(record, given["which"], found))
+            runs.append(ExplainedRun(record, given.which, found))
     document = explanations_document(runs)
     echo(terminal_text(document))
     if target is not None:

@@ -1,6 +1,6 @@
 """``harness score``: the weights of a recorded run, scored again in any framework."""
 
-from typing import Any
+from dataclasses import dataclass
 
 import click
 import msgspec
@@ -12,8 +12,20 @@ from harness.core.shell import completion, options
 from harness.core.shell.console import LiveLine
 from harness.core.shell.features import records
 from harness.core.shell.printing import echo, echo_json
+from harness.spec.backend import Precision
 from harness.weights.score.page import differs, score_document
 from harness.weights.score.score import score_weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(options.OutputOptions):
+    """The values of the parameters of ``harness score``."""
+
+    name: str
+    backends: list[str]
+    precision: Precision | None
+    device: str
+    threads: int | None
 
 
 @click.command()
@@ -26,8 +38,8 @@ from harness.weights.score.score import score_weights
 @options.threads
 @options.output
 @options.plugin
-@click.pass_context
-def command(ctx: click.Context, /, **given: Any) -> None:
+@options.given_as(Given)
+def command(ctx: click.Context, given: Given) -> None:
     """Score the test data with the weights that a run has kept, in any framework.
 
     RECORD is a run that was made with `harness run --save-weights`: a file, an id, the beginning of an id, or
@@ -42,17 +54,18 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     Exit code: 0, 1 if scores in float64 differ by more than 1e-9, 2 if the input is wrong, the run has no
     weights or a backend does not support the task.
     """  # noqa: D301  click's mark for lines that it must not wrap
-    record, path = records().named(RUNS, given["results"], given["name"])
+    record, path = records().named(RUNS, given.results, given.name)
     weights_path(record, path.parent, best=False)  # refuses before any framework is asked
     run = record.configuration
-    names, precision = given["backends"] or [run.label], given["precision"] or run.precision
-    asked = options.configurations(names, record.task.description, given, precision)
+    names, precision = given.backends or [run.label], given.precision or run.precision
+    task = record.task.description
+    asked = options.configurations(names, task, given.device, given.threads, precision)
     found = []
-    with LiveLine(quiet=given["quiet"]) as line:
+    with LiveLine(quiet=given.quiet) as line:
         for configuration in asked:
             line.show(f"scoring with {configuration.label}")
             found.append((configuration, score_weights(record, path.parent, configuration)))
-    if given["form"] == "json":
+    if given.form == "json":
         scores = [
             {
                 "configuration": on,

@@ -16,7 +16,6 @@ ACCUMULATED, AVERAGED, EVERY = 3, 0.99, 4
 ADAM = {"epsilon": 1e-2}
 RMSPROP = {"rho": 0.9, "epsilon": 1e-2}
 OF_RMSPROP = {"alpha": 0.9, "eps": 1e-2}
-CENTERED = {"centered": True}
 #: Of each case: the optimizer and options in Keras, those in PyTorch, and whether the learning rate falls.
 ALIGNED = {
     "adam": ("Adam", ADAM, "Adam", {"eps": 1e-2}, False),
@@ -135,7 +134,7 @@ def test_aligned_updates_are_those_of_pytorch(keras, name):
     np.testing.assert_allclose(trained(name), of_pytorch(name), rtol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("engine", ["jax", "torch"])
 def test_aligned_updates_are_those_of_pytorch_on_other_engines(engine, tmp_path):
     for module in ("keras", engine):

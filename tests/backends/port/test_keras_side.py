@@ -52,7 +52,7 @@ def test_every_layer_computes_its_formula_on_tensorflow():
     assert problems_on("tensorflow", ()) == {}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("engine", ["jax", "torch"])
 def test_what_an_engine_computes_is_its_formula(engine):
     assert problems_on(engine, OF_ENGINE) == {}

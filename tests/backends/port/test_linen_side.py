@@ -82,7 +82,7 @@ def test_convolutional_network(training):
     assert all((array == before[name]).all() for name, array in side.parameters().items())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_transformer_and_recurrent_layer():
     side = side_of(Transformer(), InputShape((6,), integer=True, maximum=11))
     trace = checked(side, TOKENS, training=True)

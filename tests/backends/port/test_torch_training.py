@@ -305,26 +305,6 @@ def test_constants_are_not_calls():
     assert [trace.values[call.inputs[1]].source for call in trace.calls] == ["constant"] * 3
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "mobilenet_v2",
-        pytest.param("resnet18", marks=pytest.mark.slow),
-        pytest.param("convnext_tiny", marks=pytest.mark.slow),
-        pytest.param("efficientnet_b0", marks=pytest.mark.slow),
-        pytest.param("densenet121", marks=pytest.mark.slow),
-    ],
-)
-def test_models_of_torchvision_have_no_opaque_call(name):
-    models = pytest.importorskip("torchvision").models
-    shapes = [InputShape((32, 32, 3))]
-    side = port.make_side(getattr(models, name)(), shapes, OwnTraining())
-    trace = side.trace(inputs_of(shapes), training=True)
-    assert opaque(trace) == []
-    used = {value.name for value in trace.values if value.source == "parameter"}
-    assert used == side.parameters().keys()
-
-
 def test_frozen_statistics_of_torchvision_are_parameters():
     ops = pytest.importorskip("torchvision").ops
     side = side_of(ops.FrozenBatchNorm2d(4), PICTURE)
@@ -337,16 +317,6 @@ def test_frozen_statistics_of_torchvision_are_parameters():
     assert names["scale"] == "weight"
     assert names["running_variance"] == "running_var"
     assert side.trained() == set()
-
-
-def test_a_vision_transformer_has_no_opaque_call():
-    models = pytest.importorskip("torchvision").models
-    shapes = [InputShape((16, 16, 3))]
-    side = port.make_side(models.VisionTransformer(16, 8, 2, 4, 32, 64), shapes, OwnTraining())
-    trace = side.trace(inputs_of(shapes), training=False)
-    assert opaque(trace) == []
-    attended = [call for call in trace.calls if isinstance(call.does, kinds.Softmax | kinds.Attention)]
-    assert len(attended) == 2
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace")

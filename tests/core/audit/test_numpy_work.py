@@ -6,7 +6,8 @@ pytest.importorskip("torch")
 
 from support.command import PLUGINS
 
-pytestmark = pytest.mark.slow
+#: Cheats and honest backends on the mlp are in test_cheats.
+pytestmark = pytest.mark.long
 
 FOREIGN = (
     "run",
@@ -23,7 +24,6 @@ GAN = ("--task", "gan", "--dataset", "digits", "--set", "width=0.125", "--max-st
 RNN = ("--task", "rnn", "--max-steps", "600")
 
 
-@pytest.mark.long  # that of an honest backend in a shorter run is found right by test_cheats
 @pytest.mark.parametrize("task", [GAN, RNN], ids=["gan", "rnn"])
 def test_later_gradients_are_those_of_numpy(harness, task):
     record, _ = harness.recorded("ok", *FOREIGN, *task)

@@ -69,7 +69,7 @@ def test_a_segment_has_the_calls_between_two_readings():
 
 def test_any_step_is_as_likely_to_be_repeated_as_any_other():
     drawn = collections.Counter()
-    trials, lengths = 600, [5, 10, 20, 5, 40]
+    trials, lengths = 200, [5, 10, 20, 5, 40]
     for _ in range(trials):
         calls = [block(1), *[block(steps, seconds=0.2) for steps in lengths]]
         with training(calls) as segments:

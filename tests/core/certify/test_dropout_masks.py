@@ -79,10 +79,16 @@ UNSCALED = r"not scaled by 1 / \(1 - rate\)"
     ("drop", "words"),
     [
         (lambda w, _rate: w, "drops whole samples|drops the same values|at rate 0.25 drops 0%"),
-        (lambda w, rate: w * (torch.rand_like(w) >= rate), UNSCALED),
         (lambda w, rate: w * (torch.rand_like(w[:1]) >= rate) / (1 - rate), "in all samples of a batch"),
-        (lambda w, rate: w * (torch.rand_like(w) >= 2 * rate) / (1 - rate), r"drops (4[5-9]|5\d)%"),
+        *(
+            pytest.param(*fault, marks=pytest.mark.long)  # layers have them too
+            for fault in (
+                (lambda w, rate: w * (torch.rand_like(w) >= rate), UNSCALED),
+                (lambda w, rate: w * (torch.rand_like(w) >= 2 * rate) / (1 - rate), r"drops (4[5-9]|5\d)%"),
+            )
+        ),
     ],
+    ids=["none", "one for all", "unscaled", "twice the rate"],
 )
 def test_wrong_dropout_of_attention_is_found(drop, words):
     (fault,) = dropout_tests(dropping(*attention(drop)), CASE).faults

@@ -162,10 +162,8 @@ def test_what_loading_raises_is_reported():
         faults(faulty(Raises))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")
-@pytest.mark.parametrize(
-    ("mode", "task"), [pytest.param("compile", "mlp", marks=pytest.mark.long), ("channels_last", "cnn")]
-)
+@pytest.mark.parametrize(("mode", "task"), [("compile", "mlp"), ("channels_last", "cnn")])
 def test_torch_continues_in_its_other_modes(mode, task):
     assert not faults(TorchBackend(), registry.task(task), mode)

@@ -22,7 +22,13 @@ pytestmark = pytest.mark.all_cpus
 @pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity") or len(allowed_cpus()) == 1, reason="needs two CPUs, and Linux"
 )
-@pytest.mark.parametrize("name", ["torch", "keras", "keras-torch", "keras-jax", "jax"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("torch", "keras", "jax"),
+        *(pytest.param(f"keras-{each}", marks=pytest.mark.long) for each in ("torch", "jax")),
+    ],
+)
 def test_one_thread_uses_one_cpu(name):
     task = registry.task("cnn").define(registry.task("cnn").options())
     mode = registry.backend(name).modes[0]

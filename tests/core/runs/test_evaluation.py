@@ -1,14 +1,16 @@
 """When a run is scored, and on how much data."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.core.runs.record import Evaluation
 from harness.core.runs.store import RUNS
-from harness.core.shell.run_options import evaluation_of
+from harness.core.shell.run_options import EvaluationOptions, evaluation_of
 from harness.core.training.scoring import unpacked
 
 RUN = ("run", "--backend", "paced", "--task", "mlp", "--no-certify", "--epochs", "3", "--quiet")
-GIVEN = {"eval_every": None, "eval_samples": None, "no_eval": False}
+GIVEN = EvaluationOptions(eval_every=None, eval_samples=None, no_eval=False)
 
 
 @pytest.mark.parametrize(
@@ -26,8 +28,8 @@ def test_the_last_epoch_is_scored_unless_nothing_is(evaluation, scored):
 
 def test_options_become_an_evaluation():
     assert evaluation_of(GIVEN) == Evaluation()
-    assert evaluation_of(GIVEN | {"eval_every": 5, "eval_samples": 100}) == Evaluation(5, 100)
-    assert evaluation_of(GIVEN | {"no_eval": True}) == Evaluation(every_epochs=None)
+    assert evaluation_of(replace(GIVEN, eval_every=5, eval_samples=100)) == Evaluation(5, 100)
+    assert evaluation_of(replace(GIVEN, no_eval=True)) == Evaluation(every_epochs=None)
 
 
 @pytest.mark.slow
@@ -57,7 +59,7 @@ def test_a_record_holds_the_scores_of_each_test_sample(harness):
         assert rows.losses.mean() == pytest.approx(scores["loss"], rel=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_scores_nothing_trains_as_long(harness):
     record, done = harness.recorded("ok", *RUN, "--no-eval")
     assert (record["epochs"], record["best_epoch"], record["test_at_last"]) == ([], None, None)

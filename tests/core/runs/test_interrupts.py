@@ -85,8 +85,13 @@ def test_a_signal_while_a_module_is_imported_is_not_lost(tmp_path):
     assert done.stderr.rstrip().endswith("KeyboardInterrupt: SIGTERM")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "second",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+    ],
+)
 def test_two_signals_at_once_end_a_run_like_one(harness, second):
     process = harness.start(*DIGITS, "--backend", "faulty:ok,faulty:hang")
     wait_until(lambda: any(each["configuration"]["mode"] == "hang" for each in harness.records()))

@@ -127,9 +127,9 @@ def test_a_certification_that_hangs_is_ended_at_the_time_limit_and_the_run_goes_
         ("exit-in-build", "60", "failed", "exited with code 3"),
         pytest.param(
             *("hang-in-build", "10", "timeout", "did not finish within the time limit of 10 s"),
-            marks=pytest.mark.slow,
+            marks=pytest.mark.long,
         ),
-        pytest.param("raise", "60", "failed", "the kernel is on fire", marks=pytest.mark.slow),
+        pytest.param("raise", "60", "failed", "the kernel is on fire", marks=pytest.mark.long),
     ],
 )
 def test_a_failed_certification_does_not_affect_the_next(harness, mode, limit, status, reason):

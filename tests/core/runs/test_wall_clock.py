@@ -50,8 +50,9 @@ def test_only_ages_of_files_are_taken_from_the_wall_clock():
     assert looking == AGES_OF_FILES
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("mode", ["ok", "hang"])
+@pytest.mark.parametrize(
+    "mode", [pytest.param("ok", marks=pytest.mark.long), pytest.param("hang", marks=pytest.mark.slow)]
+)
 def test_a_clock_that_jumps_changes_no_duration_and_no_limit(harness, tmp_path, mode):
     shim = tmp_path / "shim"
     shim.mkdir()

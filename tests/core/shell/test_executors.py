@@ -1,12 +1,14 @@
 """Executors: this machine, and those of features, by the options of a command."""
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 
 from harness.core.shell import features
 from harness.core.shell.executors import ThisMachine, executor_of
 from harness.core.shell.features import Feature
+from harness.core.shell.options import ExecutorOptions
 from harness.errors import PluginError, UsageError
 
 
@@ -22,7 +24,7 @@ def test_this_machine_does_work_itself(tmp_path):
             return folder
 
     events = []
-    with executor_of({"executor": "local", "address": None}) as executor:
+    with executor_of(ExecutorOptions(executor="local", address=None)) as executor:
         assert isinstance(executor, ThisMachine)
         assert executor.carry_out(Work(), tmp_path, events.append) == tmp_path
     assert events == ["begun"]
@@ -31,14 +33,14 @@ def test_this_machine_does_work_itself(tmp_path):
 def test_an_address_is_refused_where_there_is_no_cluster():
     with (
         pytest.raises(UsageError, match="add --executor ray"),
-        executor_of({"executor": "local", "address": "a:1"}),
+        executor_of(ExecutorOptions(executor="local", address="a:1")),
     ):
         pass
 
 
 def test_a_feature_brings_an_executor_by_its_name(monkeypatch):
     monkeypatch.setattr(features, "named", lambda _hook: {"other": f"{__name__}:elsewhere"})
-    with executor_of({"executor": "other", "address": "a:1"}) as executor:
+    with executor_of(ExecutorOptions(executor="other", address="a:1")) as executor:
         assert executor == "connected to a:1"
 
 
@@ -56,10 +58,10 @@ def reachable(_address):
 def test_an_executor_of_another_package_that_cannot_connect_is_named(monkeypatch):
     places = {name: f"{__name__}:{name}" for name in ("unreachable", "reachable")}
     monkeypatch.setattr(features, "features", lambda: (Feature("far", "Far", executors=places),))
-    given = {"executor": "unreachable", "address": "far:1"}
+    given = ExecutorOptions(executor="unreachable", address="far:1")
     fault = "feature unreachable: .*:unreachable: ConnectionError: no answer from far:1"
     with pytest.raises(PluginError, match=fault), executor_of(given):
         pass
     # What the command does with an executor is no fault of connecting.
-    with pytest.raises(ZeroDivisionError), executor_of({**given, "executor": "reachable"}):
+    with pytest.raises(ZeroDivisionError), executor_of(replace(given, executor="reachable")):
         raise ZeroDivisionError

@@ -64,7 +64,7 @@ def test_the_code_of_a_skeleton_passes_the_linter(harness, kind):
 
 
 @pytest.mark.parametrize(
-    "kind", ["backend", *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])]
+    "kind", ["backend", *(pytest.param(kind, marks=pytest.mark.long) for kind in KINDS[1:])]
 )
 def test_the_tests_of_a_skeleton_pass(harness, kind):
     folder = written(harness, kind)
@@ -158,7 +158,7 @@ def filled(folder):
     [
         ("--task", "mlp"),
         pytest.param(
-            ("--task", "lm", "--case", "sgd", "--case", "default"), marks=pytest.mark.slow, id="transformer"
+            ("--task", "lm", "--case", "sgd", "--case", "default"), marks=pytest.mark.long, id="transformer"
         ),
     ],
 )

@@ -10,13 +10,14 @@ import pytest
 from support.records import make_record, make_request
 
 from harness.core.certify.certificate import Certificate
+from harness.core.documents.numbers import time_left
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.events import Certified, Certifying, Examined, Finished, Trained
 from harness.core.runs.record import Failure
 from harness.core.shell.console import console
 from harness.core.shell.progress import Phases
 from harness.core.shell.runs_display import RunLine, RunsDisplay, fitted
-from harness.core.shell.time_left import Activity, Remaining, left_text
+from harness.core.shell.time_left import Activity, Remaining
 from harness_tasks.gan import GAN
 from harness_tasks.mlp import MLP
 
@@ -110,10 +111,15 @@ def test_phases_state_the_time_left_and_remind_of_one_that_goes_on(monkeypatch, 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(40, "40 s left"), (119, "119 s left"), (720, "12 min left"), (7260, "2 h 1 min left")],
+    [
+        (40, "about 40 s left"),
+        (99.6, "about 2 min left"),
+        (7169, "about 119 min left"),
+        (7171, "about 2 h 0 min left"),
+    ],
 )
 def test_time_left_is_stated_in_a_fitting_unit(seconds, text):
-    assert left_text(seconds) == text
+    assert time_left(seconds) == text
 
 
 def test_details_that_do_not_fit_are_left_out_and_none_is_cut():

@@ -30,7 +30,7 @@ def test_clients_are_averaged_as_central_training_demands():
     assert faults_of(NumpyBackend()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_clients_average_running_statistics_too(harness):
     """Clients of every backend are examined with those of DP-SGD, in one process of each."""
     pytest.importorskip("torch")

@@ -99,7 +99,7 @@ def test_refusals_take_a_line_and_write_nothing(filled, arguments, message):
     assert not (filled.folder / "r.csv").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_name_without_a_suffix_is_a_folder_of_pictures(filled):
     done = filled("report", "task=cnn", "--to", "pictures")
     assert (done.returncode, done.stdout) == (0, "pictures\n"), done.stderr

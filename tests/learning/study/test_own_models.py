@@ -1,5 +1,7 @@
 """Studies of the user's own models: what each task is asked, and the study of its variants."""
 
+import types
+
 import pytest
 
 from harness.core.runs.matrix import OwnTask
@@ -12,7 +14,8 @@ GRID = OwnTask(["torch"], ["width=16", "width=64", "act=relu", "own_loss=none", 
 
 def given(kind="optimizers", own=GRID, **changes):
     own = {} if own is None else {"net": own}
-    return {"kind": kind, "own": own, "backends": [], "assignments": ["epochs=3"], **changes}
+    asked = {"kind": kind, "own": own, "backends": [], "assignments": ["epochs=3"], **changes}
+    return types.SimpleNamespace(**asked)
 
 
 def test_the_variants_are_the_combinations_of_values():
@@ -27,13 +30,13 @@ def test_the_variants_are_the_combinations_of_values():
 
 def test_an_option_with_one_value_is_that_of_every_variant():
     asked = of_task(given(VARIANTS), "net")
-    assert asked["assignments"] == ["epochs=3", "act=relu"]
+    assert asked["assignments"] == ("epochs=3", "act=relu")
     assert asked["backends"] == ["torch"]
 
 
 def test_other_kinds_take_one_value_of_each_argument():
     one = OwnTask(["torch"], ["width=16"])
-    assert of_task(given(own=one), "net")["assignments"] == ["epochs=3", "width=16"]
+    assert of_task(given(own=one), "net")["assignments"] == ("epochs=3", "width=16")
     with pytest.raises(
         UsageError, match="give width one value, or compare its values by: harness study variants"
     ):
@@ -43,7 +46,7 @@ def test_other_kinds_take_one_value_of_each_argument():
 def test_a_built_in_task_needs_a_backend():
     with pytest.raises(UsageError, match="--backend is missing"):
         of_task(given(own=None), "mlp")
-    assert of_task(given(own=None, backends=["jax"]), "mlp")["backends"] == ["jax"]
+    assert of_task(given(own=None, backends=["jax"]), "mlp") == {}
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_a_study_goes_on_where_it_stopped(harness):
     assert "oversampling" in (harness.folder / page).read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_runs_of_another_device_or_without_a_certificate_are_repeated_within_the_budget(harness):
     call = (*IMBALANCE, "--epochs", "1", "--seeds", "1", "--budget", "0.001")
     assert executed(harness, *call, "--no-certify")[0] == 1
@@ -81,7 +81,7 @@ def test_a_remedy_whose_option_the_user_gives_is_left_out(harness):
     assert {bool(l2) for (l2,) in options_of(harness.records(), "l2")} == {True, False}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_remedy_that_a_task_of_a_third_party_cannot_take_is_left_out(harness):
     pytest.importorskip("torch")
     code = module("docs/how-to/add-a-task.md", "my_task")
@@ -116,7 +116,7 @@ def test_optimizers_are_tuned_and_then_compared_on_other_seeds(harness):
     assert "optimizers" in harness.ok("compare").stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_kind_of_study_can_be_a_plugin_file(harness):
     code = module("docs/how-to/add-a-kind-of-study.md", "my_study")
     (harness.folder / "my_study.py").write_text(code)
@@ -127,7 +127,7 @@ def test_a_kind_of_study_can_be_a_plugin_file(harness):
     assert "double" in harness.ok("show", record).stdout  # which contains its kind, and needs no plugin
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_study_of_two_tasks_ends_with_ranks_and_a_page(harness):
     choice = ("--task", "mlp,rnn", "--optimizers", "adam,sgd", "--trials", "1", "--seeds", "1")
     done = harness.ok("study", "optimizers", "--backend", "faulty:ok", *QUICK, *choice)

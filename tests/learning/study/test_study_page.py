@@ -5,7 +5,7 @@ import re
 import msgspec
 import pytest
 from support.made_runs import study_findings_of
-from support.made_study import RISES, STUDY, made_study, made_study_records
+from support.made_study import STUDY, made_study, made_study_records
 from support.outline import outline
 
 from harness.learning.study.answer import changes_text, study_sentence
@@ -29,9 +29,7 @@ def without_certificates():
 
 STUDIES = {
     "overfits": made_study(),
-    "does not overfit": made_study(rises=RISES | {"plain": (0.0, 1.0, 0.6)}),
     "one seed": made_study(seeds=1),
-    "less data, no wider gap": made_study(rises=RISES | {"half the data": (0.0, 3.0, 0.45)}),
     "not certified": without_certificates(),
 }
 

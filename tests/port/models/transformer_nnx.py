@@ -8,40 +8,34 @@ LENGTH, VOCABULARY, WIDTH, HEADS = 12, 17, 16, 2
 
 
 def make(faults=()):
-    return Transformer(set(faults), nnx.Rngs(0))
+    return Transformer(nnx.Rngs(0))
 
 
 class Block(nnx.Module):
-    def __init__(self, has, rngs):
-        self.has = has
-        epsilon = 1e-6 if "epsilon" in has else 1e-5
-        self.ln1 = nnx.LayerNorm(WIDTH, epsilon=epsilon, rngs=rngs)
-        self.ln2 = nnx.LayerNorm(WIDTH, epsilon=epsilon, rngs=rngs)
+    def __init__(self, rngs):
+        self.ln1 = nnx.LayerNorm(WIDTH, epsilon=1e-5, rngs=rngs)
+        self.ln2 = nnx.LayerNorm(WIDTH, epsilon=1e-5, rngs=rngs)
         self.qkv, self.out = nnx.Linear(WIDTH, 3 * WIDTH, rngs=rngs), nnx.Linear(WIDTH, WIDTH, rngs=rngs)
         self.up, self.down = nnx.Linear(WIDTH, 4 * WIDTH, rngs=rngs), nnx.Linear(4 * WIDTH, WIDTH, rngs=rngs)
         self.dropout = nnx.Dropout(0.1, rngs=rngs)
 
     def __call__(self, x):
-        has = self.has
         shape = (*x.shape[:2], HEADS, -1)
         q, k, v = (part.reshape(shape) for part in jnp.split(self.qkv(self.ln1(x)), 3, -1))
-        scale = 1.0 if "attention scale" in has else None
-        y = jax.nn.dot_product_attention(q, k, v, scale=scale, is_causal="mask" not in has)
+        y = jax.nn.dot_product_attention(q, k, v, is_causal=True)
         x = x + self.dropout(self.out(y.reshape(*x.shape)))
-        y = nnx.gelu(self.up(self.ln2(x)), approximate="GELU" in has)
+        y = nnx.gelu(self.up(self.ln2(x)), approximate=False)
         return x + self.dropout(self.down(y))
 
 
 class Transformer(nnx.Module):
-    def __init__(self, has, rngs):
-        self.has = has
+    def __init__(self, rngs):
         self.tokens = nnx.Embed(VOCABULARY, WIDTH, rngs=rngs)
         self.places = nnx.Embed(LENGTH, WIDTH, rngs=rngs)
-        self.first, self.second = Block(has, rngs), Block(has, rngs)
+        self.first, self.second = Block(rngs), Block(rngs)
         self.ln = nnx.LayerNorm(WIDTH, epsilon=1e-5, rngs=rngs)
         self.head = nnx.Linear(WIDTH, VOCABULARY, use_bias=False, rngs=rngs)
 
     def __call__(self, tokens):
         x = self.tokens(tokens) + self.places(jnp.arange(LENGTH))
-        x = self.second(self.first(x))
-        return self.head(x if "missing call" in self.has else self.ln(x))
+        return self.head(self.ln(self.second(self.first(x))))

@@ -26,8 +26,8 @@ from harness.timing.environments.environment import Environment, step_of
 from harness.timing.environments.suite import Benchmark
 
 BENCH = "from pkg import work\ndef make_step(size=20_000):\n    return lambda: work(size)\n"
-#: ``slower`` from commit 5 on, other values from commit 9 on; commit 6 does not run.
-COMMITS = 12
+#: Slower from commit 3 on, other values from commit 5 on; commit 4 does not run.
+COMMITS = 7
 
 
 def committed(top, *commits):
@@ -42,11 +42,11 @@ def committed(top, *commits):
 
 
 def _package(number):
-    rounds = 1 if number < 5 else 3
-    factor = 1.0 if number < 9 else 1.1
+    rounds = 1 if number < 3 else 3
+    factor = 1.0 if number < 5 else 1.1
     text = f"def work(size):\n    for _ in range({rounds}):\n        total = sum(range(size))\n"
     text += f"    return total * {factor}  # {number}\n"
-    return {"pkg/__init__.py": "1 / 0\n" + text if number == 6 else text}
+    return {"pkg/__init__.py": "1 / 0\n" + text if number == 4 else text}
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +78,8 @@ def test_the_commit_that_changed_the_values_is_named(bisect, repository):
     titles = [candidate["title"] for candidate in record["candidates"]]
     assert titles == [f"change {number}" for number in range(COMMITS)]
     same = {each["candidate"]: each["is_same"] for each in record["returned"]}
-    assert (same[8], same[9]) == (True, False)
-    assert "call 1" in next(e["difference"] for e in record["returned"] if e["candidate"] == 9)
+    assert (same[3], same[5]) == (True, False)
+    assert "call 1" in next(e["difference"] for e in record["returned"] if e["candidate"] == 5)
 
 
 @pytest.mark.slow
@@ -88,9 +88,9 @@ def test_the_commit_that_became_slower_is_named_and_confirmed(bisect, repository
     assert record["outcome"] == "culprit"
     assert all(log > 0.5 for log in record["confirmation"])
     shown = harness("show", record["id"], "--results", str(tmp_path / "results"))
-    # Commit 6 cannot be run, so the culprit may only be named together with it.
+    # Commit 4 cannot be run, so the culprit may only be named together with it.
     assert "The culprit is " in shown.stdout
-    assert "(change 5)" in shown.stdout
+    assert "(change 3)" in shown.stdout
 
 
 @pytest.mark.slow
@@ -107,7 +107,7 @@ def _returns(value):
     return {"pkg/__init__.py": f"def work(size):\n    return {value}\n"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_commits_that_lack_the_package_or_hang_are_skipped(bisect, tmp_path):
     lacking = {"pkg/__init__.py": None, "other.py": "1\n"}
     hanging = {"pkg/__init__.py": "import time\ndef work(size):\n    time.sleep(60)\n"}
@@ -133,7 +133,7 @@ def test_a_step_that_imports_nothing_of_its_commit_is_refused(bisect, tmp_path, 
     assert (record, done.stderr.splitlines()[-1]) == (None, snapshot)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_was_built_of_a_commit_is_imported_and_not_its_checkout(bisect, tmp_path):
     """Its wheel has a module that its repository lacks, as one with a compiled extension has."""
     files = {**PROJECT, "own/__init__.py": "from own.built import VALUE\ndef work(size):\n    return VALUE\n"}

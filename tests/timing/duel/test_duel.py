@@ -94,7 +94,7 @@ def _verify_blocks(record):
         (("paced", "paced:dies"), "paced:dies: the worker process exited with code 9"),
         (("paced", "paced:unbuildable"), "paced:unbuildable: the worker process"),
         (("paced:unbuildable", "paced"), "paced:unbuildable: the worker process"),
-        pytest.param(("paced", "paced:diverges"), "is not finite", marks=pytest.mark.slow),
+        pytest.param(("paced", "paced:diverges"), "is not finite", marks=pytest.mark.long),
         pytest.param(
             *(("paced", "paced:hangs", "--budget", "30"), "so a budget of 30s is"), marks=pytest.mark.long
         ),
@@ -155,7 +155,7 @@ def test_a_late_compilation_counts_towards_the_time_of_a_pair(too_short):
     assert 4 < seconds_of_a_pair(late) - seconds_of_a_pair(without) < 12
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_budget_that_is_too_short_is_a_hard_limit_and_what_is_missing_is_told(too_short):
     harness, done = too_short
     assert done.returncode == 0, done.stderr
@@ -285,7 +285,7 @@ def test_no_stopped_process_is_left_when_the_parent_is_killed(harness):
 
 
 @pytest.mark.all_cpus
-@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_only_one_process_runs_at_a_time(harness, threads):
     """Once the first of them is stopped. Before, if there is a CPU for each, they build side by side.
 

@@ -66,11 +66,11 @@ def test_it_ends_where_a_verdict_would_take_far_longer(wanted, pairs, pair_secon
 
 
 def test_the_time_left_is_that_of_the_pairs_to_come_and_never_more_than_there_is():
-    assert runner.seconds_left(asked(), duel(result(wanted=3)), 10.0) == 30.0
-    assert runner.seconds_left(asked(), duel(result(wanted=500)), 10.0) == 300.0
-    assert runner.seconds_left(asked(125.0), duel(result(wanted=3)), 10.0) == 20.0
-    assert runner.seconds_left(asked(), duel(result("slower", half_width=0.02)), 10.0) == 0.0
-    assert 0 < runner.seconds_left(asked(), duel(result("slower", half_width=0.1)), 10.0) < 50.0
+    assert runner.outlook(asked(), duel(result(wanted=3)), 10.0).seconds == 30.0
+    assert runner.outlook(asked(), duel(result(wanted=500)), 10.0).seconds == 300.0
+    assert runner.outlook(asked(125.0), duel(result(wanted=3)), 10.0).seconds == 20.0
+    assert runner.outlook(asked(), duel(result("slower", half_width=0.02)), 10.0).seconds == 0.0
+    assert 0 < runner.outlook(asked(), duel(result("slower", half_width=0.1)), 10.0).seconds < 50.0
 
 
 def test_pairs_correct_the_time_that_the_trial_predicts():

@@ -263,7 +263,7 @@ def test_commits_share_what_they_declare_alike_and_have_their_own_code(commits, 
     assert file_of(two, "leaf.py").stat().st_size > 100_000
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_requirements_alone_make_an_environment_that_packages_share(commits):
     top, (first, *_) = commits
     told = Told()
@@ -283,8 +283,10 @@ def test_requirements_alone_make_an_environment_that_packages_share(commits):
             assert all(file_of(folder_of(both), name) for name in ("own", "leaf.py", "other.py"))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("where", ["dependencies", "package"])
+@pytest.mark.parametrize(
+    "where",
+    [pytest.param("dependencies", marks=pytest.mark.long), pytest.param("package", marks=pytest.mark.slow)],
+)
 def test_an_installation_that_is_killed_halfway_is_made_again(commits, tmp_path, where):
     top, (first, *_) = commits
     at = {"dependencies": "installing the dependencies of base", "package": "installing base"}[where]

@@ -184,10 +184,17 @@ def test_targets_that_cannot_be_written_are_refused_before_the_gate(tmp_path, na
         ci_formats.check_target(tmp_path / name)
 
 
+def asked(results, *targets):
+    """Return the options of a gate that writes to these files."""
+    return answer.GateOptions(
+        results=results, form="table", quiet=True, targets=targets, budget=None, turns=None, profile=False
+    )
+
+
 def test_an_output_that_cannot_be_written_leaves_the_others_and_the_verdict(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "nowhere" / "summary.md"))
     written, unwritable = tmp_path / "gate.xml", tmp_path / "nowhere" / "gate.xml"
-    options = {"targets": [unwritable, written], "inconclusive": None, "form": "table", "results": tmp_path}
+    options = asked(tmp_path, unwritable, written)
     with pytest.raises(HarnessError, match=r"nowhere/gate.xml"):
         answer.Answer(options).give(mixed_gate())
     assert written.exists()
@@ -204,7 +211,7 @@ def test_a_closed_standard_output_leaves_the_verdict(tmp_path, monkeypatch, caps
     discarded = []
     monkeypatch.setattr(answer, "deliver", broken)
     monkeypatch.setattr(answer, "discard", discarded.append)
-    options = {"targets": [], "inconclusive": None, "form": "table", "results": tmp_path}
+    options = asked(tmp_path)
     assert answer.Answer(options).give(mixed_gate()) == 1
     assert discarded
     printed = capsys.readouterr().err

@@ -86,7 +86,7 @@ def test_a_head_that_is_slower_and_needs_more_memory_fails_and_its_files_are_wri
         (("--budget", "0.01s"), PACED.format("one") + PACED.format("two"), 4, "INVALID", ["budget spent"]),
         (("--head-env", "PACED_LOSS=1.0001"), ONE, 1, "FAIL", ["loss differs"]),
         pytest.param(
-            *(("--head-env", "PACED_LOGIT=3"), ONE, 1, "FAIL", ["score differs"]), marks=pytest.mark.slow
+            *(("--head-env", "PACED_LOGIT=3"), ONE, 1, "FAIL", ["score differs"]), marks=pytest.mark.long
         ),
         (("--head-env", "PYTHONPATH="), ONE, 1, "FAIL", ["failed"]),
         (("--base-env", "PYTHONPATH="), ONE, 4, "INVALID", ["failed"]),
@@ -111,7 +111,7 @@ DIES = '[benchmarks.dies]\nbackend = "paced:dies"\ntask = "mlp"\n'
 @pytest.mark.parametrize(
     ("label", "suite", "code", "verdict"),
     [
-        pytest.param("head", DIES + PACED.format("lives") + UNTIMED, 1, "FAIL", marks=pytest.mark.slow),
+        pytest.param("head", DIES + PACED.format("lives") + UNTIMED, 1, "FAIL", marks=pytest.mark.long),
         ("base", DIES, 4, "INVALID"),
     ],
 )
@@ -144,7 +144,7 @@ def test_a_benchmark_that_only_base_s_suite_has_fails(harness):
     assert other["reasons"] == [{"kind": "replaced", "base": "paced on cnn", "head": "paced on mlp"}]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_mode_is_other_work_and_defaults_written_out_are_not(harness):
     (mode,) = of_base(harness, ONE.replace('"paced"', '"paced:dies"'))
     assert (mode["verdict"], kinds(mode)) == ("FAIL", ["replaced"])
@@ -153,7 +153,7 @@ def test_another_mode_is_other_work_and_defaults_written_out_are_not(harness):
     assert (kinds(same), same["vanished"]) == (["budget spent"], False)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_without_limits_of_time_and_memory_nothing_is_timed(harness):
     done = gate(harness, suite=ONE + UNTIMED)
     assert done.returncode == 0, done.stderr
@@ -175,7 +175,7 @@ def test_another_protocol_is_refused_with_both_versions(harness):
         assert words in done.stderr
 
 
-@pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_gate_that_ends_early_keeps_its_record_and_leaves_no_worker(harness, killed):
     (harness.folder / "gate.toml").write_text(ONE)
     process = harness.start("gate", "--base-python", sys.executable, "--turns", "4")

@@ -12,13 +12,13 @@ from support.made_gates import made_benchmark, made_gate
 from harness.core.documents import kinds as documents
 from harness.core.plugins.files import PLUGIN_FILES_VARIABLE
 from harness.errors import UsageError
+from harness.timing.engine.outlook import Outlook
 from harness.timing.environments.commits import _separate_code
 from harness.timing.environments.environment import Environment, with_shared_path
 from harness.timing.environments.suite import Suite
 from harness.timing.gate import reasons
 from harness.timing.gate.answer import exit_code
 from harness.timing.gate.display import GateDisplay, progress_line
-from harness.timing.gate.outlook import Outlook
 from harness.timing.gate.record import GateRecord, folded
 from harness.timing.gate.runner import Gate, GateRequest
 

@@ -15,9 +15,8 @@ from harness.timing.engine.ratios import Ratios
 from harness.timing.environments.suite import Limits
 from harness.timing.gate import reasons
 from harness.timing.gate.conclusion import conclude
-from harness.timing.gate.judgement import LOOK_PAIRS, confirmed, final, looked_at, pairs_wanted
+from harness.timing.gate.judgement import LOOK_PAIRS, confirmed, final, looked_at, outlook, pairs_wanted
 from harness.timing.gate.metrics import PairedSeries, benchmark_ratios, ratios_behind, series
-from harness.timing.gate.outlook import outlook
 from harness.timing.gate.record import forgiven
 from harness.timing.gate.words import metric_text
 

@@ -105,7 +105,7 @@ def test_a_head_that_writes_into_base_is_invalid(harness, repository, tmp_path, 
     assert (benchmark["reasons"][0]["side"], benchmark["reasons"][0]["file"]) == ("base", file)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_head_that_writes_into_the_environment_of_base_is_invalid(harness, repository, tmp_path):
     """The environments are made again for the next gate, which is right."""
     cache = tmp_path / "cache"

@@ -74,14 +74,14 @@ def test_each_side_runs_its_own_file_unless_one_of_them_is_asked_for(harness, re
         assert caution.startswith(f"--step-from {side}: {side}'s bench.py is used")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_twofold_cost_fails_and_shows_the_ratio(harness, repository):
     (repository / "model.py").write_text("RATE, COST = 0.01, 4\n")
     benchmark, _ = gated(harness, 1)
     assert (step_of(benchmark)["verdict"], step_of(benchmark)["pairs"]) == ("FAIL", 4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_claimed_saving_is_verified(harness, repository):
     add_commit(repository, {"model.py": "RATE, COST = 0.01, 4\n"})
     (repository / "model.py").write_text("RATE, COST = 0.01, 1\n")

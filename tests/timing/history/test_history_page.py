@@ -29,10 +29,8 @@ def without_removed():
 
 HISTORIES = {
     "three changes": fixed_gates(LEVELS, noise=0.002),
-    "a gain": fixed_gates([1.0] * 10 + [0.9] * 10, noise=0.005),
     "no change": fixed_gates([1.0] * 30, noise=0.005),
     "one gate": fixed_gates([1.685], noise=0.005),
-    "two gates": fixed_gates([1.0] * 2, noise=0.005),
     "gaps": without_removed(),
 }
 

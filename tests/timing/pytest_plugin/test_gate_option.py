@@ -102,7 +102,7 @@ def test_a_relative_interpreter_is_resolved_where_pytest_was_started(suite, pyte
     done.stdout.fnmatch_lines([f"*BASE {base}"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_regression_fails_with_its_size_and_evidence(suite, pytester):
     head = interpreter(pytester.path / "head-python", PACED_FACTOR="1.25")
     arguments = (SELF, f"--harness-head-python={head}", "--harness-gate", "--benchmark-json=one.json")
@@ -129,7 +129,7 @@ def test_a_base_that_dies_never_passes(suite, pytester):
     done.stdout.fnmatch_lines(["test_step.py::test_step: INVALID: base failed: *the last words*"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_head_that_dies_fails_the_gate(suite, pytester):
     base = interpreter(pytester.path / "base-python", PACED_FAILS_WHEN="/never")
     done = suite(f"--harness-base-python={base}", "--harness-gate", test_step=DYING)
@@ -145,7 +145,7 @@ def test_a_gate_with_benchmarks_enabled_again_judges(suite):
     done.stdout.fnmatch_lines(["*--harness-gate cannot judge a callable*"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_callable_without_a_stored_run_fails_the_gate(suite):
     gated = (SELF, "--harness-gate", "--benchmark-compare", "--benchmark-compare-fail=median:500%")
     call = "def test_{}(harness_benchmark): harness_benchmark(len, [], turns=2)"

@@ -42,7 +42,7 @@ def test_a_step_is_timed_in_fresh_processes(suite):
     assert (step["extra_info"]["task"], step["extra_info"]["batch_size"]) == ("test_own.py:make_step", 10)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_steps_and_callables_are_gated(suite):
     gate = (SELF, "--harness-gate", "--harness-budget=1", "--harness-inconclusive=pass")
     done = suite(*gate, "-k", "test_step or test_call", test_own=STEPS)

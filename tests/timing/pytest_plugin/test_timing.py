@@ -63,7 +63,7 @@ def test_samples_are_saved_compared_and_drawn_by_pytest_benchmark(suite, pyteste
     assert medians == pytest.approx([0.01, 0.013], rel=0.15)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_step_of_torch_is_certified(suite):
     test = """
 def test_step(harness_benchmark):
@@ -76,7 +76,7 @@ def test_step(harness_benchmark):
     assert (info["options"]["width"], info["batch_size"], info["threads"]) == (0.5, 50, 1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_base_and_head_alternate_and_the_samples_are_those_of_head(suite, pytester):
     head = interpreter(pytester.path / "head-python", PACED_FACTOR="1.2")
     done = suite(SELF, f"--harness-head-python={head}", "--benchmark-json=one.json", test_step=STEP)
@@ -110,7 +110,7 @@ def test_a_call_is_timed_without_tracer_and_profiler():
     assert after == (tracer, tracer)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_backend_that_dies_fails_with_its_last_words(suite, pytester):
     test = """
 def test_dies(harness_benchmark):

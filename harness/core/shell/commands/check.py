@@ -1,7 +1,6 @@
 """``harness check``: compare backends with the references of tasks, in float64."""
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import click
 
@@ -23,10 +22,28 @@ from harness.core.shell.checks import CLOCK, Check, check_all
 from harness.core.shell.parameters import split_names
 from harness.core.shell.printing import echo
 from harness.errors import PluginError, UsageError, unknown_name
+from harness.spec.backend import Precision
 from harness.spec.task import TaskDefinition
 
 #: A worker holds a framework and a network in memory, up to about 2 GiB.
 _MOST_WORKERS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """The values of the options of ``harness check``."""
+
+    backends: list[str]
+    named_backends: list[str]
+    tasks: list[str]
+    all_modes: bool
+    by_case: bool
+    precision: Precision
+    chosen_cases: tuple[str, ...]
+    fail_fast: bool
+    traceback: bool
+    device: str
+    threads: int | None
 
 
 @click.command()
@@ -72,8 +89,8 @@ _MOST_WORKERS = 8
     "Default: 1 on a CPU; on a GPU the number of physical cores, and one task after the other.",
 )
 @options.plugin_of_all
-@click.pass_context
-def command(ctx: click.Context, /, **given: Any) -> None:
+@options.given_as(Given)
+def command(ctx: click.Context, given: Given) -> None:
     """Train each task for a few steps in float64 and compare with its reference, to a relative 1e-9.
 
     Compared are the loss of each step, the gradients of the first step, all weights after the last, and
@@ -83,13 +100,13 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 
     Exit code: 0 if all agree, 1 if anything deviates or could not be checked, 2 if the input is wrong.
     """
-    backends = list(dict.fromkeys(given["backends"] + given["named_backends"]))
-    definitions, broken = _definitions(given["tasks"])
-    on_gpu = given["device"] != "cpu" and has_nvidia_gpu()
-    threads = given["threads"] or (default_threads() if on_gpu else 1)
+    backends = list(dict.fromkeys(given.backends + given.named_backends))
+    definitions, broken = _definitions(given.tasks)
+    on_gpu = given.device != "cpu" and has_nvidia_gpu()
+    threads = given.threads or (default_threads() if on_gpu else 1)
     checks = [
-        Check(Configuration(backend, mode, given["device"], threads, given["precision"]), definition)
-        for backend, mode in _chosen(backends, definitions, all_modes=given["all_modes"])
+        Check(Configuration(backend, mode, given.device, threads, given.precision), definition)
+        for backend, mode in _chosen(backends, definitions, all_modes=given.all_modes)
         for definition in definitions
     ]
     if not backends:
@@ -97,23 +114,22 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     selection = _selection(definitions, given)
     groups = cpu_groups(threads, threads if on_gpu else min(default_threads(), _MOST_WORKERS * threads))
     outcomes = check_all(checks, selection, groups)
-    extent = Extent(definitions, given["chosen_cases"], broken)
-    document = check_document(outcomes, extent, by_case=given["by_case"], traceback=given["traceback"])
+    extent = Extent(definitions, given.chosen_cases, broken)
+    document = check_document(outcomes, extent, by_case=given.by_case, traceback=given.traceback)
     echo(terminal_text(document))
     agrees = not broken and all(outcome.status is Status.AGREES for outcome in outcomes)
     ctx.exit(0 if agrees else 1)
 
 
-def _selection(definitions: list[TaskDefinition], given: Mapping[str, Any]) -> Selection:
+def _selection(definitions: list[TaskDefinition], given: Given) -> Selection:
     """Select the cases to make; raise UsageError for a name that no task has."""
-    names: tuple[str, ...] = given["chosen_cases"]
-    if names:
-        known = {CLOCK}.union(*(check_names(definition, given["precision"]) for definition in definitions))
+    if names := given.chosen_cases:
+        known = {CLOCK}.union(*(check_names(definition, given.precision) for definition in definitions))
         known |= {NOISE} if PRIVATE_CASE in known else set()
         known |= {CLIENTS} if any(allows_clients(plain_task(each)) for each in definitions) else set()
         if unknown := [name for name in names if name not in known]:
             raise unknown_name("case", unknown[0], known)
-    return Selection(frozenset(names), given["fail_fast"])
+    return Selection(frozenset(names), given.fail_fast)
 
 
 def _definitions(names: list[str]) -> tuple[list[TaskDefinition], list[str]]:

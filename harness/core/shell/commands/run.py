@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import click
 import msgspec
@@ -23,6 +22,7 @@ from harness.core.shell.executors import BestMode, Executor, executor_of
 from harness.core.shell.own_model import model_options, with_own_model
 from harness.core.shell.printing import echo, echo_json
 from harness.core.shell.progress import shown_progress
+from harness.core.shell.run_options import RunOptions
 from harness.errors import UsageError
 from harness.spec.task import Task
 
@@ -65,8 +65,8 @@ from harness.spec.task import Task
 @options.verbose("Print every measurement of every run.")
 @options.quiet
 @options.plugin
-@click.pass_context
-def command(ctx: click.Context, /, **given: Any) -> None:
+@options.given_as(RunOptions)
+def command(ctx: click.Context, given: RunOptions) -> None:
     """Train every backend on every task with every seed, and score the result on the test data.
 
     Task options, batch sizes, precisions and thread counts may also have several values: every combination
@@ -93,30 +93,30 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         "evaluation": run_options.evaluation_of(given),
         "command": sys.argv[1:],
     }
-    asked = msgspec.convert(given | chosen, MatrixOptions)
-    trackers = options.trackers_of(given)
-    store, matrix = Store(given["results"]), RunMatrix(asked)
+    asked = msgspec.convert(vars(given) | chosen, MatrixOptions)
+    trackers = options.trackers_of(given, given.results)
+    store, matrix = Store(given.results), RunMatrix(asked)
     store.prepare()
     with executor_of(given) as executor:
         if executor.threads is not None:
             matrix = RunMatrix(msgspec.structs.replace(asked, threads=asked.threads or [executor.threads]))
         requests = _requests(matrix, given, executor)
         shared = SharedRuns(
-            requests, store, certify=given["certify"], fresh=given["fresh"], machine=executor.machine
+            requests, store, certify=given.certify, fresh=given.fresh, machine=executor.machine
         )
         records = run_sequence(
             shared,
             store,
             executor,
-            quiet=given["quiet"],
-            certify=given["certify"],
+            quiet=given.quiet,
+            certify=given.certify,
             plan=_plan_text(matrix, requests, given),
             trackers=trackers,
         )
-    if given["form"] == "json":
+    if given.form == "json":
         echo_json(msgspec.json.encode({"records": records}))
     else:
-        if given["verbose"]:
+        if given.verbose:
             echo(terminal_text(Document("run", "Runs", [runs_table(records)])) + "\n")
         comparison = features.asked("run_summary", lambda summary: summary(records, store.folder))
         works = features.hooked("after_training")
@@ -126,20 +126,20 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     ctx.exit(exit_code(records))
 
 
-def _requests(matrix: RunMatrix, given: dict[str, Any], executor: Executor) -> list[RunRequest]:
+def _requests(matrix: RunMatrix, given: RunOptions, executor: Executor) -> list[RunRequest]:
     """Return the runs of a matrix; for ``best`` only runs in the fastest mode where they are executed."""
-    with shown_progress(quiet=given["quiet"]) as progress:
+    with shown_progress(quiet=given.quiet) as progress:
         choices = [with_work(runs, features.places("after_training")) for runs in matrix.choices(progress)]
     if all(len(runs) == 1 for runs in choices):
         return [run for (run,) in choices]
     best: BestMode = features.only("best_mode", "BACKEND:best")
-    return best(choices, executor, given["results"], quiet=given["quiet"], certify=given["certify"])
+    return best(choices, executor, given.results, quiet=given.quiet, certify=given.certify)
 
 
-def _plan_text(matrix: RunMatrix, requests: Sequence[RunRequest], given: dict[str, Any]) -> str:
+def _plan_text(matrix: RunMatrix, requests: Sequence[RunRequest], given: RunOptions) -> str:
     """Describe the number of runs and the varied options; for the user's own model also its training."""
     lines = [matrix_sentence(matrix.axes(), len(requests))]
-    if given["own"]:
+    if given.own:
         lines.append(_training_text([request.task for request in requests]))
     return "\n".join(filter(None, lines))
 
@@ -168,12 +168,12 @@ def _rule(task: Task) -> tuple[str, str]:
     )
 
 
-def _seeds(ctx: click.Context, given: dict[str, Any]) -> list[int]:
+def _seeds(ctx: click.Context, given: RunOptions) -> list[int]:
     """Return the seeds; no seed is that of a trial, so that a trial is never mistaken for a run."""
-    if given["seed"] == TRIAL_SEED:
+    if given.seed == TRIAL_SEED:
         raise UsageError(f"--seed {TRIAL_SEED} is the seed of trials of studies; give another seed.")
-    if given["seeds"] is None:
-        return [given["seed"]]
+    if given.seeds is None:
+        return [given.seed]
     if ctx.get_parameter_source("seed") is not ParameterSource.DEFAULT:
         raise UsageError("give --seed K for one seed or --seeds N for the seeds 0 to N-1, not both.")
-    return list(range(given["seeds"]))
+    return list(range(given.seeds))

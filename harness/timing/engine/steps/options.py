@@ -1,8 +1,9 @@
 """Steps of the user's own on the command line: the options that describe steps, and their workloads."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import msgspec
@@ -14,6 +15,7 @@ from harness.core.plugins.selection import ALL, BEST, select_backend
 from harness.core.shell import options as shared
 from harness.core.shell.parameters import DURATION, WholeNumber, each_once
 from harness.errors import UsageError
+from harness.spec.backend import Precision
 from harness.timing.engine.asked import Asked
 from harness.timing.engine.steps.own import OwnStep, labelled_steps
 from harness.timing.engine.steps.process import StepTarget, is_this_interpreter, parsed_arguments
@@ -72,19 +74,49 @@ step_options = shared.together(
 )
 
 
-def step_workload(asked: Asked, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> OwnStep:
+@dataclass(frozen=True, kw_only=True)
+class StepOptions:
+    """The values of the options that describe a step: :data:`step_options`, and the options beside them."""
+
+    arguments: tuple[str, ...]
+    samples: int | None
+    timeout: float | None
+    device: str
+    threads: int | None
+    seed: int | Literal["own"]
+
+    @property
+    def of_own_steps(self) -> list[str]:
+        """The names of those of :data:`step_options` that are given."""
+        values = {"--with": self.arguments, "--samples": self.samples, "--timeout": self.timeout}
+        return [name for name, value in values.items() if value]
+
+    def task_seed(self) -> int:
+        """Return the seed of a task.
+
+        Raises:
+            UsageError: it is ``own``.
+        """
+        if isinstance(self.seed, str):
+            raise UsageError("--seed own is for steps of your own; give a number")
+        return self.seed
+
+
+def step_workload(asked: Asked, arguments: Mapping[str, Any], options: StepOptions) -> OwnStep:
     """Return the step of a factory with these arguments.
 
     Raises:
         UsageError: it has a setting of tasks.
     """
     asked.refuse(_OF_TASKS, "is for tasks; give arguments of a step with --with NAME=VALUE")
-    return _workload(asked, arguments, options)
+    return _workload(asked, arguments, options.samples, options)
 
 
-def _workload(asked: Asked, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> OwnStep:
+def _workload(
+    asked: Asked, arguments: Mapping[str, Any], samples: int | None, options: StepOptions
+) -> OwnStep:
     place, _, factory = asked.name.rpartition(":")
-    seed = None if options["seed"] == OWN_SEED else options["seed"]
+    seed = None if isinstance(options.seed, str) else options.seed
     target = StepTarget(
         target=asked.name,
         arguments=dict(arguments),
@@ -95,10 +127,10 @@ def _workload(asked: Asked, arguments: Mapping[str, Any], options: Mapping[str, 
     label = f"{Path(place).name}:{factory}" if place.endswith(".py") else asked.name
     return OwnStep(
         label=label,
-        configuration=asked.configuration("", "", options["device"], options["threads"]),
+        configuration=asked.configuration("", "", options.device, options.threads),
         target=target,
-        samples=options["samples"],
-        timeout_seconds=options["timeout"],
+        samples=samples,
+        timeout_seconds=options.timeout,
     )
 
 
@@ -111,47 +143,57 @@ operation = shared.choice(
 )
 
 
-def prediction_workload(asked: Asked, batch_size: int, options: Mapping[str, Any], dataset: str) -> OwnStep:
+@dataclass(frozen=True, kw_only=True)
+class WorkOptions(StepOptions):
+    """The values of the options that describe a step, or the work of a task."""
+
+    operation: Literal["train", "predict"]
+    task: str | None
+    dataset: str | None
+    assignments: tuple[str, ...]
+    precision: Precision
+
+
+def prediction_workload(
+    asked: Asked, task_name: str, batch_size: int, options: WorkOptions, dataset: str
+) -> OwnStep:
     """Return the predictions of a task by a backend, ``torch`` or ``torch:compile``.
 
     Raises:
         UsageError: there is no such backend, or it has no such mode.
     """
-    if options["seed"] == OWN_SEED:
-        raise UsageError("--seed own is for steps of your own; give a number")
-    for option, key in (("--with", "arguments"), ("--samples", "samples")):
-        if options.get(key):
-            raise UsageError(f"{option} is for steps of your own; options of the task are given by --set")
+    seed = options.task_seed()
+    if own := [option for option in options.of_own_steps if option != "--timeout"]:
+        raise UsageError(f"{own[0]} is for steps of your own; options of the task are given by --set")
     selection = select_backend(asked.name)
     if selection.written in {ALL, BEST}:
         raise UsageError(f"{asked.name}: predictions need a mode; harness list backends shows them")
-    definition, assignments = registry.task(options["task"]), [*options["assignments"], *asked.private]
+    definition, assignments = registry.task(task_name), [*options.assignments, *asked.private]
     task = define_task(definition, parse_options(definition, assignments))
     label = f"{selection.backend.name}:{selection.mode(task)}"
-    configuration = asked.configuration("", "", options["device"], options["threads"], options["precision"])
+    configuration = asked.configuration("", "", options.device, options.threads, options.precision)
     arguments = {
         "backend": label,
-        "task": options["task"],
+        "task": task_name,
         "batch_size": batch_size,
         "options": assignments,
         "dataset": dataset,
         "device": configuration.device,
         "precision": configuration.precision,
         "threads": configuration.threads,
-        "seed": options["seed"],
+        "seed": seed,
     }
     step = msgspec.structs.replace(asked, name=PREDICTION)
-    made = _workload(step, arguments, {**options, "samples": batch_size})
-    return msgspec.structs.replace(made, label=label)
+    return msgspec.structs.replace(_workload(step, arguments, batch_size, options), label=label)
 
 
-def step_workloads(every: Sequence[Asked], options: Mapping[str, Any]) -> list[OwnStep]:
+def step_workloads(every: Sequence[Asked], options: StepOptions) -> list[OwnStep]:
     """Return the steps of a duel: two or more factories, or one with several sets of arguments.
 
     Raises:
         UsageError: an option is wrong or belongs to tasks, or there is only one step.
     """
-    sets, steps = parsed_arguments(options["arguments"]), [*every]
+    sets, steps = parsed_arguments(options.arguments), [*every]
     if len(steps) == 1:
         steps *= len(sets)
     if len(steps) == 1:

@@ -49,12 +49,13 @@ def of_step(observed, name):
     return Observed(observed.made, values, own(observed.state)) if all(values) else None
 
 
-def compared(framework, folder, **variables):
-    """Yield the name, the entry of the table and the comparison of every pair of a framework."""
-    bases = {net: {"net": net, **each.get("base", {})} for net, each in TABLE[framework].items()}
+def compared(framework, folder, nets=(), **variables):
+    """Yield the name, kind and comparison of every pair of a framework, of these networks or of all."""
+    table = {net: each for net, each in TABLE[framework].items() if not nets or net in nets}
+    bases = {net: {"net": net, **each.get("base", {})} for net, each in table.items()}
     pairs = {
         f"{net}: {name}": (net, kind, changes)
-        for net, each in TABLE[framework].items()
+        for net, each in table.items()
         for kind in RIGHT
         for name, changes in each.get(kind, {}).items()
     }
@@ -95,10 +96,16 @@ def test_numpy(tmp_path):
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
-    "framework", [pytest.param("torch", marks=pytest.mark.slow), pytest.param("jax", marks=pytest.mark.long)]
+    ("framework", "nets"),
+    [
+        pytest.param("torch", ("block",), marks=pytest.mark.slow),
+        pytest.param("torch", ("cnn", "mlp", "rnn"), marks=pytest.mark.long),
+        pytest.param("jax", (), marks=pytest.mark.long),
+    ],
+    ids=["torch block", "torch", "jax"],
 )
-def test_frameworks(framework, tmp_path, unhurried):
-    assert wrong(compared(framework, tmp_path)) == {}
+def test_frameworks(framework, nets, tmp_path, unhurried):
+    assert wrong(compared(framework, tmp_path, nets)) == {}
 
 
 @pytest.mark.long

@@ -367,7 +367,7 @@ def test_a_duel_of_steps_proves_equal_work_first(bench):
     assert (other.returncode, "do different work" in other.stdout) == (1, True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_seed_and_timeout_of_steps_on_the_command_line(bench):
     def first_value(*options):
         done = bench("time", "bench.py:draws", "--processes", "1", "--format", "json", *options, *QUICK)
@@ -382,7 +382,7 @@ def test_seed_and_timeout_of_steps_on_the_command_line(bench):
         assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_duel_whose_budget_ends_in_the_trial_says_what_it_takes_in_a_line(bench):
     (bench.folder / "bench.py").write_text(
         "import time\ndef make_step():\n    return lambda: time.sleep(0.1)\n"
