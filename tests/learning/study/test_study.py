@@ -23,7 +23,7 @@ from harness.learning.study.parts import quantity
 from harness.learning.study.parts.scaling import scaling
 from harness.learning.study.plan import StudyOptions, StudyPlan, seconds_expected
 from harness.learning.study.record import Trial, Variant
-from harness.learning.study.trials import at_edges
+from harness.learning.study.trials import at_edges, spread_settings
 from harness.learning.study.tuning import Tuning
 from harness.spec import QuickForm, Range, StudyKind, StudyVariant
 from harness.spec.description import description_sha256
@@ -362,10 +362,25 @@ def test_a_setting_at_the_end_of_its_range_is_named():
     variant = StudyVariant(
         "sgd", ranges=(Range("learning_rate", 0.001, 1.0), Range("momentum", 0.5, 0.9, log=False))
     )
-    (edge,) = at_edges([(variant, ["learning_rate=0.98", "momentum=0.7"])])
+    (edge,) = at_edges([(variant, ["learning_rate=0.98", "momentum=0.7"], 3)])
     assert (edge.option, edge.is_low) == ("learning_rate", False)
-    (low,) = at_edges([(variant, ["learning_rate=0.03", "momentum=0.505"])])
+    (low,) = at_edges([(variant, ["learning_rate=0.03", "momentum=0.505"], 3)])
     assert (low.option, low.is_low) == ("momentum", True)
+    near = ["learning_rate=0.5", "momentum=0.7"]  # a tenth of the range from its end
+    assert [bool(at_edges([(variant, near, trials)])) for trials in (3, 9, 12)] == [True, True, False]
+
+
+@pytest.mark.parametrize("count", [3, 4, 12])
+def test_few_trials_cover_every_range(count):
+    ranges = (Range("learning_rate", 0.001, 1.0), Range("momentum", 0.5, 0.9, log=False))
+    settings = spread_settings(ranges, count, seed=1)
+    rates = sorted(np.log10([each["learning_rate"] for each in settings]) / 3 + 1)
+    momenta = sorted((np.array([each["momentum"] for each in settings]) - 0.5) / 0.4)
+    for shares in (rates, momenta):
+        assert [int(share * count) for share in shares] == list(range(count))
+    early = [np.log10(each["learning_rate"]) / 3 + 1 for each in settings[:3]]  # as where a budget ends them
+    assert max(early) - min(early) > 0.3
+    assert settings != spread_settings(ranges, count, seed=2)
 
 
 def test_the_file_of_a_study_keeps_its_name_when_tuning_goes_on():

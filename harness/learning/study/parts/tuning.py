@@ -1,5 +1,6 @@
 """Parts about tuning: what the trials found, and how fast each variant reaches the target."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from harness.core.documents.charts import (
@@ -62,7 +63,8 @@ def tuning_table(study: StudyFinding) -> Table:
 
 def edge_sentences(study: Study) -> list[str]:
     """Return a warning for each setting that was found at an end of its range."""
-    chosen = [(study.described(each.name), each.assignments) for each in study.variants]
+    counts = Counter(trial.variant for trial in study.trials)
+    chosen = [(study.described(each.name), each.assignments, counts[each.name]) for each in study.variants]
     sentences = []
     for edge in at_edges(chosen):
         low, high = edge.range.low, edge.range.high
