@@ -227,10 +227,12 @@ class RecordedStudy(NamedTuple):
 
 def recorded_study(study: Study, store: Store) -> RecordedStudy:
     """Read the findings of one study from its runs in the store."""
-    table = rows_of(map(Run.of, study_records(study, store)))
+    records = list(study_records(study, store))
+    table = rows_of(map(Run.of, records))
     groups = grouped(table.rows)
-    results = store.folder.parent
-    findings = [replace(finding, results=results) for finding in study_findings(study, groups)]
+    diverged = [record for record in records if record.status == "diverged"]
+    found = study_findings(study, groups, diverged)
+    findings = [replace(finding, results=store.folder.parent) for finding in found]
     sections = [StudySection(finding) for finding in findings]
     apart: list[KeptApart] = [*unpaired_variants(study, groups)]
     left_out = [each for each in table.left_out if each.reason != "trial"]

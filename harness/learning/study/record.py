@@ -81,6 +81,8 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     """The variant that the others are compared with; empty: the first."""
     target: float | None = None
     """A validation score, fixed before the runs that are compared; in the unit of the task's measure."""
+    looks: int = 1
+    """How often verdicts may be looked at while seeds are added; the looks share the allowed error."""
     tuned_on: str | msgspec.UnsetType = msgspec.UNSET
     """The configuration that made the trials, as text; unset without trials."""
 
@@ -114,6 +116,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
             trials=[],
             reference="",
             target=None,
+            looks=1,
             variants=[
                 msgspec.structs.replace(each, assignments=[], description="") for each in self.variants
             ],

@@ -1,8 +1,9 @@
 """Tuning of a study's variants: every one gets the same number of trials, judged on validation data.
 
-Settings are drawn from a Latin hypercube, or by Optuna's tree-structured Parzen estimator. Trials that fall behind end early by the median stopping rule
-(Golovin et al. 2017). Optuna's own pruners need the training in this process; trials are ordinary runs in
-processes of their own, which a later call reuses, so that the rule is given to a run before it begins.
+Settings are drawn from a Latin hypercube, or by Optuna's tree-structured Parzen estimator. Trials that fall
+behind end early by the median stopping rule (Golovin et al. 2017). Optuna's own pruners need the training in
+this process; trials are ordinary runs in processes of their own, which a later call reuses, so that the rule
+is given to a run before it begins.
 """
 
 import itertools

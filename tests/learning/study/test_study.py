@@ -6,7 +6,7 @@ import re
 import msgspec
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 from support import made_study
 from support.made_records import made_record, seeds_of
 from support.made_runs import compared, findings_of, study_findings_of
@@ -136,9 +136,11 @@ def test_the_more_remedies_there_are_the_wider_is_each_interval():
 
     change = tried().effects[1].changes["score"]
     # Half the data is no remedy: dropout and early stopping share the 5 %.
-    half = stats.t.ppf(1 - 0.05 / 2 / 2, 3) * np.std(gains, ddof=1) / 2 * 100
-    assert (change.low, change.high) == pytest.approx((5 - half, 5 + half))
-    assert tried().recommended.variant.name == "dropout"
+    half = stats.t.ppf(1 - 0.05 / 2 / 2, 3) * np.std(gains, ddof=1) / 2
+    ends = special.expit(special.logit(0.65) + np.array([-1, 1]) * half / (0.65 * 0.35))
+    assert (change.low, change.high) == pytest.approx(100 * (ends - 0.6))
+    assert [each.variant.name for each in tried().helpful] == ["dropout", "early stopping"]
+    assert tried().recommended is None  # dropout is not certainly better than early stopping
     assert tried(loss=0.02).recommended.variant.name == "early stopping"  # t is 3.7, where 4.2 is needed
 
 

@@ -13,6 +13,7 @@ from harness.learning.study.page import study_document
 from harness.learning.study.parts.comparison import effect_charts
 from harness.learning.study.parts.curves import more_data
 from harness.learning.study.parts.tuning import edge_sentences
+from harness.learning.study.record import Trial
 
 JARGON = re.compile(r"\b(GL|PQ|Pareto|Prechelt)\b")
 
@@ -42,7 +43,7 @@ def test_sentences(name, snapshot):
 
 def test_one_seed_has_no_intervals():
     study = STUDIES["one seed"]
-    assert {effect.verdict for effect in study.effects[1:]} == {"few"}
+    assert {effect.verdict for effect in study.effects[1:]} == {"few", "control"}
     assert not any("95 %" in figure.caption for figure in effect_charts(study, "part-1"))
     assert "[" not in " ".join(changes_text(study, effect) for effect in study.effects[1:])
 
@@ -52,4 +53,5 @@ def test_a_setting_at_the_end_of_its_range_says_where_to_search(snapshot):
         msgspec.structs.replace(each, assignments=["l2=0.03"]) if each.name == "l2" else each
         for each in STUDY.variants
     ]
-    assert edge_sentences(msgspec.structs.replace(STUDY, variants=variants)) == snapshot
+    trials = [Trial("l2", ["l2=0.03"], "9" * 64, 1.0)] * 4
+    assert edge_sentences(msgspec.structs.replace(STUDY, variants=variants, trials=trials)) == snapshot
