@@ -181,39 +181,57 @@ class Standing(NamedTuple):
 def standings(sides: Mapping[str, Side], decisive: Sequence[Quantity], looks: int = 1) -> dict[str, Standing]:
     """Compare each variant with the best of the others, by name; the intervals hold together at 95 %.
 
-    Multiple comparisons with the best (Hsu 1996, Multiple Comparisons, chapter 4), by the two-sided intervals
-    with each variant as the control (Edwards and Hsu 1983): whichever variant is truly the best, its own
-    intervals all hold with 95 %, so that it is in the set of those that no other is certainly better than.
-    The true best is in the set, hence the difference of any variant from it lies between the extremes of the
-    intervals against the set. With one in the set, it is certainly the best.
+    Multiple comparisons with the best from all pairwise ones (Hsu 1996, Multiple Comparisons, chapters 4 and
+    5): where the intervals of all pairs hold, the difference of a variant from the best of the others lies
+    between the smallest of its lower and the smallest of its upper ends. The narrower intervals with each
+    variant as the only control (Edwards and Hsu 1983) keep one of several equally good variants in the set,
+    but call another one of them worse in up to 15 % of studies of six.
     """
     names = list(sides)
-    confidence = joint_confidence((len(names) - 1) * len(decisive) * looks)
+    pairs_compared = len(names) * (len(names) - 1) // 2
+    confidence = joint_confidence(pairs_compared * len(decisive) * looks)
     pairs: dict[tuple[str, str], list[Contrast]] = {}
     for one, other in itertools.combinations(names, 2):
         found = [contrast(each, sides[one], sides[other], confidence) for each in decisive]
         pairs[one, other], pairs[other, one] = found, [each.mirrored for each in found]
     if any(verdict_of(found) == "few" for found in pairs.values()) or len(names) == 1:
         return {name: Standing("few", dict.fromkeys(each.name for each in decisive)) for name in names}
-    others = {name: [each for each in names if each != name] for name in names}
-    in_set = [
-        name for name in names if all(verdict_of(pairs[name, each]) != "worse" for each in others[name])
-    ] or names
-    leader = leading(sides, decisive[0])
-    standing = {}
+    leader, standing = leading(sides, decisive[0]), {}
     for name in names:
+        others = {each: pairs[name, each] for each in names if each != name}
         changes = {
-            each.name: _from_best(name, others[name], in_set, {key: pairs[key][place] for key in pairs})
+            each.name: _from_best([found[place] for found in others.values()])
             for place, each in enumerate(decisive)
         }
-        verdict: Verdict = "best" if in_set == [name] else "undecided" if name in in_set else "worse"
-        rivals = [each for each in in_set if each != name]
-        if verdict == "undecided" and all(_is_equal(pairs[name, each]) for each in rivals):
+        verdicts = {each: verdict_of(found) for each, found in others.items()}
+        rivals = [each for each, verdict in verdicts.items() if verdict != "better"]
+        needed = None
+        if "worse" in verdicts.values():
+            verdict: Verdict = "worse"
+        elif not rivals:
+            verdict = "best"
+        elif all(verdicts[each] == "equal" for each in rivals):
             verdict = "equal"
-        counts = [each.seeds_needed for each in pairs[name, leader]] if name != leader else []
-        needed = min((count for count in counts if count is not None), default=None)
-        standing[name] = Standing(verdict, changes, needed if verdict == "undecided" else None)
+        else:
+            verdict = "undecided"
+            counts = [each.seeds_needed for each in others.get(leader, ())]
+            needed = min((count for count in counts if count is not None), default=None)
+        standing[name] = Standing(verdict, changes, needed)
     return standing
+
+
+def _from_best(contrasts: Sequence[Contrast]) -> Estimate | None:
+    """Return the change of a variant from the best of the others, from its contrasts in one quantity."""
+    quantity = contrasts[0].quantity
+    gains = [each.gain for each in contrasts if each.gain is not None]
+    lows, highs = (
+        [end for gain in gains if (end := getattr(gain, name)) is not None] for name in ("low", "high")
+    )
+    if len(lows) < len(contrasts):
+        return None
+    value, count = min(gain.value for gain in gains), min(gain.n for gain in gains)
+    change = Estimate(value, min(lows), min(highs), count)
+    return change if quantity.measure.sign > 0 else _mirrored(quantity, change)
 
 
 def leading(sides: Mapping[str, Side], quantity: Quantity) -> str:
@@ -224,29 +242,3 @@ def leading(sides: Mapping[str, Side], quantity: Quantity) -> str:
         if (values := side.values[quantity.name])
     }
     return max(means, key=means.__getitem__) if means else next(iter(sides))
-
-
-def _is_equal(contrasts: Sequence[Contrast]) -> bool:
-    return all(each.is_equal for each in contrasts)
-
-
-def _from_best(
-    name: str, others: Sequence[str], in_set: Sequence[str], pairs: Mapping[tuple[str, str], Contrast]
-) -> Estimate | None:
-    """Return the change of a variant from the best of the others in one quantity; see :func:`standings`."""
-    gains = {each: gain for each in others if (gain := pairs[name, each].gain) is not None}
-    ends = {each: (gain.low, gain.high) for each, gain in gains.items()}
-    known = {each: (low, high) for each, (low, high) in ends.items() if low is not None and high is not None}
-    if len(known) < len(others):
-        return None
-    quantity = pairs[name, others[0]].quantity
-    value = min(gain.value for gain in gains.values())
-    rivals = [each for each in in_set if each != name]
-    if name in in_set:
-        low = min(low for low, _ in known.values())
-        high = max(known[each][1] for each in rivals) if rivals else min(high for _, high in known.values())
-    else:
-        low = min(known[each][0] for each in rivals)
-        high = min(max(known[each][1] for each in rivals), _neutral(quantity))
-    change = Estimate(value, min(low, value), max(high, value), min(gain.n for gain in gains.values()))
-    return change if quantity.measure.sign > 0 else _mirrored(quantity, change)
