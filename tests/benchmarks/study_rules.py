@@ -17,8 +17,13 @@ from harness.core.training.measures import ACCURACY, Measure
 from harness.learning.study.judging import Side, contrast, standings, verdict_of
 from harness.learning.study.quantities import Quantity
 
-ACCURATE = Quantity("score", ACCURACY, lambda runs, best: {})
-LOSS = Quantity("score", Measure("loss", "loss", "", 1.0, False, 0.05, relative=True), lambda runs, best: {})
+
+def _made_up(_runs, _best):
+    return {}
+
+
+ACCURATE = Quantity("score", ACCURACY, _made_up)
+LOSS = Quantity("score", Measure("loss", "loss", "", 1.0, False, 0.05, relative=True), _made_up)
 #: Means of six variants in points of accuracy, of which the first is the best or one of the best.
 MEANS = {"equal": [90.0] * 6, "one better": [93.0, *[90.0] * 5], "spread out": [90, 90, 89, 87, 80, 60]}
 SPREADS = {"even": np.ones(6), "uneven": np.array([1.0, 1, 4, 1, 1, 1])}
@@ -85,9 +90,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=1000)
     studies = parser.parse_args().studies
-    print(
-        "| rule | variants | spread | score | seeds | wrong claims (%) | first one named (%) | others judged |"
-    )
+    print("| rule | variants | spread | score | seeds | wrong claims (%) | first named (%) | others judged |")
     print("|---|---|---|---|---|---|---|---|")
     for rule in RULES:
         for name, means in MEANS.items():

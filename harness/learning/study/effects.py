@@ -49,7 +49,7 @@ def study_findings(
     that made the trials: their runs may belong to another study, in which some settings are the same.
     ``diverged`` are runs that diverged; without them, a variant that did is not named.
     """
-    findings, compared = [], list[StudyFinding]()
+    study, findings, compared = _with_trained_reference(study, groups), [], list[StudyFinding]()
     for group in groups:
         if not study.holds(group.conditions, study.reference_variant):
             continue
@@ -63,6 +63,14 @@ def study_findings(
     most = max((len(each.effects) for each in compared if _label(each) == study.tuned_on), default=0)
     own = [each for each in compared if _label(each) == study.tuned_on or len(each.effects) >= most]
     return own or findings
+
+
+def _with_trained_reference(study: Study, groups: Sequence[RunGroup]) -> Study:
+    """Take another reference where every variant is compared with the best, if the runs of its own failed."""
+    reference = study.reference_variant
+    ordered = [reference, *study.variants] if study.kind.reference == "best" else [reference]
+    trained = (each for each in ordered if any(study.holds(group.conditions, each) for group in groups))
+    return msgspec.structs.replace(study, reference=next(trained, reference).name)
 
 
 def _label(finding: StudyFinding) -> str:

@@ -111,8 +111,10 @@ def contrast(quantity: Quantity, ours: Side, theirs: Side, confidence: float) ->
     mine, other = finite_pairs(first, second)
     margin = quantity.measure.margin
     if quantity.ratio:
-        positive = (mine > 0) & (other > 0)
-        logs = np.log(mine[positive] / other[positive])
+        # A seed that never gets there has no ratio, and the others alone would flatter its variant.
+        every = all(map(math.isfinite, (*first.values(), *second.values())))
+        usable = (mine > 0) & (other > 0) & every
+        logs = np.log(mine[usable] / other[usable])
         found = mean_interval(logs, confidence)
         margin = math.log1p(margin)
         is_equal = _lies_within(found, margin)

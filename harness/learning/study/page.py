@@ -21,6 +21,7 @@ from harness.core.documents.document import (
 from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import NOTHING, counted, listed, seeds
 from harness.core.documents.render.terminal import terminal_text
+from harness.core.runs.request import TRIAL_SEED
 from harness.core.runs.store import Store
 from harness.errors import UsageError
 from harness.learning.runs.findings import Findings
@@ -208,6 +209,8 @@ def text_document(study: Study, results: Path) -> Document:
     if not findings:
         name = study.reference_variant.name
         none = f"No run of {name} has succeeded yet: there is nothing to compare the others with."
+        if study.reference_variant.description in _diverged_descriptions(study, Store(results)):
+            none = f"Every run of {name} diverged: there is nothing to compare the others with."
         return Document("study", study.kind.question, [Paragraph(none)])
     return findings_document(report)
 
@@ -237,6 +240,12 @@ def recorded_study(study: Study, store: Store) -> RecordedStudy:
     apart: list[KeptApart] = [*unpaired_variants(study, groups)]
     left_out = [each for each in table.left_out if each.reason != "trial"]
     return RecordedStudy(findings, Findings([], sections, left_out, apart))
+
+
+def _diverged_descriptions(study: Study, store: Store) -> set[str]:
+    """Return the descriptions of the study's runs that diverged and were to be compared."""
+    compared = (record for record in study_records(study, store) if record.seed != TRIAL_SEED)
+    return {record.task.sha256 for record in compared if record.status == "diverged"}
 
 
 def newest_study(name: str, results: Path) -> "StudyReport":

@@ -81,16 +81,17 @@ class Tuning:
         return best_trial(self.trials, variant, self.measure)
 
     def reference(self) -> tuple[str, float | None]:
-        """Return the variant that is best on validation data, and the value of the worst winner: the target.
+        """Return the variant that is best on validation data, and the target: the score of the middle winner.
 
-        Both are fixed before the runs that are compared.
+        Half of the winners of tuning reached the target, however bad the worst one is. Both are fixed before
+        the runs that are compared.
         """
         winners = {tuner.variant.name: self.best(tuner.variant.name) for tuner in self._tuners}
         values = {name: trial.value for name, trial in winners.items() if trial and trial.value is not None}
         if not values:
             return "", None
         ordered = sorted(values, key=values.__getitem__, reverse=self.measure.higher_is_better)
-        return ordered[0], values[ordered[-1]]
+        return ordered[0], values[ordered[len(ordered) // 2]]
 
 
 class _Tuner:

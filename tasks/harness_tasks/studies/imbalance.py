@@ -51,5 +51,6 @@ IMBALANCE = StudyKind(
         "recall": "Of the samples of a class, the share that the network recognises.",
         "precision": "Of the samples that the network takes for a class, the share that belong to it.",
     },
+    at="best",
     quick=QuickForm(seeds=5),
 )

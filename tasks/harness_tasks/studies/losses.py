@@ -103,6 +103,7 @@ LOSSES = StudyKind(
             "confidence (Guo et al. 2017)."
         ),
     },
+    reference="best",
     at="best",
     trials=8,
     quick=QuickForm(seeds=3, trials=3, epochs=0.15),

@@ -51,7 +51,7 @@ OPTIMIZERS = StudyKind(
             (Range("learning_rate", 1e-2, 5.0),),
         ),
     ),
-    quantities=("score", "loss", "steps to target", "time to target", "time"),
+    quantities=("score", "loss", "epochs to target", "time to target", "time"),
     decisive=("score",),
     sections=("ranking", "effects", "curves", "target", "tuning", "variants"),
     title="What is compared",
@@ -75,8 +75,8 @@ OPTIMIZERS = StudyKind(
     terms={
         "trial": "One training with one setting, to find out how good the setting is.",
         "target": (
-            "A validation score that was fixed before the final trainings: the one that the worst winner of "
-            "the tuning had reached. The fewer steps an optimizer needs to reach it, the faster it is."
+            "A validation score that was fixed before the final trainings: half of the optimizers had "
+            "reached it in their best trial. The fewer epochs an optimizer needs to reach it, the faster."
         ),
     },
     reference="best",

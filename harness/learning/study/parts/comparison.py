@@ -16,7 +16,7 @@ from harness.core.documents.charts import (
     zero_line,
 )
 from harness.core.documents.document import Card, Cards, Figure, Node, Paragraph, Span, Table, Text
-from harness.core.documents.numbers import NOTHING, listed, seeds
+from harness.core.documents.numbers import NOTHING, listed, seeds, with_unit
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL
 from harness.learning.study.answer import answer, changes_text, level_text, plural, ranked, verdict_word
 from harness.learning.study.charts import slug
@@ -29,9 +29,9 @@ def _effects(study: StudyFinding) -> Content | None:
     """State how each variant changes the decisive quantities."""
     if not study.effects[1:]:
         return None
-    title = (
-        "Compared with the best" if study.asks_for_best else f"Compared with {study.reference.variant.name}"
-    )
+    title = f"Compared with {study.reference.variant.name}"
+    if study.asks_for_best or study.asks_each:
+        title = "Compared with the best" if study.asks_for_best else "The answer"
     same_seeds = " All were trained on the same seeds."
     return Content(title, [Paragraph((Span(answer(study)), same_seeds))])
 
@@ -41,6 +41,9 @@ def effect_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     decisive = study.study.kind.decisive
     for name in dict.fromkeys([*decisive, *study.quantities]):
         of = study.quantities[name]
+        if study.asks_each:
+            yield from _level_chart(study, of, prefix) if name in decisive else ()
+            continue
         from_best = study.asks_for_best and name in decisive
         rows: list[Row] = [
             {"variant": effect.variant.name, **ends(change, "change")}
@@ -69,6 +72,29 @@ def effect_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
         )
         caption = _effects_caption(study, of, from_best=from_best)
         yield Figure(f"{prefix}-effects-{slug(name)}", caption, chart, title, chosen=name in decisive)
+
+
+def _level_chart(study: StudyFinding, of: Quantity, prefix: str) -> Iterator[Figure]:
+    """Draw the level of a quantity with each variant."""
+    rows: list[Row] = [
+        {"variant": effect.variant.name, **ends(level, "level")}
+        for effect in study.effects
+        if (level := effect.levels[of.name]) is not None
+    ]
+    if not rows:
+        return
+    y, colour = by_name("variant"), {"value": PALETTE[0]}
+    x = field("level:Q", title=with_unit(of.measure), scale={"zero": True})
+    tip = tips("variant:N", "level:Q", ("level low:Q", "low"), ("level high:Q", "high"))
+    chart = named_rows(
+        rows,
+        "variant",
+        interval("x", "level", 2, y=y, color=colour),
+        layer("point", {"size": 80}, x=x, y=y, color=colour, tooltip=tip),
+    )
+    with_lines = any(effect.seeds >= FEWEST_FOR_INTERVAL for effect in study.effects)
+    caption = f"Mean over seeds.{' A line is the 95 % interval.' * with_lines}"
+    yield Figure(f"{prefix}-{slug(of.name)}", caption, chart, of.measure.name.capitalize(), chosen=True)
 
 
 def _effects_caption(study: StudyFinding, of: Quantity, *, from_best: bool) -> str:
