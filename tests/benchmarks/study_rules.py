@@ -1,110 +1,39 @@
 """How often the rules of studies make a wrong claim, and find a variant that is three points better.
 
-Each simulated study goes through the functions that judge real ones. Variants share seeds, whose effect is
-half of the variance; ``uneven`` gives one variant four times the spread of the others. Figures are printed as
-a table in Markdown, for docs/explanation/statistics.md:
+Prints the table of docs/explanation/statistics.md: the largest share of studies with a wrong claim among even
+and uneven spreads of the variants, accuracies and losses; and how often the better variant is named, for even
+and for uneven spreads.
 
     python tests/benchmarks/study_rules.py --studies 1000
 """
 
 import argparse
-from collections import Counter
+import itertools
+import sys
+from pathlib import Path
 
-import numpy as np
+from tabulate import tabulate
 
-from harness.core.stats.intervals import joint_confidence
-from harness.core.training.measures import ACCURACY, Measure
-from harness.learning.study.judging import Side, contrast, standings, verdict_of
-from harness.learning.study.quantities import Quantity
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-
-def _made_up(_runs, _best):
-    return {}
-
-
-ACCURATE = Quantity("score", ACCURACY, _made_up)
-LOSS = Quantity("score", Measure("loss", "loss", "", 1.0, False, 0.05, relative=True), _made_up)
-#: Means of six variants in points of accuracy, of which the first is the best or one of the best.
-MEANS = {"equal": [90.0] * 6, "one better": [93.0, *[90.0] * 5], "spread out": [90, 90, 89, 87, 80, 60]}
-SPREADS = {"even": np.ones(6), "uneven": np.array([1.0, 1, 4, 1, 1, 1])}
-
-
-def drawn(rng, means, spreads, seeds, *, loss):
-    """Values of a study by variant; a loss has the logarithmic normal distribution of the same order."""
-    errors = spreads[:, None] * (rng.normal(size=(1, seeds)) + rng.normal(size=(len(means), seeds))) / 2**0.5
-    if loss:
-        values = np.exp((100 - np.array(means)[:, None] + errors) / 30)
-    else:
-        values = np.clip(np.array(means)[:, None] + errors, 0, 100)
-    sides = {}
-    for number, row in enumerate(values):
-        by_seed = dict(enumerate(row.tolist()))
-        sides[f"v{number}"] = Side(None, True, {"score": by_seed})
-    return sides
-
-
-def claims_of_best(sides, means, quantity):
-    """The claims about the best that are wrong, and those that are right."""
-    found = standings(sides, [quantity])
-    best = {f"v{number}" for number, mean in enumerate(means) if mean == max(means)}
-    wrong = any(found[name].verdict == "worse" for name in best) or any(
-        each.verdict == "best" and (name not in best or len(best) > 1) for name, each in found.items()
-    )
-    return wrong, found["v0"].verdict == "best", sum(each.verdict == "worse" for each in found.values())
-
-
-def claims_of_help(sides, means, quantity):
-    """The same of "X helps" against the last variant, and "X helps most"."""
-    *names, reference = sides
-    true = {f"v{number}": mean for number, mean in enumerate(means)}
-    confidence = joint_confidence(len(names))
-
-    def certainly(one, other):
-        return verdict_of([contrast(quantity, sides[one], sides[other], confidence)]) == "better"
-
-    helpful = [name for name in names if certainly(name, reference)]
-    most = [name for name in helpful if all(certainly(name, each) for each in helpful if each != name)]
-    wrong = any(true[name] <= true[reference] for name in helpful)
-    wrong_most = len(helpful) > 1 and any(
-        true[name] <= max(true[each] for each in helpful if each != name) for name in most
-    )
-    return wrong or wrong_most, "v0" in most, len(helpful)
-
-
-RULES = {"best of six": claims_of_best, "X helps (most)": claims_of_help}
-
-
-def simulated(rule, means, spreads, seeds, studies, *, loss=False):
-    """The shares of studies with a wrong claim and that name the first variant, and claims a study."""
-    rng = np.random.default_rng(0)
-    quantity = LOSS if loss else ACCURATE
-    counts = Counter()
-    for _ in range(studies):
-        sides = drawn(rng, means, spreads, seeds, loss=loss)
-        wrong, named, others = RULES[rule](sides, means, quantity)
-        counts += Counter(wrong=wrong, named=named, others=others)
-    return {name: counts[name] / studies for name in ("wrong", "named", "others")}
+from support.simulated_studies import MEANS, RULES, SPREADS, simulated
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=1000)
     studies = parser.parse_args().studies
-    print("| rule | variants | spread | score | seeds | wrong claims (%) | first named (%) | others judged |")
-    print("|---|---|---|---|---|---|---|---|")
-    for rule in RULES:
-        for name, means in MEANS.items():
-            for spread, spreads in SPREADS.items():
-                for loss in (False, True):
-                    for seeds in (3, 5, 10):
-                        found = simulated(rule, means, spreads, seeds, studies, loss=loss)
-                        score = "loss" if loss else "accuracy"
-                        shares = f"{100 * found['wrong']:.1f} | {100 * found['named']:.0f}"
-                        print(
-                            f"| {rule} | {name} | {spread} | {score} | {seeds} | {shares} "
-                            f"| {found['others']:.1f} |",
-                            flush=True,
-                        )
+    rows = []
+    for rule, (name, means), seeds in itertools.product(RULES, MEANS.items(), (3, 5, 10, 20)):
+        found = {
+            (spread, loss): simulated(rule, means, spreads, seeds, studies, loss=loss)
+            for (spread, spreads), loss in itertools.product(SPREADS.items(), (False, True))
+        }
+        wrong = max(each["wrong"] for each in found.values())
+        named = [f"{100 * found[spread, False]['named']:.0f}" for spread in SPREADS]
+        rows.append([rule, name, seeds, f"{100 * wrong:.1f}", *(named if name == "one better" else ["", ""])])
+    headers = ["rule", "variants", "seeds", "wrong (%)", "named (%)", "named, uneven (%)"]
+    print(tabulate(rows, headers, "github", disable_numparse=True))
 
 
 if __name__ == "__main__":

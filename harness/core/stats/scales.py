@@ -13,6 +13,9 @@ import numpy as np
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import CONFIDENCE, Array, mean_interval
 
+#: Nearer to an end, squares of the slope are infinite.
+_NEAREST = 1e-100
+
 
 class Scale(NamedTuple):
     """The values that a quantity can take, from ``lower`` to ``upper``; None: without an end."""
@@ -21,8 +24,10 @@ class Scale(NamedTuple):
     upper: float | None = None
 
     def holds(self, mean: float) -> bool:
-        """Check that ``mean`` lies inside, where the scale has a slope."""
-        return (self.lower is None or mean > self.lower) and (self.upper is None or mean < self.upper)
+        """Check that ``mean`` lies inside, where the scale has a finite slope."""
+        below = math.inf if self.lower is None else mean - self.lower
+        above = math.inf if self.upper is None else self.upper - mean
+        return min(below, above) > _NEAREST
 
     def slope(self, mean: float) -> float:
         """Return the slope of the transformed scale at a mean inside."""
@@ -64,7 +69,7 @@ class Scale(NamedTuple):
             return plain
         half = (plain.value - plain.low) * self.slope(plain.value)
         low, high = (self.moved(plain.value, distance) for distance in (-half, half))
-        return Estimate(plain.value, low, high, plain.n)
+        return Estimate(plain.value, min(low, plain.value), max(high, plain.value), plain.n)
 
 
 #: A larger power of e is infinite; the other end is then all that the interval shows.
