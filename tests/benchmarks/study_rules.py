@@ -24,7 +24,7 @@ def main():
     parser.add_argument("--studies", type=int, default=1000)
     studies = parser.parse_args().studies
     rows = []
-    for rule, (name, means), seeds in itertools.product(RULES, MEANS.items(), (3, 5, 10, 20)):
+    for rule, (name, means), seeds in itertools.product(RULES, MEANS.items(), (3, 5, 8, 10)):
         found = {
             (spread, loss): simulated(rule, means, spreads, seeds, studies, loss=loss)
             for (spread, spreads), loss in itertools.product(SPREADS.items(), (False, True))

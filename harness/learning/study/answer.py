@@ -140,8 +140,8 @@ class Outlook(NamedTuple):
 def outlook(studies: Sequence[StudyFinding]) -> Outlook:
     """Return which variants are undecided on any configuration of a study, and how many seeds would decide.
 
-    Each look at verdicts while seeds are added is a further chance of a wrong one. State the planned number
-    of looks as :attr:`harness.learning.study.record.Study.looks`: the looks share the allowed error.
+    Each look at verdicts while seeds are added is a further chance of a wrong one: count them as
+    :attr:`harness.learning.study.record.Study.looks`.
     """
     found = [(study, each) for study in studies for each in study.of_verdict("undecided", "few")]
     # The verdict on the leading variant follows from those on its rivals.
@@ -157,11 +157,11 @@ def outlook(studies: Sequence[StudyFinding]) -> Outlook:
 
 def answer(study: StudyFinding) -> str:
     """State in a few sentences which variants are better, worse or as good as the reference, or the best."""
-    name, noun = study.reference.variant.name, study.study.kind.noun
+    name = study.reference.variant.name
     if too_few(study):
         return (
-            f"So few seeds do not show which {noun} is better: fewer than {FEWEST_FOR_INTERVAL} give no "
-            f"interval. Add seeds with --seeds {study.study.kind.seeds}."
+            f"Fewer than {FEWEST_FOR_INTERVAL} seeds give no interval, because their spread is not known, "
+            f"and so no answer. Add seeds with --seeds {study.study.kind.seeds}."
         )
     titles: dict[Verdict, str] = {
         "yes": "Yes",
@@ -235,9 +235,10 @@ def change_text(of: Quantity, change: Estimate | None) -> str:
 
 
 def ranked(study: StudyFinding) -> list[tuple[Effect, Estimate]]:
-    """Order the variants by the first decisive quantity; returns each with its level."""
+    """Order the variants that did not diverge by the first decisive quantity; returns each with its level."""
     of = study.quantities[study.study.kind.decisive[0]]
-    known = [(effect, level) for effect in study.effects if (level := effect.levels[of.name]) is not None]
+    steady = [effect for effect in study.effects if effect.verdict != "diverged"]
+    known = [(effect, level) for effect in steady if (level := effect.levels[of.name]) is not None]
     return sorted(known, key=lambda each: each[1].value, reverse=of.measure.higher_is_better)
 
 

@@ -126,7 +126,7 @@ def _finding(
         compared.sort(key=lambda each: each[0].name != leader)
         treated = sorted(treated, key=lambda each: each[0].name != leader)
         judged = len(steady) - 1
-    confidence = joint_confidence(judged * len(decisive) * study.looks)
+    confidence = joint_confidence(judged * len(decisive) * 2**study.looks)
     shows_data = not all(described.data for _, described in compared[1:])
     effects = []
     for variant, described in compared:

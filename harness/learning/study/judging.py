@@ -180,18 +180,19 @@ class Standing(NamedTuple):
     needed: int | None = None
 
 
-def standings(sides: Mapping[str, Side], decisive: Sequence[Quantity], looks: int = 1) -> dict[str, Standing]:
+def standings(sides: Mapping[str, Side], decisive: Sequence[Quantity], looks: int = 0) -> dict[str, Standing]:
     """Compare each variant with the best of the others, by name; the intervals hold together at 95 %.
 
     Multiple comparisons with the best from all pairwise ones (Hsu 1996, Multiple Comparisons, chapters 4 and
     5): where the intervals of all pairs hold, the difference of a variant from the best of the others lies
     between the smallest of its lower and the smallest of its upper ends. The narrower intervals with each
     variant as the only control (Edwards and Hsu 1983) keep one of several equally good variants in the set,
-    but call another one of them worse in up to 15 % of studies of six.
+    but call another one of them worse in up to 15 % of studies of six. ``looks``: see
+    :attr:`harness.learning.study.record.Study.looks`.
     """
     names = list(sides)
     pairs_compared = len(names) * (len(names) - 1) // 2
-    confidence = joint_confidence(pairs_compared * len(decisive) * looks)
+    confidence = joint_confidence(pairs_compared * len(decisive) * 2**looks)
     pairs: dict[tuple[str, str], list[Contrast]] = {}
     for one, other in itertools.combinations(names, 2):
         found = [contrast(each, sides[one], sides[other], confidence) for each in decisive]

@@ -53,6 +53,25 @@ MEMORISATION = StudyKind(
         ),
         "called real": "The share of generated images that the discriminator takes for real ones.",
     },
+    ask_next=(
+        (
+            "Does the answer change with still fewer images, or with more steps? Repeat the study with "
+            "`--epochs 100`."
+        ),
+        (
+            "Does the discriminator know its training images? Compare the share that it calls real with that "
+            "of held-out images."
+        ),
+    ),
+    exercise=(
+        "A generator makes grey noise. What is its memorisation ratio, and what is its Fréchet distance? "
+        "Why does the page show both?"
+    ),
+    solution=(
+        "Noise is equally far from training and held-out images, so that the ratio is about 1: no copies. "
+        "The Fréchet distance is that of noise, the upper dashed line: a bad generator. A ratio of 1 is "
+        "good only together with a small distance."
+    ),
     at="last",
     quick=QuickForm(seeds=3, epochs=0.3, dataset="digits", assignments=("width=0.25", "learning_rate=0.002")),
 )

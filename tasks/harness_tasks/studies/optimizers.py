@@ -79,6 +79,24 @@ OPTIMIZERS = StudyKind(
             "reached it in their best trial. The fewer epochs an optimizer needs to reach it, the faster."
         ),
     },
+    ask_next=(
+        "Would the order change with more trials? Repeat the study with `--trials 24`.",
+        "Does it hold for another network? Repeat the study with `--task cnn` or `--task lm`.",
+        (
+            "How much does each depend on its learning rate? Look at the width of the good range in the "
+            "chart of the trials."
+        ),
+    ),
+    exercise=(
+        "Before you look at the table: which optimizers do you expect to be told apart by these seeds, "
+        "and which not? Then add a variant that must be equal, with `--variants adam,again=adam,sgd`, and "
+        "read its verdict."
+    ),
+    solution=(
+        "Variants whose means differ by less than they vary between seeds cannot be told apart. adam and "
+        "again are the same optimizer with settings that were drawn apart: a verdict that one is worse "
+        "than the other would be an error, which the intervals allow in at most 5 of 100 studies."
+    ),
     reference="best",
     at="best",
     criterion="score",

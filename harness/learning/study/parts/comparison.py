@@ -16,7 +16,7 @@ from harness.core.documents.charts import (
     zero_line,
 )
 from harness.core.documents.document import Card, Cards, Figure, Node, Paragraph, Span, Table, Text
-from harness.core.documents.numbers import NOTHING, listed, seeds, with_unit
+from harness.core.documents.numbers import NOTHING, seeds, with_unit
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL
 from harness.learning.study.answer import answer, changes_text, level_text, plural, ranked, verdict_word
 from harness.learning.study.charts import slug
@@ -55,8 +55,8 @@ def effect_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
         y = by_name("variant")
         colour = {"value": PALETTE[0] if name in decisive else GREY}
         unit = f" ({of.measure.unit})" if of.measure.unit else ""
-        what = "from the best of the others" if from_best else f"from {study.reference.variant.name}"
-        x = field("change:Q", title=f"{of.measure.name}: change {what}{unit}")
+        what = "difference from the best" if from_best else f"change of the {of.measure.name}"
+        x = field("change:Q", title=f"{what}{unit}")
         tip = tips("variant:N", "change:Q", ("change low:Q", "low"), ("change high:Q", "high"))
         chart = named_rows(
             rows,
@@ -110,9 +110,7 @@ def _effects_caption(study: StudyFinding, of: Quantity, *, from_best: bool) -> s
             f"Change from {study.reference.variant.name} on the same seeds; to the {better} of 0 is better."
         )
     controls = [each.variant.name for each in study.of_verdict("control")]
-    marked = f" {listed(controls)}: a control, not one of the {plural(study.study.kind.noun)}." * bool(
-        controls
-    )
+    marked = f" Controls, not {plural(study.study.kind.noun)}: {', '.join(controls)}." if controls else ""
     return f"{what}{lines * with_lines}{marked}"
 
 

@@ -36,9 +36,13 @@ def _loss_caption(study: StudyFinding, shown: Collection[str]) -> str:
     """Explain the curves of the loss by what they show: which of them turn upwards, and why."""
     onsets = {name: study.curves[name].onset.epoch for name in shown}
     overfit = [name for name, epoch in onsets.items() if epoch]
-    turned = f" {listed(overfit)} {'turn' if len(overfit) > 1 else 'turns'} upwards while the training loss "
-    turned += "falls: overfitting."
-    return f"Mean over seeds. Lower is better.{turned * bool(overfit)}"
+    if not overfit:
+        return "Mean over seeds. Lower is better."
+    turn = "turn" if len(overfit) > 1 else "turns"
+    return (
+        f"Mean over seeds. Lower is better. {listed(overfit)} {turn} upwards while the training loss falls: "
+        "overfitting."
+    )
 
 
 def _onset(study: StudyFinding) -> Content | None:
