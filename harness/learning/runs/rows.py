@@ -16,6 +16,7 @@ from harness.core.documents.kinds import Status
 from harness.core.runs.fields import AxisValue, versions_text
 from harness.core.runs.record import Phases, Record
 from harness.core.runs.request import TRIAL_SEED
+from harness.core.runs.sharing import FINISHED
 from harness.core.stats.intervals import Array
 from harness.core.training.measures import Measure
 from harness.learning.runs.axes import distinctions, traits
@@ -169,7 +170,7 @@ def rows_of(runs: Iterable[Run]) -> Rows:
     for run in sorted(runs, key=lambda run: run.record.started_at):
         record = run.record
         name = record.task.name, record.configuration.label
-        if record.seed == TRIAL_SEED:
+        if record.seed == TRIAL_SEED and record.status in FINISHED:
             left_out[*name, "trial", ""] += 1
         elif record.status != "ok":
             failed.append(record)
