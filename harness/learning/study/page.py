@@ -342,5 +342,6 @@ class StudyReport:
         lines = []
         for study in self.findings:
             lines += [headline(study), answer(study)]
-            lines += [f"- {each.variant.name}: {changes_text(study, each)}" for each in study.effects[1:]]
+            judged = [each for each in study.effects if each.verdict is not None]
+            lines += [f"- {each.variant.name}: {changes_text(study, each)}" for each in judged]
         return "\n".join(lines)
