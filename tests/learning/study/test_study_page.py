@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from support.made_records import made_record
 from support.made_runs import study_findings_of
-from support.made_study import STUDY, made_study, made_study_records
+from support.made_study import RISES, STUDY, made_study, made_study_records
 from support.outline import outline
 
 from harness.core.documents.document import Figures, Folded, Section
@@ -159,9 +159,10 @@ def test_a_curve_that_leaves_the_range_of_the_others_is_cut_and_named():
 
 def test_a_caption_says_that_curves_turn_upwards_only_where_they_do():
     (part,) = [each for each in parts_of(STUDY.kind) if each.name == "curves"]
+    steady = made_study(rises=RISES | {"plain": (0.0, 1.0, 0.6)})
     captions = {
-        name: next(iter(part.charts(STUDIES[name], "part"))).caption
-        for name in ("overfits", "does not overfit")
+        name: next(iter(part.charts(study, "part"))).caption
+        for name, study in (("overfits", STUDIES["overfits"]), ("does not overfit", steady))
     }
     assert "plain and l2 turn upwards" in captions["overfits"]
     assert "l2 turns upwards" in captions["does not overfit"]
