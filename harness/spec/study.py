@@ -62,18 +62,18 @@ class StudyKind(msgspec.Struct, frozen=True, kw_only=True):
     ``question`` heads the page, ``summary`` is one line for lists; ``noun`` is what the ``variants`` are:
     optimizer, loss, remedy. ``tasks`` are the tasks that it is made for, the first by default.
 
-    ``reference``: every variant is compared with the ``first``, or with the one that is ``best`` on
-    validation data, which is known before the seeds that are compared. ``at``: test scores after the ``last``
-    epoch, or with the weights of the ``best`` one. ``criterion`` is optimised by tuning on validation data:
-    the task's ``score`` at that epoch, or the ``loss``.
+    ``reference``: every variant is compared with the ``first``, or with the ``best`` of the others. ``at``:
+    test scores after the ``last`` epoch, or with the weights of the ``best`` one. ``criterion`` is optimised
+    by tuning on validation data: the task's ``score`` at that epoch, or the ``loss``.
 
     ``quantities`` are measured of each variant; a name is that of a quantity, or of a test score.
     ``decisive`` quantities decide: a variant is better if one of them is certainly better and none is
     certainly worse.
 
     ``sections`` are the parts of the page in their order. ``title`` and ``meaning``, paragraphs, explain the
-    question to a newcomer; ``terms`` explains words. An unknown section or quantity is refused when a study
-    begins; the guide "Add a kind of study" lists the known ones.
+    question to a newcomer; ``terms`` explains words. ``ask_next`` are questions that the result leads to;
+    ``exercise`` is a task for a class, and ``solution`` its answer, which the page folds. An unknown section
+    or quantity is refused when a study begins; the guide "Add a kind of study" lists the known ones.
 
     ``early_stopping`` adds the effect of stopping the first variant at its best epoch. ``trials`` and
     ``seeds`` are defaults; ``quick`` is the short version.
@@ -91,6 +91,9 @@ class StudyKind(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     meaning: tuple[str, ...] = ()
     terms: Mapping[str, str] = {}
+    ask_next: tuple[str, ...] = ()
+    exercise: str = ""
+    solution: str = ""
     reference: Literal["first", "best"] = "first"
     at: Literal["last", "best"] = "last"
     criterion: Literal["score", "loss"] = "score"

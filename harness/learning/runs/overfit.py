@@ -125,14 +125,16 @@ class Overfitting:
     @property
     def copying(self) -> Copying | None:
         """Whether a generator copies training samples; None where no memorisation ratio is known."""
-        ratio = self.memorization_ratio
-        if ratio is None:
-            return None
-        if ratio.low is None or ratio.high is None:
-            return "one seed"
-        if ratio.high < _COPIES_BELOW:
-            return "copies"
-        return "undecided" if ratio.low < _QUARTER_COPIED else "no sign"
+        return None if self.memorization_ratio is None else copying_of(self.memorization_ratio)
+
+
+def copying_of(ratio: Estimate) -> Copying:
+    """Judge a generator by its memorisation ratio."""
+    if ratio.low is None or ratio.high is None:
+        return "one seed"
+    if ratio.high < _COPIES_BELOW:
+        return "copies"
+    return "undecided" if ratio.low < _QUARTER_COPIED else "no sign"
 
 
 def overfitting(group: RunGroup, configuration: ConfigurationRuns) -> Overfitting | None:
@@ -163,7 +165,7 @@ def overfitting(group: RunGroup, configuration: ConfigurationRuns) -> Overfittin
         best_epoch=float(np.median(best)) if best else None,
         lost=_lost(configuration, measure),
         gained=_gained(configuration, measure),
-        memorization_ratio=_memorization_ratio(configuration),
+        memorization_ratio=memorization_ratio(configuration, best=True),
     )
 
 
@@ -203,19 +205,22 @@ def _onset(train: Array, validation: Array, epochs: list[int]) -> Onset:
     return Onset(begins, (numbers[int(low)], numbers[int(high)]), len(overfit) / len(onsets))
 
 
-def _memorization_ratio(configuration: ConfigurationRuns) -> Estimate | None:
+def memorization_ratio(configuration: ConfigurationRuns, *, best: bool) -> Estimate | None:
     """Return the mean ratio; its interval includes the variance of the split, which all seeds share.
+
+    It is that of the weights after the last epoch, or with ``best`` of the best one.
 
     None for records without that error: their ratio, of distances, did not detect few copies among many.
     """
     names = ("memorization_ratio", "memorization_ratio_error")
-    pairs = [tuple(run.score(name, best=True) for name in names) for run in configuration.runs]
+    pairs = [tuple(run.score(name, best=best) for name in names) for run in configuration.runs]
     known = [(ratio, error) for ratio, error in pairs if ratio is not None and error is not None]
     mean = mean_interval([ratio for ratio, _ in known])
     if mean is None or mean.low is None or mean.high is None:
         return mean
     half = _SPLIT_ERRORS * float(np.mean([error for _, error in known]))
-    return Estimate(mean.value, min(mean.low, mean.value - half), max(mean.high, mean.value + half), mean.n)
+    low, high = min(mean.low, mean.value - half), max(mean.high, mean.value + half)
+    return Estimate(mean.value, max(low, 0.0), high, mean.n)
 
 
 def _lost(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None:

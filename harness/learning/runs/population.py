@@ -15,6 +15,7 @@ from harness.core.stats.equivalence import Equivalence, equivalence_of, mean_int
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import CONFIDENCE, FEWEST_FOR_INTERVAL, Array, wider
 from harness.core.stats.sampling import Sampling, sampling
+from harness.core.stats.scales import Linearised, Scale, linearised
 from harness.core.training.measures import Measure
 from harness.core.training.outcome_records import SampleScores
 from harness.core.training.scoring import Rows, unpacked
@@ -30,11 +31,13 @@ class PairedScores(NamedTuple):
     """The differences of the seeds that both have ``(seeds,)``, ascending, and what the samples add.
 
     ``sampling`` is None where a run has no scores of single samples, the measure is no mean of them, or
-    there are fewer than three seeds.
+    there are fewer than three seeds. Both are on a transformed scale if ``line`` is given, which takes
+    estimates back.
     """
 
     differences: Array
     sampling: Sampling | None
+    line: Linearised | None = None
 
     def wider(self, confidence: float = CONFIDENCE) -> Estimate | None:
         """Return the mean difference with the wider of its intervals, over seeds and for the population."""
@@ -53,19 +56,25 @@ def paired_scores(
     our_best: bool = False,
     their_best: bool = False,
     gain: bool = False,
+    scale: Scale | None = None,
 ) -> PairedScores:
     """Subtract the test scores of ``theirs`` from those of ``ours`` on the same seeds, in the measure's unit.
 
     They are those after the last epoch, or with ``our_best`` and ``their_best`` those of the weights of the
-    best epoch. With ``gain`` a positive difference is better, whatever the measure's direction. Seeds without
-    a finite score of both are left out; of several records with one seed the last counts.
+    best epoch. With ``gain`` a positive difference is better, whatever the measure's direction. With
+    ``scale`` differences are those on that scale. Seeds without a finite score of both are left out; of
+    several records with one seed the last counts.
     """
     first = _scored(ours, measure.key, best=our_best)
     second = _scored(theirs, measure.key, best=their_best)
     pairs = [(first[seed], second[seed]) for seed in sorted(first.keys() & second.keys())]
     factor = measure.factor * (-1.0 if gain and not measure.higher_is_better else 1.0)
-    differences = np.array([our.score - their.score for our, their in pairs], np.float64)
-    return PairedScores(factor * differences, _sampling(pairs, measure.key, factor))
+    scores = factor * np.array([(our.score, their.score) for our, their in pairs], np.float64).reshape(-1, 2)
+    if scale is None or not pairs:
+        return PairedScores(scores[:, 0] - scores[:, 1], _sampling(pairs, measure.key, (factor, factor)))
+    line = linearised(scores[:, 0], scores[:, 1], scale)
+    weights = factor * line.slopes[0], factor * line.slopes[1]
+    return PairedScores(line.differences, _sampling(pairs, measure.key, weights), line)
 
 
 class _Scored(NamedTuple):
@@ -85,8 +94,13 @@ def _scored(records: Iterable[Record], key: str, *, best: bool) -> dict[int, _Sc
     }
 
 
-def _sampling(pairs: Sequence[tuple[_Scored, _Scored]], key: str, factor: float) -> Sampling | None:
-    """Return what the samples add to the error of the mean difference, if all runs have the same samples."""
+def _sampling(
+    pairs: Sequence[tuple[_Scored, _Scored]], key: str, weights: tuple[float, float]
+) -> Sampling | None:
+    """Return what the samples add to the error of the mean difference, if all runs have the same samples.
+
+    The difference is that of both sides' scores times their ``weights``.
+    """
     every = [scored for pair in pairs for scored in pair]
     tests = {(scored.record.dataset.fingerprint, scored.samples and scored.samples.count) for scored in every}
     if len(pairs) < FEWEST_FOR_INTERVAL or key not in _OF_SAMPLES or len(tests) > 1:
@@ -94,7 +108,7 @@ def _sampling(pairs: Sequence[tuple[_Scored, _Scored]], key: str, factor: float)
     ours, theirs = (_table(side, key) for side in zip(*pairs, strict=True))
     if ours is None or theirs is None:
         return None
-    values = factor * (ours - theirs)
+    values = weights[0] * ours - weights[1] * theirs
     return sampling(values, _blocks(every[0], values.shape[1])) if np.isfinite(values).all() else None
 
 

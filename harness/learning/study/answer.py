@@ -1,10 +1,9 @@
 """The answer of a study on one configuration: sentences, and the table of all numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-import numpy as np
-
-from harness.core.documents.document import Cell, Table
+from harness.core.documents.document import Cell, Table, Tone
 from harness.core.documents.numbers import (
     BUSY_LEGEND,
     NOTHING,
@@ -21,12 +20,15 @@ from harness.core.documents.numbers import (
 )
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL
-from harness.learning.study.finding import Effect, StudyFinding, Verdict
+from harness.learning.study.finding import Effect, StudyFinding
+from harness.learning.study.judging import Verdict
 from harness.learning.study.parts import parts_of
 from harness.learning.study.quantities import Quantity
 
 #: The number of seeds that an undecided variant needs is not stated above this one.
 _MOST_SEEDS = 200
+#: Variants that a headline names; more are counted.
+_MOST_NAMED = 3
 
 
 def study_title(study: StudyFinding) -> str:
@@ -44,51 +46,143 @@ def study_sentence(study: StudyFinding) -> str:
 
 
 def headline(study: StudyFinding) -> str:
-    """State the answer for a configuration in one sentence, without a full stop."""
+    """State the answer for a configuration in one sentence, without a full stop.
+
+    It rests on the verdicts of :func:`study_table`.
+    """
     kind, task = study.study.kind, f"{study.study.task} on {study.study.dataset}"
     for part in parts_of(kind):
         if part.headline is not None and (own := part.headline(study, task)) is not None:
             return own
-    if kind.reference == "best":
-        tied = [each.variant.name for each in study.of_verdict("equal", "undecided", "few", "better")]
-        with_others = f"; {listed(tied)} may be as good" if tied else f"; every other {kind.noun} is worse"
-        name = study.reference.variant.name
-        return f"{task}: {name} is the best {kind.noun} on validation data{with_others}"
-    if study.recommended is not None:
-        return f"{task}: {study.recommended.variant.name} helps most"
-    worse = [effect.variant.name for effect in study.of_verdict("worse")]
+    return f"{task}: {verdict_text(study)}"
+
+
+def verdict_text(study: StudyFinding) -> str:
+    """State which variants are best, or which help; then those that diverged."""
+    if too_few(study):
+        said = f"too few seeds to say which {study.study.kind.noun} is better"
+    else:
+        said = _best_text(study) if study.asks_for_best else helpful_text(study)
+    diverged = [_diverged_text(each) for each in study.of_verdict("diverged")]
+    return "; ".join([said, *diverged])
+
+
+def too_few(study: StudyFinding) -> bool:
+    """Check that no variant has the seeds that an interval needs."""
+    judged = [each for each in study.effects if each.verdict not in {None, "diverged", "control"}]
+    return bool(judged) and all(each.verdict == "few" for each in judged)
+
+
+def _diverged_text(effect: Effect) -> str:
+    if not effect.seeds:
+        return f"{effect.variant.name} diverged"
+    count = len(effect.diverged)
+    return f"{effect.variant.name} diverged with {count} of {seeds(effect.seeds + count)}"
+
+
+def _best_text(study: StudyFinding) -> str:
+    """State the set of variants that cannot be told apart from the best, and by how much others are worse."""
+    noun, first = study.study.kind.noun, study.quantities[study.study.kind.decisive[0]]
+    in_set, worse = study.may_be_best, study.of_verdict("worse")
+    if best := study.of_verdict("best"):
+        return f"{best[0].variant.name} is the best {noun}"
+    count = len(in_set) + len(worse)
+    names = listed([each.variant.name for each in in_set])
+    alike = "are equally good" if all(each.verdict == "equal" for each in in_set) else "cannot be told apart"
+    if not worse:
+        return f"the {count} {plural(noun)} {alike}"
+    who = names if len(in_set) <= _MOST_NAMED else f"{len(in_set)} of {count} {plural(noun)}"
+    amounts = [abs(change.value) for each in worse if (change := each.changes[first.name]) is not None]
+    said = listed([each.variant.name for each in worse])
+    unit, digits = first.measure.unit, score_digits(first.measure)
+    ends = [estimate(Estimate(each, None, None, 1), digits) for each in (min(amounts), max(amounts))]
+    span = " to ".join(dict.fromkeys(ends))
+    return f"{who} {alike}; {said} {_are(worse)} worse by {f'{span} {unit}'.rstrip()}"
+
+
+def helpful_text(study: StudyFinding) -> str:
+    """State which variants are certainly better than the reference, and whether one helps most."""
+    reference, noun = study.reference.variant.name, study.study.kind.noun
+    if (most := study.recommended) is not None:
+        return f"{most.variant.name} helps{' most' * (len(study.helpful) > 1)}"
+    if study.helpful:
+        names = listed([each.variant.name for each in study.helpful])
+        return f"{names} help; which helps most is undecided"
+    worse = study.of_verdict("worse")
     if worse and all(effect.described.data for effect in study.effects[1:]):
-        return f"{task}: {study.reference.variant.name} is certainly better than {listed(worse)}"
-    return f"{task}: no {kind.noun} is certainly better than {study.reference.variant.name}"
+        return f"{reference} is certainly better than {listed([each.variant.name for each in worse])}"
+    none = f"no {noun} is certainly better than {reference}"
+    return f"{none}; {listed([each.variant.name for each in worse])} {_are(worse)} worse" if worse else none
+
+
+def _are(effects: Sequence[Effect]) -> str:
+    return "are" if len(effects) > 1 else "is"
+
+
+def plural(noun: str) -> str:
+    """Return the plural of a regular noun: ``losses``, ``remedies``, ``optimizers``."""
+    if noun.endswith("s"):
+        return f"{noun}es"
+    return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+
+
+class Outlook(NamedTuple):
+    """The verdicts that a study has not reached: ``open`` variants by name, and the seeds that would decide.
+
+    ``seeds`` is the approximate number of seeds, at the present means and spreads, after which every verdict
+    is expected (power 0.8); None where it cannot be estimated, or where more seeds do not decide.
+    """
+
+    open: list[str]
+    seeds: int | None
+
+
+def outlook(studies: Sequence[StudyFinding]) -> Outlook:
+    """Return which variants are undecided on any configuration of a study, and how many seeds would decide.
+
+    Each look at verdicts while seeds are added is a further chance of a wrong one: count them as
+    :attr:`harness.learning.study.record.Study.looks`.
+    """
+    found = [(study, each) for study in studies for each in study.of_verdict("undecided", "few")]
+    # The verdict on the leading variant follows from those on its rivals.
+    counts = [
+        max(each.needed or FEWEST_FOR_INTERVAL, FEWEST_FOR_INTERVAL) if each.verdict == "few" else each.needed
+        for study, each in found
+        if each.verdict == "few" or not (study.asks_for_best and each is study.reference)
+    ]
+    known = [count for count in counts if count is not None]
+    names = list(dict.fromkeys(each.variant.name for _, each in found))
+    return Outlook(names, max(known) if known and len(known) == len(counts) else None)
 
 
 def answer(study: StudyFinding) -> str:
-    """State in a few sentences which variants are better, worse or as good as the reference."""
-    name, noun = study.reference.variant.name, study.study.kind.noun
-    if study.effects[1:] and all(effect.verdict == "few" for effect in study.effects[1:]):
+    """State in a few sentences which variants are better, worse or as good as the reference, or the best."""
+    name = study.reference.variant.name
+    if too_few(study):
         return (
-            f"So few seeds do not show which {noun} is better: fewer than {FEWEST_FOR_INTERVAL} give no "
-            f"interval. Add seeds with --seeds {study.study.kind.seeds}."
+            f"Fewer than {FEWEST_FOR_INTERVAL} seeds give no interval, because their spread is not known, "
+            f"and so no answer. Add seeds with --seeds {study.study.kind.seeds}."
         )
-    sentences = []
-    if study.study.kind.reference == "best":
-        sentences.append(f"{name}: {levels_text(study, study.reference)}")
-    if study.recommended is not None:
-        others = [each for each in study.of_verdict("better") if each is not study.recommended]
-        more = f"; {_changes_text(study, others)}" if others else ""
-        sentences.append(f"Better than {name}: {_changes_text(study, [study.recommended])}{more}")
-    else:
+    titles: dict[Verdict, str] = {
+        "yes": "Yes",
+        "no": "No",
+        "best": "The best",
+        "better": f"Better than {name}",
+        "mixed": "Better in one respect, worse in another",
+        "equal": "As good as the best" if study.asks_for_best else f"As good as {name}",
+        "undecided": "May be the best" if study.asks_for_best else "Undecided",
+        "worse": "Worse than the best" if study.asks_for_best else f"Worse than {name}",
+        "few": f"Fewer seeds than the {FEWEST_FOR_INTERVAL} of an interval",
+        "control": "A control, which shows what data are worth",
+    }
+    sentences: list[str] = []
+    if not study.asks_for_best and not study.asks_each and not study.helpful:
         said = (part.none_better(study) for part in parts_of(study.study.kind) if part.none_better)
         sentences += filter(None, said)
-    titles: dict[Verdict, str] = {
-        "mixed": "Better in one respect, worse in another",
-        "equal": f"As good as {name}",
-        "undecided": "Undecided",
-        "worse": f"Worse than {name}",
-    }
     for verdict, title in titles.items():
         if found := study.of_verdict(verdict):
             sentences.append(f"{title}: {_changes_text(study, found)}")
+    sentences += [f"{_diverged_text(each)}: it is not ranked" for each in study.of_verdict("diverged")]
     return " ".join(f"{sentence}." for sentence in sentences)
 
 
@@ -109,36 +203,23 @@ def _changes_text(study: StudyFinding, effects: Sequence[Effect]) -> str:
 def _how(effect: Effect) -> str:
     """Return the options that apply a variant; empty for one that is not better."""
     options = " ".join(f"--set {assignment}" for assignment in effect.variant.assignments)
-    return f" with {options}" if options and effect.verdict == "better" else ""
+    return f" with {options}" if options and effect.verdict in {"best", "better"} else ""
 
 
 def changes_text(study: StudyFinding, effect: Effect) -> str:
-    """Write ``test loss −1.65 [−1.9, −1.4], test accuracy +1.2 [0.4, 2.0] points``: the decisive changes."""
+    """Write ``test loss −1.65 [−1.9, −1.4], test accuracy +1.2 [0.4, 2.0] points``: the decisive changes.
+
+    The decisive levels where nothing is compared.
+    """
+    if study.asks_each or not effect.seeds:
+        return levels_text(study, effect)
     texts = [
         f"{study.quantities[name].measure.name} {change_text(study.quantities[name], effect.changes[name])}"
         for name in study.study.kind.decisive
     ]
-    if effect.verdict == "undecided" and (needed := seeds_needed(study, effect)):
-        texts.append(f"about {needed} seeds would decide if the difference stays as it is")
+    if effect.verdict == "undecided" and effect.needed and effect.needed <= _MOST_SEEDS:
+        texts.append(f"about {effect.needed} seeds would decide if the difference stays as it is")
     return ", ".join(texts)
-
-
-def seeds_needed(study: StudyFinding, effect: Effect) -> int | None:
-    """Estimate after how many seeds the interval of a decisive change excludes 0, if mean and spread stay.
-
-    The width of an interval falls with the root of the number of seeds. None where the number is not known,
-    as where the interval includes the error from tuning, which more seeds do not reduce.
-    """
-    if study.study.trials:
-        return None
-    counts = []
-    for name in study.study.kind.decisive:
-        change = effect.changes[name]
-        if change is not None and change.low is not None and change.high is not None and change.value:
-            half = (change.high - change.low) / 2
-            counts.append(int(np.ceil(change.n * (half / abs(change.value)) ** 2)))
-    needed = min(counts, default=_MOST_SEEDS + 1)
-    return max(needed, effect.seeds + 1) if needed <= _MOST_SEEDS else None
 
 
 def level_text(of: Quantity, level: Estimate | None) -> str:
@@ -154,43 +235,106 @@ def change_text(of: Quantity, change: Estimate | None) -> str:
 
 
 def ranked(study: StudyFinding) -> list[tuple[Effect, Estimate]]:
-    """Order the variants by the first decisive quantity; returns each with its level."""
+    """Order the variants that did not diverge by the first decisive quantity; returns each with its level."""
     of = study.quantities[study.study.kind.decisive[0]]
-    known = [(effect, level) for effect in study.effects if (level := effect.levels[of.name]) is not None]
+    steady = [effect for effect in study.effects if effect.verdict != "diverged"]
+    known = [(effect, level) for effect in steady if (level := effect.levels[of.name]) is not None]
     return sorted(known, key=lambda each: each[1].value, reverse=of.measure.higher_is_better)
 
 
+#: A verdict in a table and on a card; against the best, the second one.
+_WORDS: Mapping[Verdict | None, tuple[str, Tone]] = {
+    "best": ("▲ best", "good"),
+    "better": ("▲ better", "good"),
+    "worse": ("▼ worse", "bad"),
+    "mixed": ("◆ better and worse", "unsure"),
+    "equal": ("= as good", "muted"),
+    "undecided": ("◦ undecided", "muted"),
+    "yes": ("▼ yes", "bad"),
+    "no": ("▲ no", "good"),
+    "few": ("◦ too few seeds", "muted"),
+    "diverged": ("▼ diverged", "bad"),
+    "control": ("control", "muted"),
+    None: ("the reference", "muted"),
+}
+
+
+def verdict_word(study: StudyFinding, effect: Effect) -> tuple[str, Tone]:
+    """Return the verdict on a variant in a few words, with its tone."""
+    if study.asks_for_best and effect.verdict == "undecided":
+        return "◦ may be best", "muted"
+    return _WORDS[effect.verdict]
+
+
 def study_table(study: StudyFinding) -> Table:
-    """Return a row for each variant: its levels, and the changes of decisive quantities and times."""
+    """Return a row for each variant: verdict, levels, and the changes of decisive quantities and times."""
     measured = list(study.quantities.values())
     decisive = study.study.kind.decisive
-    with_level = [each for each in measured if not each.ratio or each.name.endswith("target")]
-    with_change = [each for each in measured if each.ratio or each.name in decisive]
-    headers = [study.study.kind.noun, "settings", "seeds", *(with_unit(each.measure) for each in with_level)]
-    headers += [f"change of {each.measure.name}" for each in with_change]
-    rows = []
-    for index, effect in enumerate(study.effects):
+    with_level = [each for each in measured if not each.ratio]
+    with_change = [each for each in measured if each.ratio or (each.name in decisive and not study.asks_each)]
+    headers = [
+        study.study.kind.noun,
+        "settings",
+        "seeds",
+        "verdict",
+        *(with_unit(each.measure) for each in with_level),
+    ]
+    headers += [_change_header(study, each) for each in with_change]
+    rows: list[list[Cell | str]] = []
+    for effect in study.effects:
         levels = [estimate(effect.levels[each.name], score_digits(each.measure)) for each in with_level]
-        changes: list[Cell | str] = [NOTHING] * len(with_change)
-        if index:
-            changes = [_change_cell(study, each, effect) for each in with_change]
-        row = [effect.variant.name, " ".join(effect.variant.assignments) or NOTHING, str(effect.seeds)]
-        rows.append([*row, *levels, *changes])
-    names = listed([study.quantities[name].measure.name for name in decisive])
-    title = (
-        f"Changes from {study.reference.variant.name} on the same seeds: mean [95 % interval; those of "
-        f"{names} hold for all together]"
+        changes = [_change_cell(study, each, effect) for each in with_change]
+        word, tone = verdict_word(study, effect)
+        settings = " ".join(effect.variant.assignments) or NOTHING
+        name = effect.variant.name
+        rows.append([name, settings, _seeds_text(effect), Cell(word, tone), *levels, *changes])
+    return Table(headers, rows, _table_title(study), _table_legend(study), announced=True, form="named")
+
+
+def _change_header(study: StudyFinding, of: Quantity) -> str:
+    if study.asks_for_best and not of.ratio:
+        return f"{of.measure.name}: from the best"
+    return f"change of {of.measure.name}"
+
+
+def _seeds_text(effect: Effect) -> str:
+    ended = len(effect.diverged)
+    return f"{effect.seeds} ({ended} more diverged)" if ended else str(effect.seeds)
+
+
+def _table_title(study: StudyFinding) -> str:
+    names = listed([study.quantities[name].measure.name for name in study.study.kind.decisive])
+    reference = study.reference.variant.name
+    if study.asks_each:
+        return "Mean [95 % interval]"
+    if study.asks_for_best:
+        return (
+            f"Differences in {names} from the best of the others on the same seeds: mean [95 % intervals "
+            f"that hold together]; ratios are relative to {reference}"
+        )
+    return (
+        f"Changes from {reference} on the same seeds: mean [95 % interval; those of {names} hold for all "
+        "together]"
     )
-    legend = (RATIO_LEGEND, *[BUSY_LEGEND] * study.disturbed)
-    return Table(headers, rows, title, legend, announced=True, form="named")
+
+
+def _table_legend(study: StudyFinding) -> tuple[str, ...]:
+    ratios = any(each.ratio for each in study.quantities.values())
+    few = any(0 < effect.seeds < FEWEST_FOR_INTERVAL for effect in study.effects)
+    return (
+        *[RATIO_LEGEND] * ratios,
+        *[f"Fewer than {FEWEST_FOR_INTERVAL} seeds give no interval."] * few,
+        *[BUSY_LEGEND] * study.disturbed,
+    )
 
 
 def _change_cell(study: StudyFinding, of: Quantity, effect: Effect) -> Cell | str:
     change = effect.changes[of.name]
     text = change_text(of, change)
-    if of.measure.unit == "s":
+    if change is not None and of.measure.unit == "s":
         text = busy_mark(text, disturbed=study.disturbed)
-    if change is None or of.name not in study.study.kind.decisive or not change.excludes(0.0):
+    shown = of.name in study.study.kind.decisive and effect.verdict in {"best", "better", "worse", "mixed"}
+    if change is None or not shown or not change.excludes(1.0 if of.ratio else 0.0):
         return text
-    gain = of.measure.sign * change.value > 0
+    gain = of.measure.sign * (change.value - of.ratio) > 0
     return Cell(text, "good" if gain else "bad")

@@ -1,29 +1,30 @@
-"""Effects of a study's variants: each compared with its reference on the same seeds."""
+"""Effects of a study's variants: levels, and changes from a reference or from the best on the same seeds."""
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
+import numpy as np
 
-from harness.core.runs.record import Evaluation
+from harness.core.runs.record import Evaluation, Record
+from harness.core.runs.request import TRIAL_SEED
 from harness.core.stats.estimate import Estimate
-from harness.core.stats.intervals import (
-    bounded_interval,
-    geometric_interval,
-    joint_confidence,
-    mean_interval,
-    spread_of_best,
-    with_further_error,
-)
+from harness.core.stats.intervals import joint_confidence, spread_of_best
 from harness.core.training.measures import Measure
 from harness.learning.runs.conditions import Conditions
 from harness.learning.runs.grouping import RunGroup
-from harness.learning.runs.population import paired_scores
-from harness.learning.runs.rows import ConfigurationRuns, differences, ratios
-from harness.learning.study.finding import Effect, StudyFinding, Verdict
+from harness.learning.runs.rows import ConfigurationRuns
+from harness.learning.study.finding import Effect, StudyFinding
+from harness.learning.study.judging import (
+    Contrast,
+    Side,
+    Standing,
+    contrast,
+    leading,
+    standings,
+    verdict_of,
+)
 from harness.learning.study.parts import parts_of, quantity
-from harness.learning.study.quantities import Quantity, SeedValues
+from harness.learning.study.quantities import Quantity
 from harness.learning.study.record import Study, Variant
 from harness.learning.study.trials import criterion
 from harness.spec.study import StudyVariant
@@ -38,26 +39,38 @@ EARLY_STOPPING = StudyVariant(
 )
 
 
-def study_findings(study: Study, groups: Sequence[RunGroup]) -> list[StudyFinding]:
+def study_findings(
+    study: Study, groups: Sequence[RunGroup], diverged: Sequence[Record] = ()
+) -> list[StudyFinding]:
     """Return a finding for each group of runs of the reference and each of its configurations.
 
     Configurations without another variant are left out next to others that have one: their runs may be
     ordinary runs that are not part of the study. So are those that lack a variant which the configuration has
     that made the trials: their runs may belong to another study, in which some settings are the same.
+    ``diverged`` are runs that diverged; without them, a variant that did is not named.
     """
-    findings, compared = [], list[StudyFinding]()
+    study, findings, compared = _with_trained_reference(study, groups), [], list[StudyFinding]()
     for group in groups:
         if not study.holds(group.conditions, study.reference_variant):
             continue
         for configuration in group.configurations:
             variants = _variants(study, group, configuration, groups)
-            finding = _finding(study, group, configuration, variants)
+            ended = _diverged(study, configuration, diverged)
+            finding = _finding(study, group, configuration, variants, ended)
             findings.append(finding)
             if len(variants) > 1:
                 compared.append(finding)
     most = max((len(each.effects) for each in compared if _label(each) == study.tuned_on), default=0)
     own = [each for each in compared if _label(each) == study.tuned_on or len(each.effects) >= most]
     return own or findings
+
+
+def _with_trained_reference(study: Study, groups: Sequence[RunGroup]) -> Study:
+    """Take another reference where every variant is compared with the best, if the runs of its own failed."""
+    reference = study.reference_variant
+    ordered = [reference, *study.variants] if study.kind.reference == "best" else [reference]
+    trained = (each for each in ordered if any(study.holds(group.conditions, each) for group in groups))
+    return msgspec.structs.replace(study, reference=next(trained, reference).name)
 
 
 def _label(finding: StudyFinding) -> str:
@@ -91,67 +104,97 @@ def _finding(
     group: RunGroup,
     configuration: ConfigurationRuns,
     treated: list[tuple[Variant, RunGroup, ConfigurationRuns]],
+    diverged: Mapping[str, tuple[int, ...]],
 ) -> StudyFinding:
     kind = study.kind
     needed = (name for part in parts_of(kind) for name in part.needs)
     names = dict.fromkeys([*kind.decisive, *kind.quantities, *needed])
     quantities = {name: quantity(name, study, configuration) for name in names}
-    at_best = kind.at == "best"
-    of_reference = _side(quantities, configuration, best=at_best)
-    plain = Variant(EARLY_STOPPING.name, [], "", study.epochs)
-    compared: list[tuple[Variant, StudyVariant, int, _Side]] = [
-        (
-            variant,
-            study.described(variant.name),
-            len(runs.runs),
-            _side(quantities, runs, best=at_best),
-        )
-        for variant, _, runs in treated
-    ]
+    compared = [(variant, study.described(variant.name)) for variant, _, _ in treated]
+    sides = _sides(study, quantities, treated)
     if kind.early_stopping:
-        stopped = _side(quantities, configuration, best=True)
-        compared.append((plain, EARLY_STOPPING, len(configuration.runs), stopped))
-    judged = sum(not described.data for _, described, _, _ in compared[1:]) or len(compared) - 1
-    confidence = joint_confidence(max(1, judged * len(kind.decisive)))
-    tuned_by = criterion(kind, configuration.record.task.description)
+        compared.append((Variant(EARLY_STOPPING.name, [], "", study.epochs), EARLY_STOPPING))
+        plain = sides[treated[0][0].name]
+        stopped = {name: each.values(configuration, True) for name, each in quantities.items()}
+        sides[EARLY_STOPPING.name] = plain._replace(best=True, values=stopped)
+    decisive = [quantities[name] for name in kind.decisive]
+    steady = {name: each for name, each in sides.items() if name not in diverged}
+    leader, standing = compared[0][0].name, dict[str, Standing]()
+    judged = sum(not described.data for _, described in compared[1:]) or len(compared) - 1
+    if kind.reference == "best":
+        leader, standing = leading(steady or sides, decisive[0]), standings(steady, decisive, study.looks)
+        compared.sort(key=lambda each: each[0].name != leader)
+        treated = sorted(treated, key=lambda each: each[0].name != leader)
+        judged = len(steady) - 1
+    confidence = joint_confidence(judged * len(decisive) * 2**study.looks)
+    shows_data = not all(described.data for _, described in compared[1:])
     effects = []
-    for place, (variant, described, seeds, side) in enumerate(compared):
-        values = side.values
-        levels = {
-            name: bounded_interval(list(values[name].values()), each.measure.upper)
-            if each.measure.upper is not None and name != "gap"
-            else mean_interval(list(values[name].values()))
-            for name, each in quantities.items()
-        }
-        error = math.hypot(*(_tuning_error(study, each, tuned_by) for each in (variant, treated[0][0])))
-        changes = {
-            name: _change(each, side, of_reference, confidence, error if name == kind.criterion else 0.0)
-            if place
-            else None
-            for name, each in quantities.items()
-        }
-        decisive = [(quantities[name], changes[name], of_reference.values[name]) for name in kind.decisive]
-        verdict = _verdict(decisive) if place else None
-        effects.append(Effect(variant, described, seeds, levels, changes, verdict))
+    for variant, described in compared:
+        name, ours = variant.name, sides[variant.name]
+        levels = {each.name: _level(each, ours) for each in quantities.values()}
+        contrasts = [contrast(each, ours, sides[leader], confidence) for each in quantities.values()]
+        changes = {each.quantity.name: each.change if name != leader else None for each in contrasts}
+        against = _against_reference([each for each in contrasts if each.quantity in decisive])
+        answers = decisive[0].answers
+        if answers is not None:
+            against = Standing(answers(levels[decisive[0].name]), dict.fromkeys(kind.decisive))
+        elif name in standing:
+            against = standing[name]
+        elif described.data and shows_data:
+            against = Standing("control", {})
+        verdict = None if name == leader and not (standing or answers) else against.verdict
+        verdict = "diverged" if name in diverged else verdict
+        seeds, lost = len(ours.runs.runs), diverged.get(name, ())
+        changes |= against.changes
+        effects.append(Effect(variant, described, seeds, levels, changes, verdict, against.needed, lost))
+    effects += _without_runs(study, quantities, {each: diverged[each] for each in diverged.keys() - sides})
     # Not every task has every quantity: regression is not calibrated.
     known = {
         name: each
         for name, each in quantities.items()
         if name in kind.decisive or any(effect.levels[name] is not None for effect in effects)
     }
-    return StudyFinding(study, group, configuration, known, effects, treated)
+    return StudyFinding(study, group, configuration, known, effects, treated, sides, confidence)
 
 
-class _Side(NamedTuple):
-    """The runs of one side of a comparison, and their values by quantity."""
+def _sides(
+    study: Study,
+    quantities: Mapping[str, Quantity],
+    treated: Sequence[tuple[Variant, RunGroup, ConfigurationRuns]],
+) -> dict[str, Side]:
+    """Return the values of each variant, by its name."""
+    kind, at_best = study.kind, study.kind.at == "best"
+    sides = {}
+    for variant, _, runs in treated:
+        values = {name: each.values(runs, at_best) for name, each in quantities.items()}
+        error = _tuning_error(study, variant, criterion(kind, runs.record.task.description))
+        sides[variant.name] = Side(runs, at_best, values, kind.criterion, error)
+    return sides
 
-    runs: ConfigurationRuns
-    best: bool
-    values: Mapping[str, SeedValues]
+
+def _against_reference(decisive: Sequence[Contrast]) -> Standing:
+    """Judge a variant against the reference by the decisive quantities."""
+    verdict = verdict_of(decisive)
+    counts = [each.seeds_needed for each in decisive if verdict in {"undecided", "few"}]
+    return Standing(verdict, {}, min((count for count in counts if count is not None), default=None))
 
 
-def _side(quantities: Mapping[str, Quantity], runs: ConfigurationRuns, *, best: bool) -> _Side:
-    return _Side(runs, best, {name: each.values(runs, best) for name, each in quantities.items()})
+def _without_runs(
+    study: Study, quantities: Mapping[str, Quantity], diverged: Mapping[str, tuple[int, ...]]
+) -> list[Effect]:
+    """Return the effects of variants of which every run diverged: they have no values."""
+    nothing = dict.fromkeys(quantities)
+    return [
+        Effect(each, study.described(each.name), 0, nothing, nothing, "diverged", None, diverged[each.name])
+        for each in study.variants
+        if each.name in diverged
+    ]
+
+
+def _level(of: Quantity, side: Side) -> Estimate | None:
+    if of.level is not None:
+        return of.level(side.runs, side.best)
+    return of.scale.level(np.array([*side.values[of.name].values()], np.float64))
 
 
 def _tuning_error(study: Study, variant: Variant, tuned_by: Measure) -> float:
@@ -163,49 +206,14 @@ def _tuning_error(study: Study, variant: Variant, tuned_by: Measure) -> float:
     return spread_of_best([worst if value is None else sign * value for value in trials])
 
 
-def _change(
-    each: Quantity, ours: _Side, theirs: _Side, confidence: float, tuning_error: float
-) -> Estimate | None:
-    """Return the change with its interval; of test scores the wider of those over seeds and population.
-
-    ``tuning_error`` is the standard deviation from tuning that the interval includes.
-    """
-    first, second = ours.values[each.name], theirs.values[each.name]
-    if each.ratio:
-        return geometric_interval(ratios(first, second), confidence)
-    if each.of_samples is not None:
-        records, others = ([run.record for run in side.runs.runs] for side in (ours, theirs))
-        paired = paired_scores(records, others, each.of_samples, our_best=ours.best, their_best=theirs.best)
-        return with_further_error(paired.wider(confidence), tuning_error, confidence)
-    return mean_interval(differences(first, second), confidence)
-
-
-def _verdict(decisive: Sequence[tuple[Quantity, Estimate | None, SeedValues]]) -> Verdict:
-    """Judge a variant by its decisive changes and the values of the reference."""
-    known = [
-        (each, change, level)
-        for each, change, level in decisive
-        if change is not None and change.low is not None and change.high is not None
-    ]
-    if not known:
-        return "few"
-    signs = {
-        each.measure.sign * (1 if change.value > 0 else -1)
-        for each, change, level in known
-        if change.excludes(0.0) and not _is_within_margin(each, change, level)
-    }
-    if len(signs) > 1:
-        return "mixed"
-    if signs:
-        return "better" if signs == {1} else "worse"
-    equal = all(_is_within_margin(each, change, level) for each, change, level in known)
-    return "equal" if equal else "undecided"
-
-
-def _is_within_margin(each: Quantity, change: Estimate, level: SeedValues) -> bool:
-    margin = each.measure.margin
-    if each.measure.relative and level:
-        margin *= abs(sum(level.values()) / len(level))
-    return (
-        change.low is not None and change.high is not None and -margin < change.low and change.high < margin
-    )
+def _diverged(
+    study: Study, configuration: ConfigurationRuns, ended: Iterable[Record]
+) -> dict[str, tuple[int, ...]]:
+    """Return the seeds whose compared runs on a configuration diverged, by variant."""
+    names = {variant.description: variant.name for variant in study.variants}
+    label = configuration.record.configuration.label
+    seeds: dict[str, set[int]] = {}
+    for record in ended:
+        if record.configuration.label == label and record.seed != TRIAL_SEED:
+            seeds.setdefault(names.get(record.task.sha256, ""), set()).add(record.seed)
+    return {name: tuple(sorted(each)) for name, each in seeds.items() if name}

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 from harness.core.stats.estimate import Estimate
 from harness.core.training.measures import Measure
@@ -13,14 +12,10 @@ from harness.learning.runs.grouping import RunGroup
 from harness.learning.runs.overfit import Overfitting, overfitting
 from harness.learning.runs.rows import ConfigurationRuns
 from harness.learning.runs.run_curves import Run
+from harness.learning.study.judging import Side, Verdict, contrast, verdict_of
 from harness.learning.study.quantities import Quantity
 from harness.learning.study.record import Study, Variant
 from harness.spec.study import StudyVariant
-
-#: The verdict on a variant against the reference. ``equal``: every decisive difference is certainly within
-#: its margin; ``mixed``: one decisive quantity is certainly better, another one certainly worse; ``few``:
-#: fewer seeds than an interval needs.
-Verdict = Literal["better", "worse", "mixed", "equal", "undecided", "few"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +23,8 @@ class Effect:
     """A variant on one configuration: levels, and changes from the reference on the same seeds, by quantity.
 
     A change is a difference, or a quotient where the quantity is a ratio. The intervals of decisive changes
-    hold for all variants and decisive quantities together, because one of several is chosen by them.
+    hold for all variants and decisive quantities together, because one of several is chosen by them. Where
+    the kind asks for the best, decisive changes are those from the best of the other variants.
     """
 
     variant: Variant
@@ -37,7 +33,11 @@ class Effect:
     levels: Mapping[str, Estimate | None]
     changes: Mapping[str, Estimate | None]
     verdict: Verdict | None
-    """None for the reference itself."""
+    """None for the reference of a kind that compares with the first variant."""
+    needed: int | None = None
+    """The approximate number of seeds for a verdict that is open; None if it cannot be estimated."""
+    diverged: tuple[int, ...] = ()
+    """The seeds whose training diverged."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ class StudyFinding:
     effects: list[Effect]
     treated: list[tuple[Variant, RunGroup, ConfigurationRuns]]
     """The runs of each variant, the reference first; early stopping has none of its own."""
+    sides: Mapping[str, Side]
+    """The values of each effect's variant, by its name."""
+    confidence: float
+    """The confidence of each interval of a decisive change."""
     results: Path | None = None
     """The results folder, for images beside the records."""
 
@@ -94,23 +98,37 @@ class StudyFinding:
         return any(run.record.disturbed for run in self.runs)
 
     def of_verdict(self, *verdicts: Verdict) -> list[Effect]:
-        """Return the effects with these verdicts, without the reference."""
-        return [effect for effect in self.effects[1:] if effect.verdict in verdicts]
+        """Return the effects with these verdicts."""
+        return [effect for effect in self.effects if effect.verdict in verdicts]
 
     @property
-    def recommended(self) -> Effect | None:
-        """The best of the variants that are certainly better than the reference; None without one.
+    def asks_for_best(self) -> bool:
+        """True if every variant is compared with the best of the others."""
+        return self.study.kind.reference == "best"
 
-        It is the one with the largest certain gain in the first decisive quantity that decides between any.
-        """
-        better = [effect for effect in self.of_verdict("better") if not effect.described.data]
-        for name in self.study.kind.decisive:
-            sign = self.quantities[name].measure.sign
-            gains = [
-                (sign * change.value, effect)
-                for effect in better
-                if (change := effect.changes.get(name)) is not None and change.excludes(0.0)
-            ]
-            if gains:
-                return max(gains, key=lambda gain: gain[0])[1]
-        return None
+    @property
+    def asks_each(self) -> bool:
+        """True if the question is answered for each variant by its level, and nothing is compared."""
+        return self.quantities[self.study.kind.decisive[0]].answers is not None
+
+    @property
+    def may_be_best(self) -> list[Effect]:
+        """The variants that cannot be told apart from the best, the leading one first."""
+        return [effect for effect in self.effects if effect.verdict in {"best", "equal", "undecided"}]
+
+    @property
+    def helpful(self) -> list[Effect]:
+        """The variants that are certainly better than the reference; none that changes the data."""
+        return [effect for effect in self.of_verdict("better") if not effect.described.data]
+
+    @cached_property
+    def recommended(self) -> Effect | None:
+        """The variant that is certainly better than the reference and than every other helpful one."""
+        return next((effect for effect in self.helpful if self._helps_most(effect)), None)
+
+    def _helps_most(self, effect: Effect) -> bool:
+        decisive = [self.quantities[name] for name in self.study.kind.decisive]
+        others = [self.sides[each.variant.name] for each in self.helpful if each is not effect]
+        ours = self.sides[effect.variant.name]
+        found = ([contrast(each, ours, other, self.confidence) for each in decisive] for other in others)
+        return all(verdict_of(contrasts) == "better" for contrasts in found)

@@ -1,6 +1,6 @@
 """Studies as documents: the page that explains itself, the text of the terminal, and notebooks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from harness.core.documents.document import (
     Figure,
     Figures,
     Folded,
+    Items,
     Node,
     Paragraph,
     Picture,
@@ -21,6 +22,7 @@ from harness.core.documents.document import (
 from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import NOTHING, counted, listed, seeds
 from harness.core.documents.render.terminal import terminal_text
+from harness.core.runs.request import TRIAL_SEED
 from harness.core.runs.store import Store
 from harness.errors import UsageError
 from harness.learning.runs.findings import Findings
@@ -32,8 +34,8 @@ from harness.learning.runs.run_curves import Run
 from harness.learning.study.answer import answer, changes_text, headline, study_table
 from harness.learning.study.effects import study_findings
 from harness.learning.study.finding import StudyFinding
-from harness.learning.study.parts import Part, parts, parts_of
-from harness.learning.study.record import STUDIES, Study, study_records
+from harness.learning.study.parts import Part, charts_of, parts, parts_of
+from harness.learning.study.record import STUDIES, Sampler, Study, study_records
 from harness.learning.study.report_section import StudySection, unpaired_variants
 from harness.learning.study.trials import criterion
 from harness.spec.study import StudyKind
@@ -54,23 +56,38 @@ _TERMS = {
         "The numbers in brackets. With 95 % confidence the effect over all seeds lies between them. If an "
         "interval of a change contains 0, the study does not show which is better."
     ),
+    "may be the best": (
+        "No other variant is certainly better: with these seeds it cannot be told apart from the best. All "
+        "variants that may be the best belong to the answer; more seeds would make them fewer."
+    ),
+    "control": "A variant that answers nothing itself, but shows what the others are to be compared with.",
+}
+
+
+_SAMPLERS: Mapping[Sampler, str] = {
+    "quasi-random": "a Latin hypercube (McKay et al. 1979)",
+    "tpe": "a tree-structured Parzen estimator (Bergstra et al. 2011)",
 }
 
 
 def study_document(findings: Sequence[StudyFinding]) -> Document:
-    """Return the page of one study: a part for each configuration, with explanations and terms."""
+    """Return the page of one study: a part for each configuration, with explanations and terms.
+
+    That of a short version is for a lesson: one picture is open, and the other parts are folded.
+    """
     first = findings[0]
-    kind = first.study.kind
-    nodes: list[Node] = []
-    if kind.meaning:
-        nodes.append(Section(kind.title or kind.question, [*map(Paragraph, kind.meaning)], "meaning"))
-    nodes.append(_trained(first))
-    nodes += study_parts(findings)
-    terms = {**{name: _TERMS[name] for name in ("epoch", "loss", "seed", "interval")}, **kind.terms}
-    if "gap" in first.quantities:
-        terms |= {"gap": _TERMS["gap"], "best epoch": _TERMS["best epoch"]}
-    nodes.append(Section("Terms", [Facts(terms)], "terms"))
-    nodes.append(Folded("Method, as a paragraph for a paper", [Paragraph(method(findings))], "method"))
+    study, kind = first.study, first.study.kind
+    meaning = [*map(Paragraph, kind.meaning)]
+    title = kind.title or kind.question
+    how = Folded("Method, as a paragraph for a paper", [Paragraph(method(findings))], "method")
+    if study.quick:
+        picture = Figures(partial(_one_picture, first))
+        parts = Folded("All parts of the study", study_parts(findings), "parts")
+        nodes = [picture, _trained(first), _terms(first), *_lesson(kind), Folded(title, meaning, "meaning")]
+        nodes += [parts, how]
+    else:
+        nodes = [Section(title, meaning, "meaning"), _trained(first), *study_parts(findings)]
+        nodes += [_terms(first), *_lesson(kind), how]
     record = first.runs[0].record
     meta = [
         first.group_title,
@@ -81,6 +98,36 @@ def study_document(findings: Sequence[StudyFinding]) -> Document:
     ]
     verdict = headline(first)
     return Document(f"study of {kind.name}", verdict, nodes, headline=[kind.question, verdict], meta=meta)
+
+
+def _one_picture(study: StudyFinding) -> list[Figure | Picture]:
+    """Return the first chart of the first part that has one."""
+    return charts_of(study, "picture")[:1]
+
+
+def _terms(study: StudyFinding) -> Section:
+    terms = {
+        **{name: _TERMS[name] for name in ("epoch", "loss", "seed", "interval")},
+        **study.study.kind.terms,
+    }
+    if "gap" in study.quantities:
+        terms |= {"gap": _TERMS["gap"], "best epoch": _TERMS["best epoch"]}
+    if study.asks_for_best:
+        terms |= {"may be the best": _TERMS["may be the best"]}
+    if study.of_verdict("control"):
+        terms |= {"control": _TERMS["control"]}
+    return Section("Terms", [Facts(terms)], "terms")
+
+
+def _lesson(kind: StudyKind) -> list[Node]:
+    """Return what to ask next, and the exercise with its folded solution."""
+    nodes: list[Node] = []
+    if kind.ask_next:
+        nodes.append(Section("What to ask next", [Items(kind.ask_next)], "next"))
+    if kind.exercise:
+        solution = [Folded("Solution", [Paragraph(kind.solution)], "solution")] if kind.solution else []
+        nodes.append(Section("Exercise", [Paragraph(kind.exercise), *solution], "exercise"))
+    return nodes
 
 
 def _trained(study: StudyFinding) -> Section:
@@ -137,18 +184,25 @@ def method(findings: Sequence[StudyFinding]) -> str:
         count = max(sum(trial.variant == each.name for trial in study.trials) for each in study.variants)
         where = f", with {study.tuned_on}" if study.tuned_on else ""
         texts.append(
-            f"Each was tuned by {counted(count, 'trial')} of {study.sampler} search ({ranges}), one seed "
-            f"each{where}; trials behind the median of earlier ones were ended early (Golovin et al. "
-            f"2017). The setting with the best validation {measure.name} was chosen, and trained again on "
-            f"other seeds. Intervals of changes in {measure.name} contain the chance in tuning: the spread "
-            "of the best of the trials if these were drawn again (Dodge et al. 2019)."
+            f"Each was tuned by {counted(count, 'trial')}, drawn by {_SAMPLERS[study.sampler]} ({ranges}), "
+            f"one seed each{where}; trials behind the median of earlier ones were ended early (Golovin et "
+            f"al. 2017). The setting with the best validation {measure.name} was chosen, and trained again "
+            f"on other seeds. Intervals of changes in {measure.name} contain the chance in tuning: the "
+            "spread of the best of the trials if these were drawn again (Dodge et al. 2019)."
         )
-    judged = max(1, (len(first.effects) - 1) * len(kind.decisive))
-    texts.append(
+    scores = (
         f"Test scores are those {_epoch_of_scores(kind)}, over "
-        f"{seeds(max(each.seeds for each in first.effects))}. Changes are paired by seed with "
-        f"{first.reference.variant.name}; intervals are Student's, at 95 % for up "
-        f"to {judged} decisive changes together (Bonferroni)."
+        f"{seeds(max(each.seeds for each in first.effects))}"
+    )
+    compared = f"paired by seed with {first.reference.variant.name}"
+    if first.asks_for_best:
+        compared = "paired by seed between all variants (multiple comparisons with the best, Hsu 1996)"
+    texts.append(
+        f"{scores}. Changes are {compared}; intervals are Student's, on the scale of the logit for shares "
+        "and of the logarithm for positive quantities, at 95 % for all decisive changes together "
+        "(Bonferroni)."
+        if not first.asks_each
+        else f"{scores}."
     )
     return " ".join(texts)
 
@@ -208,6 +262,8 @@ def text_document(study: Study, results: Path) -> Document:
     if not findings:
         name = study.reference_variant.name
         none = f"No run of {name} has succeeded yet: there is nothing to compare the others with."
+        if study.reference_variant.description in _diverged_descriptions(study, Store(results)):
+            none = f"Every run of {name} diverged: there is nothing to compare the others with."
         return Document("study", study.kind.question, [Paragraph(none)])
     return findings_document(report)
 
@@ -227,14 +283,22 @@ class RecordedStudy(NamedTuple):
 
 def recorded_study(study: Study, store: Store) -> RecordedStudy:
     """Read the findings of one study from its runs in the store."""
-    table = rows_of(map(Run.of, study_records(study, store)))
+    records = list(study_records(study, store))
+    table = rows_of(map(Run.of, records))
     groups = grouped(table.rows)
-    results = store.folder.parent
-    findings = [replace(finding, results=results) for finding in study_findings(study, groups)]
+    diverged = [record for record in records if record.status == "diverged"]
+    found = study_findings(study, groups, diverged)
+    findings = [replace(finding, results=store.folder.parent) for finding in found]
     sections = [StudySection(finding) for finding in findings]
     apart: list[KeptApart] = [*unpaired_variants(study, groups)]
     left_out = [each for each in table.left_out if each.reason != "trial"]
     return RecordedStudy(findings, Findings([], sections, left_out, apart))
+
+
+def _diverged_descriptions(study: Study, store: Store) -> set[str]:
+    """Return the descriptions of the study's runs that diverged and were to be compared."""
+    compared = (record for record in study_records(study, store) if record.seed != TRIAL_SEED)
+    return {record.task.sha256 for record in compared if record.status == "diverged"}
 
 
 def newest_study(name: str, results: Path) -> "StudyReport":
@@ -278,5 +342,6 @@ class StudyReport:
         lines = []
         for study in self.findings:
             lines += [headline(study), answer(study)]
-            lines += [f"- {each.variant.name}: {changes_text(study, each)}" for each in study.effects[1:]]
+            judged = [each for each in study.effects if each.verdict is not None]
+            lines += [f"- {each.variant.name}: {changes_text(study, each)}" for each in judged]
         return "\n".join(lines)

@@ -241,6 +241,7 @@ class StudyPlan:
             trials=list(trials),
             reference=reference,
             target=target,
+            quick=options.quick,
             tuned_on=":".join(self.configurations[0]) if self.trials else msgspec.UNSET,
         )
 

@@ -4,13 +4,15 @@ A name that nothing defines is that of a test score, such as ``balanced_accuracy
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 
 from harness.core.runs.record import Epoch
+from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import Array
+from harness.core.stats.scales import Scale
 from harness.core.training.measures import Measure
 from harness.learning.runs.overfit import gap_curves, gap_measure
 from harness.learning.runs.rows import ConfigurationRuns
@@ -27,7 +29,8 @@ class Quantity(NamedTuple):
     """Something measured of runs: its ``values`` after the last epoch, or at the best one.
 
     Changes of a ``ratio`` are quotients, and others are differences. ``of_samples`` is a test score that is a
-    mean over samples, so that intervals for the population are known.
+    mean over samples, so that intervals for the population are known. A quantity is at least 0 unless
+    ``signed``; intervals do not leave its ``scale``.
     """
 
     name: str
@@ -35,6 +38,22 @@ class Quantity(NamedTuple):
     values: Callable[[ConfigurationRuns, bool], SeedValues]
     ratio: bool = False
     of_samples: Measure | None = None
+    signed: bool = False
+    largest: float | None = None
+    """The largest possible value where the unit does not state it; of a ``signed`` quantity its size."""
+
+    level: Callable[[ConfigurationRuns, bool], Estimate | None] | None = None
+    """Estimates the mean where its interval is not that over seeds."""
+    answers: Callable[[Estimate | None], Literal["yes", "no", "undecided", "few"]] | None = None
+    """Answers the question of the kind about a variant by its level, where nothing is compared."""
+
+    @property
+    def scale(self) -> Scale:
+        """The values that the quantity can take."""
+        upper = self.measure.upper if self.largest is None else self.largest
+        if not self.signed:
+            return Scale(0.0, upper)
+        return Scale() if upper is None else Scale(-upper, upper)
 
 
 #: Makes a quantity from its name, for the task of a study; also takes runs of the study.
@@ -49,19 +68,31 @@ def measure(name: str, unit: str = "", factor: float = 1.0, *, higher: bool = Fa
 
 
 def of_runs(
-    shown: Measure, source: Callable[[Run, bool], _T | None], read: Callable[[_T], float | None]
+    shown: Measure,
+    source: Callable[[Run, bool], _T | None],
+    read: Callable[[_T], float | None],
+    *,
+    signed: bool = False,
+    largest: float | None = None,
 ) -> Definition:
     """Define a quantity that is a number of each run.
 
     ``source`` takes a run and whether the best epoch counts; it returns a part of the record, None where the
-    run has none. ``read`` reads the number from it.
+    run has none. ``read`` reads the number from it. It is at least 0 unless ``signed``, and at most
+    ``largest``; intervals stay within that.
     """
 
     def value(run: Run, best: bool) -> float | None:
         return None if (part := source(run, best)) is None else read(part)
 
     def definition(name: str, _study: Study, _runs: ConfigurationRuns) -> Quantity:
-        return Quantity(name, shown, lambda runs, best: runs.by_seed(lambda run: value(run, best)))
+        return Quantity(
+            name,
+            shown,
+            lambda runs, best: runs.by_seed(lambda run: value(run, best)),
+            signed=signed,
+            largest=largest,
+        )
 
     return definition
 
@@ -106,7 +137,9 @@ def _score(name: str, _study: Study, runs: ConfigurationRuns) -> Quantity:
 def _gap(name: str, _study: Study, reference: ConfigurationRuns) -> Quantity:
     score = reference.runs[0].measure
     shown = msgspec.structs.replace(gap_measure(reference, score), name="gap", higher_is_better=False)
-    return Quantity(name, shown, lambda runs, best: _at(runs, gap_curves(runs, score), best=best))
+    return Quantity(
+        name, shown, lambda runs, best: _at(runs, gap_curves(runs, score), best=best), signed=True
+    )
 
 
 def _training_time(name: str, study: Study, _runs: ConfigurationRuns) -> Quantity:

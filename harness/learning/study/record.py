@@ -81,6 +81,13 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     """The variant that the others are compared with; empty: the first."""
     target: float | None = None
     """A validation score, fixed before the runs that are compared; in the unit of the task's measure."""
+    looks: int = 0
+    """How often verdicts have decided whether seeds are added, the last time included; 0: seeds were fixed.
+
+    Look k has the error 5 % / 2^k, so that the errors of all looks sum up to less than 5 %.
+    """
+    quick: bool = False
+    """True for the short version for teaching."""
     tuned_on: str | msgspec.UnsetType = msgspec.UNSET
     """The configuration that made the trials, as text; unset without trials."""
 
@@ -114,10 +121,22 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
             trials=[],
             reference="",
             target=None,
+            looks=0,
+            quick=False,
             variants=[
                 msgspec.structs.replace(each, assignments=[], description="") for each in self.variants
             ],
-            kind=msgspec.structs.replace(self.kind, meaning=(), terms={}, title="", question="", summary=""),
+            kind=msgspec.structs.replace(
+                self.kind,
+                meaning=(),
+                terms={},
+                title="",
+                question="",
+                summary="",
+                ask_next=(),
+                exercise="",
+                solution="",
+            ),
         )
         digest = hashlib.sha256(msgspec.json.encode(asked)).hexdigest()[:8]
         return f"{self.kind.name}-{self.task}-{self.dataset}-{digest}"

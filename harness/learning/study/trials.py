@@ -4,13 +4,38 @@ from collections.abc import Sequence
 from math import log
 from typing import NamedTuple
 
+import numpy as np
+
+from harness.core.stats.intervals import Array
 from harness.core.training.measures import Measure, measure_of_task
 from harness.learning.study.record import Trial
 from harness.spec.study import Range, StudyKind, StudyVariant
 from harness.spec.task import Task
 
-#: A best value so near to an end of its range, as a share of it, may lie beyond it.
-_EDGE = 0.05
+
+def spread_settings(ranges: Sequence[Range], count: int, seed: int) -> list[dict[str, float]]:
+    """Draw ``count`` settings of these ranges, by option, that cover each range evenly.
+
+    A Latin hypercube (McKay, Beckman and Conover 1979): each of ``count`` equal parts of a range holds one
+    value, so that three trials cover a range, too. Settings far from the earlier ones come first, because a
+    budget may end the trials early.
+    """
+    from scipy.stats import qmc  # which takes half a second to import
+
+    shares = qmc.LatinHypercube(len(ranges), optimization="random-cd", seed=seed).random(count)
+    return [
+        {each.option: _value(each, float(share)) for each, share in zip(ranges, point, strict=True)}
+        for point in shares[_farthest_first(shares)]
+    ]
+
+
+def _farthest_first(points: Array) -> list[int]:
+    """Order points ``(points, dimensions)``: first the most central, then each far from those before."""
+    order = [int(np.abs(points - 0.5).max(axis=1).argmin())]
+    while len(order) < len(points):
+        distances = np.linalg.norm(points[:, None] - points[order], axis=-1).min(axis=1)
+        order.append(int(distances.argmax()))
+    return order
 
 
 def criterion(kind: StudyKind, task: Task) -> Measure:
@@ -33,7 +58,7 @@ def best_trial(trials: Sequence[Trial], variant: str, measure: Measure) -> Trial
 
 
 class AtEdge(NamedTuple):
-    """The best setting of a variant lies at an end of its range, so a better one may lie beyond."""
+    """The best setting of a variant lies next to an end of its range, so a better one may lie beyond."""
 
     variant: str
     option: str
@@ -46,15 +71,19 @@ class AtEdge(NamedTuple):
         return self.value - self.range.low < self.range.high - self.value
 
 
-def at_edges(study_variants: Sequence[tuple[StudyVariant, Sequence[str]]]) -> list[AtEdge]:
-    """Return the settings that lie at an end of their range, from variants with their assignments."""
+def at_edges(study_variants: Sequence[tuple[StudyVariant, Sequence[str], int]]) -> list[AtEdge]:
+    """Return the settings at an end of their range, from variants with their assignments and trials.
+
+    They lie within one spacing of the trials from the end. Variants without trials have none.
+    """
     edges = []
-    for variant, assignments in study_variants:
+    for variant, assignments, trials in study_variants:
+        spacing = 1 / max(2, trials) if trials else 0.0
         values = dict(assignment.split("=", 1) for assignment in assignments)
         for range_ in variant.ranges:
             if range_.option in values:
                 place = _place(range_, float(values[range_.option]))
-                if not _EDGE <= place <= 1 - _EDGE:
+                if not spacing <= place <= 1 - spacing:
                     edges.append(AtEdge(variant.name, range_.option, float(values[range_.option]), range_))
     return edges
 
@@ -64,3 +93,10 @@ def _place(range_: Range, value: float) -> float:
     if range_.log:
         return log(value / range_.low) / log(range_.high / range_.low)
     return (value - range_.low) / (range_.high - range_.low)
+
+
+def _value(range_: Range, place: float) -> float:
+    """Return the value at a position in a range."""
+    if range_.log:
+        return float(range_.low * (range_.high / range_.low) ** place)
+    return range_.low + place * (range_.high - range_.low)

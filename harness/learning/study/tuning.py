@@ -1,13 +1,13 @@
 """Tuning of a study's variants: every one gets the same number of trials, judged on validation data.
 
-Settings are drawn by Optuna's samplers. Trials that fall behind end early by the median stopping rule
-(Golovin et al. 2017). Optuna's own pruners need the training in this process; trials are ordinary runs in
-processes of their own, which a later call reuses, so that the rule is given to a run before it begins.
+Settings are drawn from a Latin hypercube, or by Optuna's tree-structured Parzen estimator. Trials that fall
+behind end early by the median stopping rule (Golovin et al. 2017). Optuna's own pruners need the training in
+this process; trials are ordinary runs in processes of their own, which a later call reuses, so that the rule
+is given to a run before it begins.
 """
 
 import itertools
 import statistics
-import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from math import inf
@@ -18,8 +18,8 @@ from harness.core.runs.request import RunRequest, StopRule
 from harness.core.training.measures import Measure
 from harness.errors import UsageError
 from harness.learning.study.plan import StudyPlan, centre, setting
-from harness.learning.study.record import Sampler, Trial
-from harness.learning.study.trials import best_trial, criterion
+from harness.learning.study.record import Trial
+from harness.learning.study.trials import best_trial, criterion, spread_settings
 from harness.spec.description import description_sha256
 from harness.spec.study import Range, StudyVariant
 
@@ -29,7 +29,7 @@ _LEAST_SHARE = 0.3
 
 
 class _Asked(NamedTuple):
-    """A trial under way: the tuner of its variant, Optuna's trial, and the settings."""
+    """A trial under way: the tuner of its variant, Optuna's trial if it drew the settings, and these."""
 
     tuner: "_Tuner"
     trial: Any
@@ -81,16 +81,17 @@ class Tuning:
         return best_trial(self.trials, variant, self.measure)
 
     def reference(self) -> tuple[str, float | None]:
-        """Return the variant that is best on validation data, and the value of the worst winner: the target.
+        """Return the variant that is best on validation data, and the target: the score of the middle winner.
 
-        Both are fixed before the runs that are compared.
+        Half of the winners of tuning reached the target, however bad the worst one is. Both are fixed before
+        the runs that are compared.
         """
         winners = {tuner.variant.name: self.best(tuner.variant.name) for tuner in self._tuners}
         values = {name: trial.value for name, trial in winners.items() if trial and trial.value is not None}
         if not values:
             return "", None
         ordered = sorted(values, key=values.__getitem__, reverse=self.measure.higher_is_better)
-        return ordered[0], values[ordered[-1]]
+        return ordered[0], values[ordered[len(ordered) // 2]]
 
 
 class _Tuner:
@@ -102,11 +103,14 @@ class _Tuner:
         self._measure = measure
         self._courses: list[dict[int, float]] = []
         self._epochs = 0
-        # Variants under two names are tuned independently.
-        self._study = _optuna_study(plan.options.sampler, zlib.crc32(variant.name.encode()))
+        seed = zlib.crc32(variant.name.encode())  # variants under two names are tuned independently
+        self._study = _optuna_study(seed) if plan.options.sampler == "tpe" else None
+        self._spread = iter(spread_settings(variant.ranges, plan.trials, seed))
 
     def ask(self) -> tuple[Any, list[str]]:
         """Draw a trial; returns it with its settings, rounded to digits that a user can type."""
+        if self._study is None:
+            return None, [setting(name, value) for name, value in next(self._spread).items()]
         distributions = {each.option: _distribution(each) for each in self.variant.ranges}
         trial = self._study.ask(distributions)
         return trial, [setting(name, value) for name, value in trial.params.items()]
@@ -119,8 +123,9 @@ class _Tuner:
             if record.status == "ok":
                 self._courses.append(self._course(record))
                 self._epochs = max(self._epochs, record.epochs[-1].epoch)
-        # A run that diverged is worse than any other; a trial without a value would be drawn again.
-        self._study.tell(trial, inf if value is None else -self._measure.sign * value)
+        if self._study is not None:
+            # A run that diverged is worse than any other; a trial without a value would be drawn again.
+            self._study.tell(trial, inf if value is None else -self._measure.sign * value)
         return value
 
     def rule(self) -> StopRule | None:
@@ -157,22 +162,13 @@ def _distribution(range_: Range) -> Any:
     return FloatDistribution(range_.low, range_.high, log=range_.log)
 
 
-def _optuna_study(sampler: Sampler, seed: int) -> Any:
-    """Create an Optuna study with the sampler; raises UsageError where Optuna is not installed."""
+def _optuna_study(seed: int) -> Any:
+    """Create an Optuna study that samples by its TPE; raises UsageError where Optuna is not installed."""
     try:
         import optuna
     except ImportError as error:
         raise UsageError(
-            'tuning needs Optuna, of the extra "tune": pip install "dl-harness[tune]"'
+            '--sampler tpe needs Optuna, of the extra "tune": pip install "dl-harness[tune]"'
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its quasi-random sampler is called experimental
-        chosen = (
-            optuna.samplers.TPESampler(seed=seed)
-            if sampler == "tpe"
-            else optuna.samplers.QMCSampler(
-                scramble=True, seed=seed, warn_asynchronous_seeding=False, warn_independent_sampling=False
-            )
-        )
-    return optuna.create_study(sampler=chosen)
+    return optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))

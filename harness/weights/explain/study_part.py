@@ -182,9 +182,15 @@ PARTS = (
         _content,
         _charts,
         quantities={
-            "deletion gain": of_runs(measure("deletion gain", higher=True), _explained, _deletion_gain),
-            "insertion gain": of_runs(measure("insertion gain", higher=True), _explained, _insertion_gain),
-            "survival": of_runs(measure("correlation with randomised layers"), _explained, _survival),
+            "deletion gain": of_runs(
+                measure("deletion gain", higher=True), _explained, _deletion_gain, signed=True
+            ),
+            "insertion gain": of_runs(
+                measure("insertion gain", higher=True), _explained, _insertion_gain, signed=True
+            ),
+            "survival": of_runs(
+                measure("correlation with randomised layers"), _explained, _survival, signed=True, largest=1.0
+            ),
         },
         works=("explanations",),
         headline=_headline,

@@ -39,6 +39,22 @@ DATA = StudyKind(
     terms={
         "power law": "loss = floor + factor × samples^(−exponent). More data do not remove the floor.",
     },
+    ask_next=(
+        (
+            "Is it cheaper to collect more data or to find a better network? Compare with the study of "
+            "optimizers or overfitting."
+        ),
+        "Does a larger network use data better? Repeat the study with `--set width=2`.",
+    ),
+    exercise=(
+        "The loss is 0.50 with 1,000 samples and 0.40 with 2,000. Suppose that it has no floor and "
+        "follows a power law. What do you expect with 4,000, and what if the floor is 0.30?"
+    ),
+    solution=(
+        "Without a floor each doubling multiplies the loss by 0.8: 0.32. With a floor of 0.30 the part "
+        "above it halves from 0.20 to 0.10, and again to 0.05: 0.35. So a floor makes more data worth "
+        "less."
+    ),
     at="best",
     quick=QuickForm(seeds=3, epochs=0.1),
 )

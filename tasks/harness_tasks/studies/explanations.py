@@ -55,6 +55,18 @@ EXPLANATIONS = StudyKind(
         ),
         "deletion gain": "The same where relevant positions are removed first.",
     },
+    ask_next=(
+        "Does another method agree more between seeds? See the table of agreement.",
+        "Do maps agree more after longer training? Repeat the study with more `--epochs`.",
+    ),
+    exercise=(
+        "Two networks with the same accuracy explain the same image by different maps. What does one map "
+        "say about the image, and how could you find a statement that does not depend on the seed?"
+    ),
+    solution=(
+        "One map says what this one network uses. A statement about the data needs several seeds: average "
+        "their maps, and keep only what most of them share."
+    ),
     at="best",
     quick=QuickForm(seeds=3, epochs=0.1, dataset="digits"),
 )

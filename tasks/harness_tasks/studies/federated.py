@@ -64,5 +64,17 @@ FEDERATED = StudyKind(
         ),
         "communication": "Weights and state in float32, sent to every client and back in all rounds.",
     },
+    ask_next=(
+        "How many rounds do clients need to reach central training? Repeat the study with `--epochs 20`.",
+        (
+            "What changes with more local epochs: the score, the drift, or the communication for the same "
+            "score?"
+        ),
+    ),
+    exercise=(
+        "A network has 100,000 weights in float32. How many MiB are sent in 30 rounds with 10 clients? "
+        "Check it against the column communication with the number of parameters on this page."
+    ),
+    solution=("100,000 weights × 4 bytes × 10 clients × 2 ways × 30 rounds = 240 MB = 229 MiB."),
     quick=QuickForm(seeds=5, epochs=0.3),
 )

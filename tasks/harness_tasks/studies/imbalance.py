@@ -51,5 +51,21 @@ IMBALANCE = StudyKind(
         "recall": "Of the samples of a class, the share that the network recognises.",
         "precision": "Of the samples that the network takes for a class, the share that belong to it.",
     },
+    ask_next=(
+        "What does a remedy cost the frequent classes? Compare their recall with and without it.",
+        (
+            "How rare may a class be? Repeat the study with `--task cnn`, or with another imbalance in a "
+            "study of your own."
+        ),
+    ),
+    exercise=(
+        "A data set has 950 samples of class A and 50 of class B. A network answers A always. What are "
+        "its accuracy and its balanced accuracy? Which of the two would you report?"
+    ),
+    solution=(
+        "The accuracy is 95 %; the balanced accuracy is the mean of the recalls 100 % and 0 %, 50 %, as "
+        "good as guessing. Only the second shows that B is never found."
+    ),
+    at="best",
     quick=QuickForm(seeds=5),
 )

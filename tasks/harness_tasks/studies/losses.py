@@ -103,6 +103,23 @@ LOSSES = StudyKind(
             "confidence (Guo et al. 2017)."
         ),
     },
+    ask_next=(
+        "Which loss has the best calibrated confidence, and is it also the one with the best score?",
+        (
+            "What happens if all losses get the same learning rate? Repeat the study with --set "
+            "learning_rate=0.01."
+        ),
+    ),
+    exercise=(
+        "A network is wrong and sure of it: p = 0.001 for the right class. Compute the gradient of the "
+        "cross-entropy and of the squared error of the sigmoid with respect to the logit. Which one "
+        "learns from the mistake?"
+    ),
+    solution=(
+        "The gradient of the cross-entropy is p - 1 = -0.999; that of (p - 1)² is 2 (p - 1) p (1 - p) = "
+        "-0.002. The squared error hardly moves the weights at a sure mistake."
+    ),
+    reference="best",
     at="best",
     trials=8,
     quick=QuickForm(seeds=3, trials=3, epochs=0.15),

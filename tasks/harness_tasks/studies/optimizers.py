@@ -51,7 +51,7 @@ OPTIMIZERS = StudyKind(
             (Range("learning_rate", 1e-2, 5.0),),
         ),
     ),
-    quantities=("score", "loss", "steps to target", "time to target", "time"),
+    quantities=("score", "loss", "epochs to target", "time to target", "time"),
     decisive=("score",),
     sections=("ranking", "effects", "curves", "target", "tuning", "variants"),
     title="What is compared",
@@ -75,10 +75,28 @@ OPTIMIZERS = StudyKind(
     terms={
         "trial": "One training with one setting, to find out how good the setting is.",
         "target": (
-            "A validation score that was fixed before the final trainings: the one that the worst winner of "
-            "the tuning had reached. The fewer steps an optimizer needs to reach it, the faster it is."
+            "A validation score that was fixed before the final trainings: half of the optimizers had "
+            "reached it in their best trial. The fewer epochs an optimizer needs to reach it, the faster."
         ),
     },
+    ask_next=(
+        "Would the order change with more trials? Repeat the study with `--trials 24`.",
+        "Does it hold for another network? Repeat the study with `--task cnn` or `--task lm`.",
+        (
+            "How much does each depend on its learning rate? Look at the width of the good range in the "
+            "chart of the trials."
+        ),
+    ),
+    exercise=(
+        "Before you look at the table: which optimizers do you expect to be told apart by these seeds, "
+        "and which not? Then add a variant that must be equal, with `--variants adam,again=adam,sgd`, and "
+        "read its verdict."
+    ),
+    solution=(
+        "Variants whose means differ by less than they vary between seeds cannot be told apart. adam and "
+        "again are the same optimizer with settings that were drawn apart: a verdict that one is worse "
+        "than the other would be an error, which the intervals allow in at most 5 of 100 studies."
+    ),
     reference="best",
     at="best",
     criterion="score",

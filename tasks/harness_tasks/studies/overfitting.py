@@ -72,6 +72,23 @@ OVERFITTING = StudyKind(
             "end, while the training loss keeps below what it was there."
         ),
     },
+    ask_next=(
+        (
+            "Does a remedy still help with twice the data? Compare `--set train_fraction=0.5` with the study "
+            "as it is."
+        ),
+        "Which remedies work together? Train one with the options of another, by `--set`.",
+        "Does a wider network overfit earlier? Repeat the study with `--set width=2`.",
+    ),
+    exercise=(
+        "In the picture, find the epoch at which you would stop the training of plain, without the test "
+        "data. How much test accuracy is lost by training on to the end?"
+    ),
+    solution=(
+        "Stop where the validation loss is lowest: its epoch is marked by a diamond. The row of early "
+        "stopping in the table has the change of the test scores; if its interval contains 0, nothing is "
+        "certainly lost."
+    ),
     criterion="loss",
     early_stopping=True,
     trials=6,

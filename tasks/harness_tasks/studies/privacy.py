@@ -53,6 +53,19 @@ PRIVACY = StudyKind(
             "without DP-SGD have none: it is infinite."
         ),
     },
+    ask_next=(
+        "How does epsilon fall with more noise, and what does the last step cost?",
+        "Does a larger network betray more? Repeat the study with `--set width=2`.",
+    ),
+    exercise=(
+        "An attack tells training from test samples with an AUC of 0.52. Does that prove that the network "
+        "is private? Which row of the table proves something, and what?"
+    ),
+    solution=(
+        "No: another attack may find more. Only DP-SGD bounds every attack: with its epsilon, the odds of "
+        "any conclusion about one sample change at most by the factor e^epsilon, but for a probability of "
+        "about delta."
+    ),
     at="last",
     quick=QuickForm(seeds=5, epochs=0.12),
 )

@@ -1,12 +1,13 @@
 """Studies: what fits a budget, what is already recorded and what is recommended."""
 
 import itertools
+import math
 import re
 
 import msgspec
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 from support import made_study
 from support.made_records import made_record, seeds_of
 from support.made_runs import compared, findings_of, study_findings_of
@@ -19,11 +20,11 @@ from harness.core.runs.request import TRIAL_SEED, StopRule
 from harness.errors import UsageError
 from harness.learning.runs.conditions import Difference
 from harness.learning.runs.page import findings_document
-from harness.learning.study.parts import quantity
+from harness.learning.study.parts import parts_of, quantity
 from harness.learning.study.parts.scaling import scaling
 from harness.learning.study.plan import StudyOptions, StudyPlan, seconds_expected
 from harness.learning.study.record import Trial, Variant
-from harness.learning.study.trials import at_edges
+from harness.learning.study.trials import at_edges, spread_settings
 from harness.learning.study.tuning import Tuning
 from harness.spec import QuickForm, Range, StudyKind, StudyVariant
 from harness.spec.description import description_sha256
@@ -136,9 +137,11 @@ def test_the_more_remedies_there_are_the_wider_is_each_interval():
 
     change = tried().effects[1].changes["score"]
     # Half the data is no remedy: dropout and early stopping share the 5 %.
-    half = stats.t.ppf(1 - 0.05 / 2 / 2, 3) * np.std(gains, ddof=1) / 2 * 100
-    assert (change.low, change.high) == pytest.approx((5 - half, 5 + half))
-    assert tried().recommended.variant.name == "dropout"
+    half = stats.t.ppf(1 - 0.05 / 2 / 2, 3) * np.std(gains, ddof=1) / 2
+    ends = special.expit(special.logit(0.65) + np.array([-1, 1]) * half / (0.65 * 0.35))
+    assert (change.low, change.high) == pytest.approx(100 * (ends - 0.6))
+    assert [each.variant.name for each in tried().helpful] == ["dropout", "early stopping"]
+    assert tried().recommended is None  # dropout is not certainly better than early stopping
     assert tried(loss=0.02).recommended.variant.name == "early stopping"  # t is 3.7, where 4.2 is needed
 
 
@@ -362,10 +365,25 @@ def test_a_setting_at_the_end_of_its_range_is_named():
     variant = StudyVariant(
         "sgd", ranges=(Range("learning_rate", 0.001, 1.0), Range("momentum", 0.5, 0.9, log=False))
     )
-    (edge,) = at_edges([(variant, ["learning_rate=0.98", "momentum=0.7"])])
+    (edge,) = at_edges([(variant, ["learning_rate=0.98", "momentum=0.7"], 3)])
     assert (edge.option, edge.is_low) == ("learning_rate", False)
-    (low,) = at_edges([(variant, ["learning_rate=0.03", "momentum=0.505"])])
+    (low,) = at_edges([(variant, ["learning_rate=0.03", "momentum=0.505"], 3)])
     assert (low.option, low.is_low) == ("momentum", True)
+    near = ["learning_rate=0.5", "momentum=0.7"]  # a tenth of the range from its end
+    assert [bool(at_edges([(variant, near, trials)])) for trials in (3, 9, 12)] == [True, True, False]
+
+
+@pytest.mark.parametrize("count", [3, 4, 12])
+def test_few_trials_cover_every_range(count):
+    ranges = (Range("learning_rate", 0.001, 1.0), Range("momentum", 0.5, 0.9, log=False))
+    settings = spread_settings(ranges, count, seed=1)
+    rates = sorted(np.log10([each["learning_rate"] for each in settings]) / 3 + 1)
+    momenta = sorted((np.array([each["momentum"] for each in settings]) - 0.5) / 0.4)
+    for shares in (rates, momenta):
+        assert [int(share * count) for share in shares] == list(range(count))
+    early = [np.log10(each["learning_rate"]) / 3 + 1 for each in settings[:3]]  # as where a budget ends them
+    assert max(early) - min(early) > 0.3
+    assert settings != spread_settings(ranges, count, seed=2)
 
 
 def test_the_file_of_a_study_keeps_its_name_when_tuning_goes_on():
@@ -374,14 +392,49 @@ def test_the_file_of_a_study_keeps_its_name_when_tuning_goes_on():
     assert msgspec.structs.replace(STUDY, assignments=["width=0.5"]).id != STUDY.id
 
 
-def test_steps_and_time_to_the_target_are_those_of_the_first_epoch_that_reaches_it():
+def test_amounts_to_the_target_are_those_of_the_first_epoch_that_reaches_it():
     study = msgspec.structs.replace(STUDY, target=55.0)  # accuracy 1 - loss / 4
     (configuration,) = compared(*seeds_of(held_out=(2.0, 1.7, 1.9), train=(1.0,) * 3)).group.configurations
-    steps, seconds = (quantity(name, study, configuration) for name in ("steps to target", "time to target"))
-    assert steps.values(configuration, True) == {0: 20.0, 1: 20.0, 2: 20.0}
+    epochs, seconds = (
+        quantity(name, study, configuration) for name in ("epochs to target", "time to target")
+    )
+    assert epochs.values(configuration, True) == {0: 2.0, 1: 2.0, 2: 2.0}
     assert seconds.values(configuration, True) == {0: 2.0, 1: 2.0, 2: 2.0}
-    missed = quantity("steps to target", msgspec.structs.replace(study, target=90.0), configuration)
-    assert missed.values(configuration, True) == {}
+    missed = quantity("epochs to target", msgspec.structs.replace(study, target=90.0), configuration)
+    assert missed.values(configuration, True) == dict.fromkeys(range(3), math.inf)
+
+
+def test_a_seed_that_misses_the_target_is_counted():
+    kind = msgspec.structs.replace(KINDS["optimizers"], decisive=("score",))
+    names = ("adam", "gd")
+    variants = [Variant(name, [], f"{number}" * 64, 3) for number, name in enumerate(names)]
+    study = msgspec.structs.replace(STUDY, kind=kind, epochs=3, variants=variants, target=55.0)
+    records = [
+        *seeds_of(task=_task(0), held_out=(2.0, 1.7, 1.6), train=(1.0,) * 3),
+        *seeds_of(
+            task=_task(1), held_out=lambda seed: (1.7 if seed == 0 else 2.0, 2.0, 2.0), train=(1.0,) * 3
+        ),
+    ]
+    finding = _finding(*records, study=study)
+    gd = next(each for each in finding.effects if each.variant.name == "gd")
+    adam = next(each for each in finding.effects if each.variant.name == "adam")
+    assert (adam.changes["epochs to target"], gd.changes["epochs to target"]) == (None, None)
+    (part,) = [each for each in parts_of(kind) if each.name == "target"]
+    content = part.content(finding)
+    rows = {row[0]: [*row[1:3]] for row in content.above[1].rows}
+    assert rows == {"adam": ["3 of 3", "2"], "gd": ["1 of 3", "not reached"]}
+    assert all("gd" in figure.caption for figure in part.charts(finding, "part"))
+
+
+def test_the_target_is_what_half_of_the_winners_reached():
+    plan = _plan("optimizers", chosen=["adam", "sgd", "gd"], trials=1)
+    tuning = Tuning(plan)
+    losses = {"adam": 0.4, "sgd": 0.8, "gd": 3.2}
+    for requests in tuning.rounds(1):
+        tuning.tell(
+            [_trained(each, validation=(3.8, losses[each.variant.partition(",")[0]])) for each in requests]
+        )
+    assert tuning.reference() == ("adam", pytest.approx(80.0))
 
 
 def _kind_of_amounts(count):
@@ -425,6 +478,8 @@ def test_a_power_law_is_found_again(count):
     assert law.floor == pytest.approx(0.5, rel=0.05)
     assert law.doubled.value == pytest.approx(0.5 + 20 * 6400**-0.5, rel=0.01)
     assert law.gain.low < 1 - law.doubled.value / law.levels[-1] < law.gain.high
+    one = _finding(*(record for record in records if record.seed == 0), study=study)
+    assert scaling(one).gain.low is None  # "0 % [0, 0]" is no interval
 
 
 @pytest.mark.parametrize(

@@ -137,11 +137,12 @@ def test_a_study_of_two_tasks_ends_with_ranks_and_a_page(harness):
 
 
 @pytest.mark.parametrize(
-    ("kind", "module", "extra"), [("privacy", "dp_accounting", "privacy"), ("optimizers", "optuna", "tune")]
+    ("kind", "module", "extra", "further"),
+    [("privacy", "dp_accounting", "privacy", ()), ("optimizers", "optuna", "tune", ("--sampler", "tpe"))],
 )
-def test_a_missing_library_is_named_before_the_first_run(kind, module, extra, tmp_path, monkeypatch):
+def test_a_missing_library_is_named_before_the_first_run(kind, module, extra, further, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     command = ("study", kind, "--task", "mlp", "--backend", "torch", "--quick", "--no-certify", "--quiet")
-    code, output = called(*command, "--results", tmp_path)
+    code, output = called(*command, *further, "--results", tmp_path)
     assert (code, f'pip install "dl-harness[{extra}]"' in output) == (2, True)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -1,6 +1,6 @@
 """Parts that compare the variants: what each changes, their order, and a card for each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from harness.core.documents.charts import (
     GREY,
@@ -15,55 +15,48 @@ from harness.core.documents.charts import (
     tips,
     zero_line,
 )
-from harness.core.documents.document import Card, Cards, Figure, Node, Paragraph, Span, Table, Text, Tone
-from harness.core.documents.numbers import NOTHING, seeds
+from harness.core.documents.document import Card, Cards, Figure, Node, Paragraph, Span, Table, Text
+from harness.core.documents.numbers import NOTHING, seeds, with_unit
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL
-from harness.learning.study.answer import answer, changes_text, level_text, levels_text, ranked
+from harness.learning.study.answer import answer, changes_text, level_text, plural, ranked, verdict_word
 from harness.learning.study.charts import slug
-from harness.learning.study.finding import Effect, StudyFinding, Verdict
+from harness.learning.study.finding import Effect, StudyFinding
 from harness.learning.study.parts import Content, Part, parts_of
-
-#: A verdict on a card.
-_VERDICTS: Mapping[Verdict, tuple[str, Tone]] = {
-    "better": ("▲ better", "good"),
-    "worse": ("▼ worse", "bad"),
-    "mixed": ("◆ better and worse", "unsure"),
-    "equal": ("= as good", "muted"),
-    "undecided": ("◦ undecided", "muted"),
-    "few": ("◦ too few seeds", "muted"),
-}
+from harness.learning.study.quantities import Quantity
 
 
 def _effects(study: StudyFinding) -> Content | None:
     """State how each variant changes the decisive quantities."""
     if not study.effects[1:]:
         return None
-    reference = study.reference.variant.name
+    title = f"Compared with {study.reference.variant.name}"
+    if study.asks_for_best or study.asks_each:
+        title = "Compared with the best" if study.asks_for_best else "The answer"
     same_seeds = " All were trained on the same seeds."
-    return Content(f"Compared with {reference}", [Paragraph((Span(answer(study)), same_seeds))])
+    return Content(title, [Paragraph((Span(answer(study)), same_seeds))])
 
 
 def effect_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """Draw a chart for each quantity whose change is a difference, the decisive ones first."""
-    changed, decisive = study.effects[1:], study.study.kind.decisive
-    reading_intervals = (
-        " A line is the 95 % interval; one that crosses 0 shows no certain effect."
-        if any(effect.seeds >= FEWEST_FOR_INTERVAL for effect in changed)
-        else ""
-    )
+    decisive = study.study.kind.decisive
     for name in dict.fromkeys([*decisive, *study.quantities]):
         of = study.quantities[name]
+        if study.asks_each:
+            yield from _level_chart(study, of, prefix) if name in decisive else ()
+            continue
+        from_best = study.asks_for_best and name in decisive
         rows: list[Row] = [
             {"variant": effect.variant.name, **ends(change, "change")}
-            for effect in changed
-            if (change := effect.changes[name]) is not None
+            for effect in study.effects
+            if (change := effect.changes[name]) is not None and effect.verdict != "diverged"
         ]
         if of.ratio or not rows:
             continue
         y = by_name("variant")
         colour = {"value": PALETTE[0] if name in decisive else GREY}
         unit = f" ({of.measure.unit})" if of.measure.unit else ""
-        x = field("change:Q", title=f"change of the {of.measure.name}{unit}")
+        what = "difference from the best" if from_best else f"change of the {of.measure.name}"
+        x = field("change:Q", title=f"{what}{unit}")
         tip = tips("variant:N", "change:Q", ("change low:Q", "low"), ("change high:Q", "high"))
         chart = named_rows(
             rows,
@@ -72,13 +65,53 @@ def effect_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
             interval("x", "change", 2, y=y, color=colour),
             layer("point", {"size": 80}, x=x, y=y, color=colour, tooltip=tip),
         )
-        better = "right" if of.measure.higher_is_better else "left"
-        caption = (
-            f"Change from {study.reference.variant.name} on the same seeds; to the {better} of 0 is better."
-            f"{reading_intervals}"
+        title = (
+            f"Effect on the {of.measure.name}"
+            if not from_best
+            else f"Distance from the best: {of.measure.name}"
         )
-        title = f"Effect on the {of.measure.name}"
+        caption = _effects_caption(study, of, from_best=from_best)
         yield Figure(f"{prefix}-effects-{slug(name)}", caption, chart, title, chosen=name in decisive)
+
+
+def _level_chart(study: StudyFinding, of: Quantity, prefix: str) -> Iterator[Figure]:
+    """Draw the level of a quantity with each variant."""
+    rows: list[Row] = [
+        {"variant": effect.variant.name, **ends(level, "level")}
+        for effect in study.effects
+        if (level := effect.levels[of.name]) is not None
+    ]
+    if not rows:
+        return
+    y, colour = by_name("variant"), {"value": PALETTE[0]}
+    x = field("level:Q", title=with_unit(of.measure), scale={"zero": True})
+    tip = tips("variant:N", "level:Q", ("level low:Q", "low"), ("level high:Q", "high"))
+    chart = named_rows(
+        rows,
+        "variant",
+        interval("x", "level", 2, y=y, color=colour),
+        layer("point", {"size": 80}, x=x, y=y, color=colour, tooltip=tip),
+    )
+    with_lines = any(effect.seeds >= FEWEST_FOR_INTERVAL for effect in study.effects)
+    caption = f"Mean over seeds.{' A line is the 95 % interval.' * with_lines}"
+    yield Figure(f"{prefix}-{slug(of.name)}", caption, chart, of.measure.name.capitalize(), chosen=True)
+
+
+def _effects_caption(study: StudyFinding, of: Quantity, *, from_best: bool) -> str:
+    """Explain the chart of a quantity, by what it shows."""
+    better = "right" if of.measure.higher_is_better else "left"
+    with_lines = any(effect.seeds >= FEWEST_FOR_INTERVAL for effect in study.effects)
+    if from_best:
+        lines = " A line is the interval; one that crosses 0 belongs to a variant that may be the best."
+        what = f"Difference from the best of the others on the same seeds; to the {better} of 0 is the best."
+    else:
+        lines = " A line is the 95 % interval; one that crosses 0 shows no certain effect."
+        what = (
+            f"Change from {study.reference.variant.name} on the same seeds; to the {better} of 0 is better."
+        )
+    controls = [each.variant.name for each in study.of_verdict("control")]
+    marked = f" Controls, not {plural(study.study.kind.noun)}: {', '.join(controls)}." if controls else ""
+    return f"{what}{lines * with_lines}{marked}"
 
 
 def _ranking(study: StudyFinding) -> Content:
@@ -90,31 +123,31 @@ def _ranking(study: StudyFinding) -> Content:
             str(place),
             effect.variant.name,
             level_text(first, level),
-            _VERDICTS[effect.verdict][0] if effect.verdict else "the reference",
+            verdict_word(study, effect)[0],
             " ".join(effect.variant.assignments) or NOTHING,
         ]
         for place, (effect, level) in enumerate(ranked(study), 1)
     ]
-    headers = ["rank", kind.noun, first.measure.name, f"against {study.reference.variant.name}", "settings"]
+    headers = ["rank", kind.noun, first.measure.name, "verdict", "settings"]
     title = f"Each {kind.noun} with its best setting, over {seeds(max(each.seeds for each in study.effects))}"
     table = Table(headers, rows, title, announced=True, form="texts")
-    return Content("The order", [_reference_text(study), table])
+    return Content("The order", [_order_text(study), table])
 
 
-def _reference_text(study: StudyFinding) -> str:
-    """State why the others are compared with the reference."""
-    name, kind = study.reference.variant.name, study.study.kind
+def _order_text(study: StudyFinding) -> str:
+    """State what the order shows."""
+    if not study.asks_for_best:
+        return f"The others are compared with {study.reference.variant.name}."
     return (
-        f"The others are compared with {name}, which was best on validation data before the seeds of this "
-        f"comparison were trained. Ranks that are close are not certain: see what is undecided."
-        if kind.reference == "best"
-        else f"The others are compared with {name}."
+        "Ranks are of means over fresh seeds, which chose no setting. Variants that may be the best cannot "
+        "be told apart by these seeds: their order is chance."
     )
 
 
 def _variants(study: StudyFinding) -> Content | None:
     """Describe each variant and its effect on a card."""
-    shown = study.effects if study.study.kind.reference == "best" else study.effects[1:]
+    all_are_judged = study.asks_for_best or study.asks_each
+    shown = study.effects if all_are_judged else study.effects[1:]
     if not shown:
         return None
     cards = Cards([_card(study, effect) for effect in shown])
@@ -122,10 +155,9 @@ def _variants(study: StudyFinding) -> Content | None:
 
 
 def _card(study: StudyFinding, effect: Effect) -> Card:
-    word, tone = _VERDICTS[effect.verdict] if effect.verdict else ("the reference", "muted")
-    outcome = changes_text(study, effect) if effect.verdict else levels_text(study, effect)
+    word, tone = verdict_word(study, effect)
     remarks = (part.remark(study, effect) for part in parts_of(study.study.kind) if part.remark is not None)
-    outcome = "; ".join([outcome, *filter(None, remarks)])
+    outcome = "; ".join([changes_text(study, effect), *filter(None, remarks)])
     nodes: list[Node] = [Paragraph(effect.described.meaning), Paragraph(outcome, "small")]
     if options := " ".join(f"--set {assignment}" for assignment in effect.variant.assignments):
         nodes.append(Paragraph((Span(options, "code"),)))

@@ -1,16 +1,18 @@
 """Parts that show the course of training: curves of the variants, overfitting, and the worth of data."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from harness.core.documents.charts import configuration_colours, figures
 from harness.core.documents.document import Figure
-from harness.core.documents.numbers import counted
+from harness.core.documents.numbers import counted, listed
+from harness.core.stats.intervals import CONFIDENCE
 from harness.learning.runs.curve_charts import MARKED, learning_curves, loss_curves, reading
 from harness.learning.runs.overfit import Overfitting
 from harness.learning.runs.overfitting_text import overfitting_sentence
-from harness.learning.study.answer import changes_text
+from harness.learning.study.answer import changes_text, verdict_text
 from harness.learning.study.charts import FEWEST_LINES, overlaid
 from harness.learning.study.finding import Effect, StudyFinding
+from harness.learning.study.judging import contrast, verdict_of
 from harness.learning.study.parts import Content, Part
 
 
@@ -24,11 +26,23 @@ def _curve_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     shown = [name for name in read if not study.study.described(name).data]
     if len(shown) < FEWEST_LINES:
         shown = list(read)
-    caption = "Mean over seeds. Lower is better; a curve that turns upwards overfits."
-    yield from overlaid(study, read, shown, "loss", f"{prefix}-curves-loss", caption)
+    yield from overlaid(study, read, shown, "loss", f"{prefix}-curves-loss", _loss_caption(study, shown))
     if study.measure.key != "loss":
         caption = f"Mean {study.measure.name} over seeds."
         yield from overlaid(study, read, shown, study.measure.key, f"{prefix}-curves-score", caption)
+
+
+def _loss_caption(study: StudyFinding, shown: Collection[str]) -> str:
+    """Explain the curves of the loss by what they show: which of them turn upwards, and why."""
+    onsets = {name: study.curves[name].onset.epoch for name in shown}
+    overfit = [name for name, epoch in onsets.items() if epoch]
+    if not overfit:
+        return "Mean over seeds. Lower is better."
+    turn = "turn" if len(overfit) > 1 else "turns"
+    return (
+        f"Mean over seeds. Lower is better. {listed(overfit)} {turn} upwards while the training loss falls: "
+        "overfitting."
+    )
 
 
 def _onset(study: StudyFinding) -> Content | None:
@@ -66,14 +80,21 @@ def _onset_headline(study: StudyFinding, task: str) -> str:
     plain = study.reference_curve
     if plain is None or plain.onset.epoch is None:
         return f"{task}: overfitting is not assessed, because a loss is not finite"
-    return f"{task} {_onset_text(plain)}{f' of {plain.epochs}' if plain.onset.epoch else ''}"
+    begins = f" of {plain.epochs}" * bool(plain.onset.epoch)
+    return f"{task} {_onset_text(plain)}{begins}; {verdict_text(study)}"
 
 
 def _onset_text(curve: Overfitting) -> str:
-    """Return ``overfits from epoch 3`` or ``does not overfit within 12 epochs``."""
-    if curve.onset.epoch:
-        return f"overfits from epoch {curve.onset.epoch}"
-    return f"does not overfit within {counted(curve.epochs, 'epoch')}"
+    """Return ``overfits from epoch 3``, ``does not overfit within 12 epochs``, or that it is undecided.
+
+    It is certain where 95 % of resampled seeds agree with their mean, or where there are too few to resample.
+    """
+    epoch, share = curve.onset.epoch, curve.onset.share
+    agree = share is None or (share if epoch else 1 - share) >= CONFIDENCE
+    if epoch:
+        return f"overfits from epoch {epoch}" if agree else f"may overfit from epoch {epoch}"
+    none = f"within {counted(curve.epochs, 'epoch')}"
+    return f"does not overfit {none}" if agree else f"may or may not overfit {none}"
 
 
 def _onset_of_variant(study: StudyFinding, effect: Effect) -> str:
@@ -95,11 +116,18 @@ def more_data(study: StudyFinding) -> str:
     widened = [
         each for each in tried if (gap := each.changes.get("gap")) and gap.low is not None and gap.low > 0
     ]
-    if any(each.verdict == "worse" for each in widened):
+    if any(_is_worse(study, each) for each in widened):
         return (
             f"With less data the network does worse and the gap widens ({changes}). So more data should help."
         )
     return f"Change with less data: {changes}. This does not show whether more data would help."
+
+
+def _is_worse(study: StudyFinding, effect: Effect) -> bool:
+    """Check that a variant is certainly worse than the reference, whatever its verdict says it is for."""
+    ours, reference = (study.sides[each.variant.name] for each in (effect, study.reference))
+    decisive = [study.quantities[name] for name in study.study.kind.decisive]
+    return verdict_of([contrast(each, ours, reference, study.confidence) for each in decisive]) == "worse"
 
 
 def _more_data(study: StudyFinding) -> Content | None:

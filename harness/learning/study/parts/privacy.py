@@ -60,6 +60,7 @@ PARTS = (
                 measure("membership AUC"),
                 lambda run, _best: membership(run.record),
                 lambda attack: attack.area.value,
+                largest=1.0,
             ),
             "members found": of_runs(
                 measure("members found", "points", 100.0),

@@ -7,9 +7,9 @@ import numpy as np
 
 from harness.core.documents.charts import PALETTE, Row, field, layer, layered, tips
 from harness.core.documents.document import Figure
-from harness.core.documents.numbers import significant, with_unit
+from harness.core.documents.numbers import estimate, seeds, significant, with_unit
 from harness.core.stats.estimate import Estimate
-from harness.core.stats.intervals import Array
+from harness.core.stats.intervals import FEWEST_FOR_INTERVAL, Array
 from harness.learning.study.finding import StudyFinding
 from harness.learning.study.parts import Content, Part
 from harness.learning.study.quantities import Quantity
@@ -47,9 +47,11 @@ class Scaling(NamedTuple):
 
     @property
     def gain_text(self) -> str:
-        """``9 % [4, 14]``."""
-        low, high = self.gain.low or 0.0, self.gain.high or 0.0
-        return f"{100 * self.gain.value:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
+        """``9 % [4, 14]``, or ``9 %`` for too few seeds."""
+        text = f"{100 * self.gain.value:.0f} %"
+        if self.gain.low is None or self.gain.high is None:
+            return text
+        return f"{text} [{100 * self.gain.low:.0f}, {100 * self.gain.high:.0f}]"
 
 
 class Amount(NamedTuple):
@@ -127,6 +129,8 @@ def _at(law: tuple[float, float, float], samples: float) -> float:
 
 
 def _interval(value: float, resampled: Sequence[float], seeds: int) -> Estimate:
+    if seeds < FEWEST_FOR_INTERVAL:
+        return Estimate(value, None, None, seeds)
     low, high = np.percentile(resampled, [2.5, 97.5])
     return Estimate(value, min(float(low), value), max(float(high), value), seeds)
 
@@ -139,14 +143,17 @@ def _content(study: StudyFinding) -> Content:
 
 
 def _law_text(law: Scaling) -> str:
-    name = law.quantity.measure.name
+    name, few = law.quantity.measure.name, law.gain.low is None
+    basis = (
+        f"There are no intervals, because {seeds(law.gain.n)} do not show the spread over seeds"
+        if few
+        else "The intervals contain the spread over seeds, not the error of the law itself"
+    )
     return (
         f"With all {law.samples[-1]:,} training samples the {name} is {significant(law.levels[-1])}. The "
-        f"fitted law says that twice as many would lower it to {significant(law.doubled.value)} "
-        f"[{significant(law.doubled.low)}, {significant(law.doubled.high)}], by {law.gain_text}. Its "
-        f"exponent is {law.exponent.value:.2f} [{law.exponent.low or 0:.2f}, {law.exponent.high or 0:.2f}]; "
-        f"what more data cannot remove is {significant(law.floor)}. The intervals contain the spread over "
-        "seeds, not the error of the law itself: the further from the data, the less it says."
+        f"fitted law says that twice as many would lower it to {estimate(law.doubled, None)}, by "
+        f"{law.gain_text}. Its exponent is {estimate(law.exponent, 2)}; what more data cannot remove is "
+        f"{significant(law.floor)}. {basis}: the further from the data, the less it says."
     )
 
 
@@ -182,7 +189,10 @@ def _headline(study: StudyFinding, task: str) -> str | None:
     law = scaling(study)
     if law is None:
         return None
-    return f"{task}: twice the data would lower the {law.quantity.measure.name} by {law.gain_text}"
+    name = law.quantity.measure.name
+    if law.gain.low is not None and law.gain.low <= 0:
+        return f"{task}: the runs do not show that more data would lower the {name}"
+    return f"{task}: twice the data would lower the {name} by {law.gain_text}"
 
 
 PARTS = (

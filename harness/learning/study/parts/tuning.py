@@ -1,15 +1,16 @@
 """Parts about tuning: what the trials found, and how fast each variant reaches the target."""
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from harness.core.documents.charts import (
     PALETTE,
     Row,
     by_name,
     configuration_colours,
-    ends,
     field,
-    interval,
     layer,
     layered,
     named_rows,
@@ -17,9 +18,10 @@ from harness.core.documents.charts import (
     tips,
 )
 from harness.core.documents.document import Figure, Table
-from harness.core.documents.numbers import NOTHING, score_text, score_unit, significant, with_unit
+from harness.core.documents.numbers import NOTHING, listed, score_text, score_unit, significant, with_unit
 from harness.learning.runs.rows import ConfigurationRuns
 from harness.learning.runs.run_curves import Run
+from harness.learning.study.answer import plural
 from harness.learning.study.charts import slug
 from harness.learning.study.finding import Effect, StudyFinding
 from harness.learning.study.parts import Content, Part
@@ -62,7 +64,8 @@ def tuning_table(study: StudyFinding) -> Table:
 
 def edge_sentences(study: Study) -> list[str]:
     """Return a warning for each setting that was found at an end of its range."""
-    chosen = [(study.described(each.name), each.assignments) for each in study.variants]
+    counts = Counter(trial.variant for trial in study.trials)
+    chosen = [(study.described(each.name), each.assignments, counts[each.name]) for each in study.variants]
     sentences = []
     for edge in at_edges(chosen):
         low, high = edge.range.low, edge.range.high
@@ -124,82 +127,99 @@ def _tuning_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
 
 def _target(study: StudyFinding) -> Content | None:
     """Report how fast each variant reaches the target."""
-    target, kind = study.study.target, study.study.kind
-    names = [each for each in _AMOUNTS if each in study.quantities]
+    target = study.study.target
+    names = [name for name in _AMOUNTS if name in study.quantities]
     if target is None or not names:
         return None
-    measure = study.measure
-    missed = [
-        f"{effect.variant.name} ({effect.seeds - reached} of {effect.seeds})"
-        for effect in study.effects
-        if (reached := _reached(effect, names[0])) < effect.seeds
+    measure, noun = study.measure, study.study.kind.noun
+    text = (
+        f"The target is a validation {measure.name} of {score_text(measure, target)}. It was fixed before "
+        f"these runs: half of the {plural(noun)} had reached it in tuning. The scores after each epoch are "
+        "searched for the first that reaches it."
+    )
+    rows = []
+    for effect in study.effects:
+        amounts = {name: _amounts(study, effect, name) for name in names}
+        every = amounts[names[0]]
+        reached = f"{sum(map(math.isfinite, every))} of {len(every)}"
+        rows.append([effect.variant.name, reached, *map(_median_text, amounts.values())])
+    headers = [
+        noun,
+        "seeds that reach it",
+        *(f"median {with_unit(study.quantities[name].measure)}" for name in names),
     ]
-    texts = [
-        (
-            f"The target is a validation {measure.name} of {score_text(measure, target)}: what the worst "
-            f"winner of the tuning had reached, so that every {kind.noun} can. The scores after each epoch "
-            "are searched for the first that reaches it."
-        )
-    ]
-    if missed:
-        texts.append(f"Seeds that did not reach it are left out of the means: {', '.join(missed)}.")
-    return Content("How fast is the target reached?", texts)
+    legend = "The median is over all seeds; one that does not reach the target counts as the slowest."
+    table = Table(headers, rows, "Until the target is reached", (legend,), announced=True, form="texts")
+    return Content("How fast is the target reached?", [text, table])
 
 
-def _reached(effect: Effect, name: str) -> int:
-    level = effect.levels[name]
-    return level.n if level is not None else 0
+def _amounts(study: StudyFinding, effect: Effect, name: str) -> list[float]:
+    """Return the amount of each seed of a variant; infinite where the target is not reached."""
+    side = study.sides.get(effect.variant.name)
+    return [] if side is None else sorted(side.values[name].values())
+
+
+def _median_text(amounts: Sequence[float]) -> str:
+    if not amounts:
+        return NOTHING
+    middle = statistics.median_high(amounts)
+    return significant(middle) if math.isfinite(middle) else "not reached"
 
 
 def _target_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
-    """Draw the steps, and the time, that each variant needs to the target."""
+    """Draw the epochs, and the time, that each seed of each variant needs to the target."""
     for name in _AMOUNTS:
         of = study.quantities.get(name)
-        rows: list[Row] = [
-            {"variant": effect.variant.name, "seeds": level.n, **ends(level, "amount")}
-            for effect in study.effects
-            if of is not None and (level := effect.levels[name]) is not None
-        ]
-        if of is None or not rows:
+        seeds = {effect.variant.name: _amounts(study, effect, name) for effect in study.effects}
+        finite = [amount for each in seeds.values() for amount in each if math.isfinite(amount)]
+        if of is None or not finite:
             continue
-        y = by_name("variant")
-        x = field("amount:Q", title=f"{of.measure.unit} to the target", scale={"type": "log"})
-        tip = tips("variant:N", "amount:Q", ("amount low:Q", "low"), ("amount high:Q", "high"), "seeds:Q")
-        positive = [row for row in rows if float(str(row["amount low"])) > 0]
-        chart = named_rows(
-            rows,
-            "variant",
-            *([interval("x", "amount", 2, rows=positive, y=y)] if positive else []),
-            layer("point", {"size": 80, "color": PALETTE[0]}, x=x, y=y, tooltip=tip),
-        )
-        caption = "Mean over the seeds that reach the target, with the 95 % interval. Further left is faster."
-        yield Figure(f"{prefix}-target-{slug(name)}", caption, chart, name.capitalize())
+        rows: list[Row] = [
+            {"variant": variant, "amount": amount}
+            for variant, amounts in seeds.items()
+            for amount in amounts
+            if math.isfinite(amount)
+        ]
+        missed = [variant for variant, amounts in seeds.items() if not all(map(math.isfinite, amounts))]
+        x = field("amount:Q", title=with_unit(of.measure), scale={"type": "log"})
+        look = {"size": 80, "color": PALETTE[0]}
+        point = layer("point", look, x=x, y=by_name("variant"), tooltip=tips("variant:N", "amount:Q"))
+        chart = named_rows(rows, "variant", point)
+        caption = "A point is a seed. Further left is faster."
+        if missed:
+            caption += f" Not drawn: seeds of {listed(missed)} that do not reach the target."
+        yield Figure(f"{prefix}-target-{slug(name)}", caption, chart, of.measure.name.capitalize())
 
 
-def _steps_until(run: Run, place: int) -> float:
-    last = run.record.epochs[-1]
-    return float(round(run.curves["epoch"][place] * last.steps / last.epoch))
+def _epochs_until(run: Run, place: int) -> float:
+    return float(run.curves["epoch"][place])
 
 
 def _seconds_until(run: Run, place: int) -> float:
     return float(run.curves["training_seconds"][place])
 
 
-#: How much a run takes until the scored epoch at a place of its curves, and the unit.
+#: How much a run takes until the scored epoch at a place of its curves, and the unit. An epoch is one pass
+#: over the training samples for every variant, however large its batches are.
 _AMOUNTS: Mapping[str, tuple[Callable[[Run, int], float], str]] = {
-    "steps to target": (_steps_until, "steps"),
+    "epochs to target": (_epochs_until, ""),
     "time to target": (_seconds_until, "s"),
 }
 
 
 def _until_target(name: str, study: Study, runs: ConfigurationRuns) -> Quantity:
-    """Define the amount until the first scored epoch whose validation score reaches the study's target."""
+    """Define the amount until the first scored epoch whose validation score reaches the study's target.
+
+    It is infinite for a seed that does not reach it: left out, such seeds would make a variant look fast.
+    """
     amount, unit = _AMOUNTS[name]
     score, target = runs.runs[0].measure, study.target
 
     def value(run: Run) -> float | None:
-        place = None if target is None else run.place_of(score, target)
-        return None if place is None else amount(run, place)
+        if target is None:
+            return None
+        place = run.place_of(score, target)
+        return math.inf if place is None else amount(run, place)
 
     return Quantity(name, measure(name, unit), lambda runs, _best: runs.by_seed(value), ratio=True)
 
@@ -208,7 +228,7 @@ PARTS = (
     Part("tuning", "the trials of each variant, and warnings about ends of ranges", _tuning, _tuning_charts),
     Part(
         "target",
-        "steps and time to the target that tuning has set",
+        "epochs and time to the target that tuning has set",
         _target,
         _target_charts,
         quantities=dict.fromkeys(_AMOUNTS, _until_target),
