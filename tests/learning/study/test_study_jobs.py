@@ -10,7 +10,7 @@ from harness.core.runs.jobs import outcome_of
 from harness.core.runs.store import RUNS
 
 STUDY = ("study", "optimizers", "--backend", "torch", "--task", "mlp", "--variants", "adam,sgd")
-CALL = (*STUDY, "--trials", "2", "--seeds", "2", "--epochs", "40", "--no-certify", "--quiet")
+CALL = (*STUDY, "--trials", "2", "--seeds", "2", "--epochs", "25", "--no-certify", "--quiet")
 
 
 def results_of(harness):
