@@ -28,6 +28,7 @@ class RayExecutor:
     """
 
     on_nodes = True
+    jobs: int | None = None
 
     def __init__(self, address: str | None) -> None:
         self._address = address
@@ -65,6 +66,9 @@ class RayExecutor:
         datasets = [request.dataset.name for request in requests]
         with RayNodes(tasks, backends, datasets, requests if certify else ()) as nodes:
             return Dispatcher(shared, nodes, store, observer).execute_all()
+
+    def conclude(self, store: Store, say: Callable[[str], None]) -> None:
+        """Do nothing: all processes were fresh. See :class:`harness.core.shell.executors.Executor`."""
 
     def carry_out(self, work: PlacedWork, folder: Path, notify: Callable[[Any], None]) -> Any:
         """See :class:`harness.core.shell.executors.Executor`."""

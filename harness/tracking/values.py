@@ -114,7 +114,8 @@ def final_values(record: Record) -> dict[str, float]:
 
     The step time is the median over the steady blocks, with their 5th and 95th percentile.
     """
-    steps = step_time(record)
+    steps, judged = step_time(record), record.judged_seconds
+    seconds = {} if judged is None else msgspec.structs.asdict(judged)
     values = {
         **_scores("test", record.test_at_last),
         **_scores("test_at_best", record.test_at_best),
@@ -124,7 +125,7 @@ def final_values(record: Record) -> dict[str, float]:
         "time/step_seconds_p5": steps and steps.p5,
         "time/step_seconds_p95": steps and steps.p95,
         "time/samples_per_second": samples_per_second(record),
-        **{f"time/{name}": value for name, value in msgspec.structs.asdict(record.phases).items()},
+        **{f"time/{name}": value for name, value in seconds.items()},
         **{quantity.metric: record.measured.get(quantity.name) for quantity in QUANTITIES},
     }
     return _finite(values)

@@ -19,6 +19,7 @@ from harness.core.audit.numpy_work import NumpyWork, compare_with_numpy
 from harness.core.audit.repetition import Examined, Repeater, repeated
 from harness.core.audit.scores import Report, ScoredState
 from harness.core.audit.segments import Segments, Work
+from harness.core.audit.untimed import Untimed
 from harness.core.audit.words import work_fault
 from harness.core.certify.certificate import Losses
 from harness.core.training.batches import BatchOrder
@@ -51,17 +52,28 @@ class AuditedTraining:
     """
 
     def __init__(
-        self, session: Session, work: Work, cpus: Sequence[int], device: str, *, pauses: bool = False
+        self,
+        session: Session,
+        work: Work,
+        cpus: Sequence[int],
+        device: str,
+        *,
+        pauses: bool = False,
+        judges_times: bool = True,
     ) -> None:
         """Begin with a worker that has just built its program on ``device``.
 
-        With ``pauses`` the worker is stopped after long calls.
+        With ``pauses`` the worker is stopped after long calls. Unless it ``judges_times``, it proves the work
+        alone, and :meth:`judge_clock` must not be called.
         """
         self._session, self._work = session, work
         self._pauses = pauses
         self._cpus, self._on_accelerator = cpus, not device.startswith("cpu")
-        self._clock = TrainingClock(session, cpus, on_accelerator=self._on_accelerator)
-        self._segments = Segments(self._clock.save_state)
+        self._clock = (
+            TrainingClock(session, cpus, on_accelerator=self._on_accelerator) if judges_times else None
+        )
+        self._training = self._clock or Untimed(session)
+        self._segments = Segments(self._training.save_state)
         self._is_settled = True
         self._report: Report | None = None
         self._scored: list[ScoredState] = []
@@ -80,7 +92,7 @@ class AuditedTraining:
 
     def train(self, steps: int) -> protocol.Trained:
         """Make the next steps."""
-        trained = self._clock.train(steps)
+        trained = self._training.train(steps)
         if self._pauses and trained.seconds >= budgets.STOPPED_AFTER_SECONDS:
             self._session.pause()
         self._steps += steps
@@ -117,7 +129,7 @@ class AuditedTraining:
         of an earlier epoch, are compared in any case.
         """
         if not self._is_settled:
-            self._clock.settle()
+            self._training.settle()
             self._is_settled = True
         evaluated = self._session.call(protocol.Evaluate(splits, samples, drawn), protocol.Evaluated)
         if self._is_compared:
@@ -126,7 +138,7 @@ class AuditedTraining:
             self._keep_scores(self._scored, self.last_state)
         elif weights == "restored" and self._is_compared:
             restored = self._segments.folder / "restored.npz"
-            self._clock.save_state(str(restored))
+            self._training.save_state(str(restored))
             self._keep_scores(self._scored, restored)
         return evaluated
 
@@ -178,12 +190,14 @@ class AuditedTraining:
         Raises:
             DishonestClock: the reported times cannot be trusted.
         """
+        clock = self._clock
+        assert clock is not None  # noqa: S101  times are judged
         if known_step_seconds is not None:
-            self._clock.compare_new_order(self._work.order, self._steps, known_step_seconds)
-            if self._clock.suspects_known_order:
+            clock.compare_new_order(self._work.order, self._steps, known_step_seconds)
+            if clock.suspects_known_order:
                 with contextlib.suppress(HarnessError, OSError):  # there may be no room for two more
-                    self._clock.add_turns(self._repeated_in_turn(known_step_seconds))
-        return self._clock.judged()
+                    clock.add_turns(self._repeated_in_turn(known_step_seconds))
+        return clock.judged()
 
     def _repeated_in_turn(self, step_seconds: float) -> Turns:
         """Repeat the run's beginning in its order and in a new order.

@@ -166,7 +166,12 @@ class Facility(NamedTuple):
 
 def has_nvidia_gpu(devices: Path = _DEVICES) -> bool:
     """Check that the machine has an NVIDIA GPU, even one that the environment hides."""
-    return any(devices.glob("nvidia[0-9]*"))
+    return nvidia_gpus(devices) > 0
+
+
+def nvidia_gpus(devices: Path = _DEVICES) -> int:
+    """Count the NVIDIA GPUs of the machine, those that the environment hides included."""
+    return len(list(devices.glob("nvidia[0-9]*")))
 
 
 def missing_facilities(

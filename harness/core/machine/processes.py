@@ -97,19 +97,31 @@ done
 GUARD = ["/bin/sh", "-c", _WATCH, "guard"]
 
 
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies (Linux).
+
+    The parent is the thread that started it. Elsewhere the closed pipe ends a worker.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def die_with_parent_and_keep_orphans() -> None:
     """Have the kernel kill this process when its parent dies (Linux). A worker calls this first.
 
     Orphans of its children become its own children, so that the parent finds and ends them with the worker.
-    On other systems the closed pipe ends a worker.
     """
+    die_with_parent()
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
         import ctypes
 
-        pr_set_pdeathsig, pr_set_child_subreaper = 1, 36
-        prctl = ctypes.CDLL(None).prctl
-        prctl(pr_set_pdeathsig, signal.SIGKILL)
-        prctl(pr_set_child_subreaper, 1)
+        ctypes.CDLL(None).prctl(option, value)
 
 
 def start_guard(group: int, mark: str = "") -> subprocess.Popen[bytes]:
@@ -237,6 +249,22 @@ _SWEEP_SECONDS = 0.01
 def new_mark() -> str:
     """Make the name of a variable that marks a process. Marked descendants keep their own marks, too."""
     return f"HARNESS_MARK_{secrets.token_hex(8)}"
+
+
+def replace_mark(old: str, new: str) -> None:
+    """Replace the mark of a process that was forked from one with the mark ``old`` (Linux).
+
+    The kernel shows others the memory in which the variables lay when the process was started, so the name is
+    overwritten there. Both names have the same length.
+    """
+    import ctypes
+
+    getenv = ctypes.CDLL(None).getenv
+    getenv.restype = ctypes.c_void_p
+    value = getenv(old.encode())
+    ctypes.memmove(value - len(old) - 1, new.encode(), len(new))
+    os.environ.pop(old)
+    os.environ[new] = "1"
 
 
 def kill_marked(mark: str) -> None:

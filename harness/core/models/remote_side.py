@@ -17,7 +17,7 @@ from harness.core.machine.worker_variables import GLIBC_KEEPS_MEMORY, worker_var
 from harness.core.models import messages, wire
 from harness.core.models.arguments import Signature
 from harness.core.models.messages import filled_in
-from harness.core.worker.process import WorkerProcess
+from harness.core.worker.process import WorkerProcess, started
 from harness.core.worker.session import SILENCE_LIMIT_SECONDS, WATCHED_SECONDS
 from harness.errors import UsageError
 from harness.tracing.calls import InputShape, Loss, Trace
@@ -181,7 +181,8 @@ class RemoteSide(_Asked):
         module = "harness.core.models.side_process"
         command = [sys.executable, "-P", "-m", module, target, *map(str, descriptors)]
         try:
-            process = WorkerProcess(command, variables, cpus_of(variables), descriptors)
+            start = started(command, cpus_of(variables), descriptors)
+            process = WorkerProcess(command[0], start, variables)
         finally:
             for pipe in pipes:
                 pipe.is_inherited()

@@ -1,4 +1,8 @@
-"""One run in a fresh worker process. Its record is written whatever happens."""
+"""One run in a worker process. Its record is written whatever happens.
+
+The process is fresh, and the machine serves nothing else; or nobody judges the times, and the run has a
+:class:`harness.core.runs.places.Place` beside others.
+"""
 
 import contextlib
 import datetime
@@ -6,7 +10,7 @@ import hashlib
 import math
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import msgspec
@@ -21,6 +25,7 @@ from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.machine.usage import Watch
 from harness.core.runs.events import Phase, RunObserver, Scored, Started, Trained
 from harness.core.runs.extensions import carry_out, work_of
+from harness.core.runs.places import Place
 from harness.core.runs.record import Block, Epoch, Failure, Record, SavedWeights, WeightsFile
 from harness.core.runs.request import RunRequest, new_record
 from harness.core.runs.store import WEIGHTS_SUFFIX, RecordWriter
@@ -45,13 +50,20 @@ class TrainingRun:
     """The training of one run: requests to the worker in their order, each reply written into the record."""
 
     def __init__(
-        self, request: RunRequest, record: Record, session: Session, store: RecordWriter, notify: RunObserver
+        self,
+        request: RunRequest,
+        record: Record,
+        session: Session,
+        store: RecordWriter,
+        notify: RunObserver,
+        place: Place | None = None,
     ) -> None:
         self._request = request
         self._record = record
         self._session = session
         self._store = store
         self._notify = notify
+        self._place = place
         self._step = 0
         self._step_seconds = 0.0
         self._best_loss = math.inf
@@ -66,9 +78,12 @@ class TrainingRun:
             WorkDiffers: the work was not what a second program computes.
         """
         order, begun = self._start(), time.monotonic()
-        watch = Watch(self._session.process.pid)
+        judges_times = self._place is None
+        watch = Watch(self._session.process.pid) if judges_times else None
         cpus, device = cpus_of(self._record.worker_variables), self._record.device or ""
-        audit = AuditedTraining(self._session, self._work(order), cpus, device, pauses=True)
+        audit = AuditedTraining(
+            self._session, self._work(order), cpus, device, pauses=judges_times, judges_times=judges_times
+        )
         with contextlib.closing(audit):
             try:
                 self._train(audit)
@@ -78,8 +93,9 @@ class TrainingRun:
                 self._measure_process(watch)
                 raise
             self._measure_process(watch)
-            self._notify(Phase("testing the clock"))
-            self._record.clock = audit.judge_clock(self._usual_step_seconds())
+            if judges_times:
+                self._notify(Phase("testing the clock"))
+                self._record.clock = audit.judge_clock(self._usual_step_seconds())
             self._notify(Phase("verifying the work"))
             prepared = self._preparation()
             seconds = prepared.import_seconds + prepared.data_seconds + prepared.build_seconds
@@ -95,6 +111,8 @@ class TrainingRun:
 
     def _other_session(self, variables: Mapping[str, str]) -> Session:
         limit = self._request.timeout_seconds
+        if self._place is not None and not variables:
+            return self._place.session(self._request.configuration, limit)[0]
         own = {**self._record.worker_variables, **variables}
         return Session(own, limit, silence_seconds=silence_within(limit))
 
@@ -122,7 +140,8 @@ class TrainingRun:
         conversation = Conversation(self._session, backend, plan.threads)
         described = conversation.describe()
         record.framework = described.environment
-        record.phases.import_seconds = described.import_seconds
+        # A forked worker has found everything imported.
+        record.phases.import_seconds = described.import_seconds if self._place is None else None
         self._notify(Phase("building"))
         built = conversation.build(plan, record.dataset.name)
         record.device = built.device
@@ -300,9 +319,12 @@ class TrainingRun:
         pictures.examples = kept(drawn.examples_png, "-examples")
         pictures.neighbours = kept(drawn.neighbours_png, "-neighbours")
 
-    def _measure_process(self, watch: Watch) -> None:
-        self._record.interference = watch.report()
-        self._record.measured = self._session.call(protocol.Measure(), protocol.Measured).values
+    def _measure_process(self, watch: Watch | None) -> None:
+        measured = self._session.call(protocol.Measure(), protocol.Measured).values
+        if self._place is not None:
+            self._place.note_memory(measured)
+        if watch is not None:
+            self._record.interference, self._record.measured = watch.report(), measured
 
 
 def _outcomes_of(best: protocol.Evaluated, last: protocol.Evaluated) -> Outcomes | None:
@@ -314,9 +336,18 @@ def _outcomes_of(best: protocol.Evaluated, last: protocol.Evaluated) -> Outcomes
 
 
 def execute(
-    request: RunRequest, certificate: Certificate | None, store: RecordWriter, notify: RunObserver
+    request: RunRequest,
+    certificate: Certificate | None,
+    store: RecordWriter,
+    notify: RunObserver,
+    place: Place | None = None,
+    *,
+    fresh: bool = False,
 ) -> Record:
     """Execute a run and record it; errors of plugins, frameworks and users become part of the record.
+
+    Without a ``place`` the times of the run are judged. With one its worker is forked, unless it is to be a
+    ``fresh`` process.
 
     A Ctrl-C leaves a record with status ``interrupted``. The record is saved at the start and after each
     epoch, so that measurements survive even the death of this process.
@@ -327,7 +358,7 @@ def execute(
     record = new_record(request)
     record.certificate = certificate
     try:
-        _carry_out(request, record, store, notify)
+        _carry_out(request, record, store, notify, place, fresh=fresh)
     except KeyboardInterrupt as interrupt:
         # The last record is complete in any case: further signals wait, see harness.core.shell.signals.
         ended = record.status == "ok" or record.failure is not None
@@ -339,13 +370,22 @@ def execute(
     return record
 
 
-def _carry_out(request: RunRequest, record: Record, store: RecordWriter, notify: RunObserver) -> None:
+def _carry_out(
+    request: RunRequest,
+    record: Record,
+    store: RecordWriter,
+    notify: RunObserver,
+    place: Place | None,
+    *,
+    fresh: bool,
+) -> None:
     try:
+        if place is not None:
+            record.worker_variables = place.variables(request.configuration)
         store.save(record)
-        limit = request.timeout_seconds
-        with Session(record.worker_variables, limit, silence_seconds=silence_within(limit)) as session:
+        with _worker(request, record, place, fresh=fresh) as session:
             try:
-                TrainingRun(request, record, session, store, notify).carry_out()
+                TrainingRun(request, record, session, store, notify, place).carry_out()
                 record.status = "ok"
             except Diverged as error:
                 record.status, record.failure = "diverged", Failure(str(error))
@@ -367,8 +407,25 @@ def _carry_out(request: RunRequest, record: Record, store: RecordWriter, notify:
                     getattr(error, "traceback", ""),
                     session.process.last_lines(),
                 )
+                if place is not None and place.abandoned:
+                    record.status, record.failure = "interrupted", Failure(place.abandoned)
     except HarnessError as error:  # such as: no worker can be started, now or later
         record.status, record.failure = "failed", Failure(str(error))
         store.save(record)
         raise
     store.save(record)
+
+
+@contextlib.contextmanager
+def _worker(request: RunRequest, record: Record, place: Place | None, *, fresh: bool) -> Iterator[Session]:
+    """Start the worker of a run; its record says how."""
+    limit = request.timeout_seconds
+    if place is None:
+        with Session(record.worker_variables, limit, silence_seconds=silence_within(limit)) as session:
+            yield session
+        return
+    session, record.making = place.session(request.configuration, limit, fresh=fresh)
+    with session:
+        yield session
+        if record.making.process == "forked":
+            place.learn_from(session, request.configuration)

@@ -56,6 +56,7 @@ def ingredients_of(request: RunRequest, *, certify: bool, machine: Machine | Non
         "evaluation": _json(request.evaluation),
         **({"stop": _json(request.stop)} if request.stop else {}),
         "certification": "yes" if certify else "no",
+        **({} if request.judges_times else {"times": "not judged"}),
         "worker's variables": " ".join(f"{name}={value}" for name, value in sorted(variables.items())),
         "inherited variables": variables_text(inherited),
         "machine": f"{machine.host_text}: {machine.model_text}",

@@ -14,7 +14,13 @@ from harness.core.plugins import registry
 from harness.core.plugins.options import value_text
 from harness.core.runs.extensions import AfterTraining, facts_of
 from harness.core.runs.record import Epoch, Record, generalization_gap, samples_per_second, step_time
-from harness.core.runs.words import certificate_cell, evaluation_text, framework_text, test_score
+from harness.core.runs.words import (
+    certificate_cell,
+    evaluation_text,
+    framework_text,
+    making_text,
+    test_score,
+)
 from harness.core.training.measures import Scores
 from harness.core.training.outcome_records import Generated, SampledTexts
 from harness.errors import HarnessError
@@ -290,20 +296,21 @@ def _further(record: Record) -> str:
 
 def _in_full(record: Record) -> dict[str, str]:
     """Return a run as a column, by row."""
-    task, data, configuration, phases = record.task, record.dataset, record.configuration, record.phases
+    task, data, configuration = record.task, record.dataset, record.configuration
+    judged = {} if record.judged_seconds is None else msgspec.structs.asdict(record.judged_seconds)
     last = record.epochs[-1] if record.epochs else None
     steady = step_time(record)
     steps = [f"{seconds * 1e3:.3g}" for seconds in steady or ()]
-    started = (_number(seconds, ".2f") for seconds in (phases.import_seconds, phases.build_seconds))
+    started = (_number(judged.get(f"{phase}_seconds"), ".2f") for phase in ("import", "build"))
     certified = certificate_cell(record)
     best = f"{record.best_epoch} of {last.epoch}" if record.best_epoch and last else NOTHING
     times = {
         "import, build (s)": ", ".join(started),
-        "first step (s)": _number(phases.first_step_seconds, ".3f"),
+        "first step (s)": _number(judged.get("first_step_seconds"), ".3f"),
         "step (ms), median (p5 to p95)": "{} ({} to {})".format(*steps) if steps else NOTHING,
         "samples/s": _number(samples_per_second(record), ",.0f"),
-        "training, first step included (s)": _number(phases.training_seconds, ".1f"),
-        "scoring (s)": _number(phases.evaluation_seconds, ".1f"),
+        "training, first step included (s)": _number(judged.get("training_seconds"), ".1f"),
+        "scoring (s)": _number(judged.get("evaluation_seconds"), ".1f"),
     }
     return {
         "backend": configuration.label,
@@ -339,6 +346,8 @@ def runs_table(records: Sequence[Record]) -> Table:
         [quantity.heading, *(quantity.text(record.measured) for record in records)]
         for quantity in shown(record.measured for record in records)
     ]
+    if any(record.making for record in records):
+        rows.append(["process", *(making_text(record.making) for record in records)])
     return Table((), rows, form="columns")
 
 

@@ -6,7 +6,7 @@ Times are in seconds, memory in bytes. What a failed run did not reach is None o
 import functools
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -179,6 +179,18 @@ class Phases(msgspec.Struct):
         return (*before, self.training_seconds, self.evaluation_seconds)
 
 
+class Making(msgspec.Struct, frozen=True):
+    """How a run was made whose times are not judged: its memory and times belong in no verdict or ranking."""
+
+    process: Literal["forked", "fresh"]
+    """``forked`` from a process that has imported the framework, or started anew."""
+    jobs: int = 1
+    """Runs that shared the machine."""
+    repeated: Literal["equal", "not repeatable"] | None = None
+    """Set in one drawn run of a command, whose training was repeated in a fresh process: losses and scores
+    were equal bit for bit, or already two fresh processes part."""
+
+
 class Extension(msgspec.Struct, frozen=True):
     """The ``result`` of a feature's work after the training, or the reason of its ``failure``.
 
@@ -249,6 +261,8 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
     """The nodes of a cluster that were lost while they executed this run, oldest first."""
     interference: Interference | None = None
     """None if the run ended before it was measured, or the system does not report it."""
+    making: Making | None = None
+    """None if times are judged: the run had a fresh process and the machine for itself."""
 
     def __post_init__(self) -> None:
         """Refuse a damaged file, whose parts do not fit together."""
@@ -293,6 +307,11 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
         return identity_key(self.identity)
 
     @property
+    def judged_seconds(self) -> Phases | None:
+        """The durations of the run, which verdicts and rankings may use; None where times are not judged."""
+        return self.phases if self.making is None else None
+
+    @property
     def disturbed(self) -> bool | None:
         """True if other programs used the machine, so that times are unreliable; None if not known."""
         return None if self.interference is None else self.interference.disturbs
@@ -326,6 +345,8 @@ def steady_steps(record: Record) -> SteadySteps:
     A run is not settled if it is too short for this rule, or if its steps do not settle: its steps are those
     of the later half, or those after the longest warm-up.
     """
+    if record.making is not None:
+        return SteadySteps([], settled=False)
     size = record.batch_size
     blocks = [block for block in record.blocks[1:] if block.batch_size == size]
     step_seconds = [block.seconds / block.steps for block in blocks]

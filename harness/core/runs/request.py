@@ -83,6 +83,8 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The process that writes the record; default: this one."""
     command: list[str] = []
     """The command line that asked for the run."""
+    judges_times: bool = True
+    """False: nobody judges the times, so that the run may share the machine and be forked."""
 
     @property
     def plan(self) -> Plan:

@@ -1,5 +1,6 @@
 """Execution of runs one after the other, each after its certificate, while nothing else runs."""
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -39,6 +40,8 @@ def certified_work(request: RunRequest) -> CertifiedWork:
 class Certification:
     """The certification of the work of runs, each once, with one worker for each configuration.
 
+    Several threads may ask for certificates; those of one configuration wait for each other.
+
     Between two certificates a worker is stopped, so that it takes no time from a timed run. It ends with the
     last certificate of its configuration.
     """
@@ -49,18 +52,30 @@ class Certification:
         self._examiners: dict[Configuration, Examiner] = {}
         works = dict.fromkeys(map(certified_work, requests))
         self._to_come = Counter(configuration for configuration, *_ in works)
+        self._locks = {configuration: threading.Lock() for configuration in self._to_come}
 
-    def certificate(self, request: RunRequest) -> Certificate:
-        """Return the certificate of a run's work, made or read from the cache at the first call."""
+    def certificate(
+        self, request: RunRequest, notify: Callable[[CertificationEvent], None] | None = None
+    ) -> Certificate:
+        """Return the certificate of a run's work, made or read from the cache at the first call.
+
+        ``notify`` follows this call in place of the observer of all.
+        """
         work = certified_work(request)
-        if work not in self._made:
-            self._made[work] = self._make(request)
+        with self._locks[request.configuration]:
+            if work not in self._made:
+                self._made[work] = self._make(request, notify or self._notify)
         return self._made[work]
 
-    def _make(self, request: RunRequest) -> Certificate:
+    def abandon(self) -> None:
+        """Kill the workers: the certificates that other threads are making fail."""
+        for examiner in list(self._examiners.values()):
+            examiner.kill()
+
+    def _make(self, request: RunRequest, notify: Callable[[CertificationEvent], None]) -> Certificate:
         configuration, task, _ = certified_work(request)
         start = time.perf_counter()
-        self._notify(Certifying(configuration, task))
+        notify(Certifying(configuration, task))
         examiner = self._examiners.get(configuration)
         if examiner is None:
             examiner = self._examiners[configuration] = Examiner(configuration, request.timeout_seconds)
@@ -68,14 +83,14 @@ class Certification:
             examiner,
             registry.task(task),
             request.task,
-            lambda cases, of: self._notify(Examined(configuration, task, cases, of)),
+            lambda cases, of: notify(Examined(configuration, task, cases, of)),
         )
         self._to_come[configuration] -= 1
         if self._to_come[configuration]:
             examiner.pause()
         else:
             self._examiners.pop(configuration).close()
-        self._notify(Certified(configuration, task, made, time.perf_counter() - start))
+        notify(Certified(configuration, task, made, time.perf_counter() - start))
         return made
 
     def __enter__(self) -> Self:

@@ -106,9 +106,10 @@ def _is_unconfirmed(record: Record) -> bool:
 
 
 def _seconds(record: Record) -> str:
-    if not record.blocks:
+    seconds = record.judged_seconds
+    if not record.blocks or seconds is None:
         return NOTHING
-    return busy_mark(f"{significant(record.phases.training_seconds)} s", disturbed=record.disturbed)
+    return busy_mark(f"{significant(seconds.training_seconds)} s", disturbed=record.disturbed)
 
 
 def _remarks(records: Sequence[Record], works: Sequence[AfterTraining], *, starred: bool) -> Iterable[str]:

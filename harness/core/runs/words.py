@@ -4,7 +4,7 @@ from harness.core.certify.page import IN_FLOAT32, certificate_label
 from harness.core.documents.kinds import Status
 from harness.core.documents.numbers import NOTHING, score_value
 from harness.core.plugins.installation import identifying_versions
-from harness.core.runs.record import Evaluation, Failure, Record
+from harness.core.runs.record import Evaluation, Failure, Making, Record
 from harness.core.training.measures import measure_of_task
 
 
@@ -34,6 +34,19 @@ def framework_text(backend: str, framework: dict[str, str]) -> str:
     versions = identifying_versions(backend, framework)
     lines = [f"{name} {version}" for name, version in versions.items()]
     return "\n".join(lines) or framework.get("engine", NOTHING)
+
+
+def making_text(making: Making | None) -> str:
+    """Return how the process of a run was made, and what shared the machine with it."""
+    if making is None:
+        return "fresh, alone: times are judged"
+    at_once = f"{making.jobs} at once: " if making.jobs > 1 else ""
+    repeated = {
+        None: "",
+        "equal": "\nrepeated in a fresh process: equal, bit for bit",
+        "not repeatable": "\nrepeated in fresh processes: these differ, too",
+    }
+    return f"{making.process}, {at_once}times are not judged{repeated[making.repeated]}"
 
 
 def evaluation_text(evaluation: Evaluation) -> str:

@@ -9,6 +9,7 @@ from harness.core.runs.store import Store
 from harness.core.runs.tracker import Tracker
 from harness.core.shell.ending import INTERRUPTED
 from harness.core.shell.executors import Executor
+from harness.core.shell.printing import print_error_line
 from harness.core.shell.runs_display import RunsDisplay
 from harness.errors import HarnessError, UsageError
 
@@ -33,10 +34,22 @@ def run_sequence(
         HarnessError: a record cannot be written, or no node is left.
     """
     requests = [run.request for run in shared.left]
-    on_nodes = executor.on_nodes
-    with shared, RunsDisplay(requests, quiet=quiet, certify=certify, on_nodes=on_nodes) as display:
+    observer = RunsDisplay(
+        requests, quiet=quiet, certify=certify, on_nodes=executor.on_nodes, jobs=executor.jobs
+    )
+    with shared, observer as display:
         display.announce(plan, shared, trackers, store.folder)
         return executor.execute(shared, store, display, certify=certify, deadline=deadline)
+
+
+def conclude(executor: Executor, store: Store, records: Sequence[Record], *, quiet: bool) -> None:
+    """End the runs of a command: the one that is drawn among ``records`` has failed if it is refuted.
+
+    Raises:
+        HarnessError: a record cannot be written.
+    """
+    if exit_code(records) != INTERRUPTED:
+        executor.conclude(store, (lambda _line: None) if quiet else print_error_line)
 
 
 def exit_code(records: Sequence[Record]) -> int:

@@ -6,12 +6,17 @@ A feature names its executors by the value of ``--executor``. The object is call
 
 import contextlib
 import functools
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from harness.core.machine.description import Machine
+import msgspec
+
+from harness.core.machine.description import Machine, nvidia_gpus
 from harness.core.runs.events import CertificationEvent
+from harness.core.runs.jobs import Crew, execute_beside
+from harness.core.runs.places import most_jobs
 from harness.core.runs.record import Record
 from harness.core.runs.request import RunRequest
 from harness.core.runs.sequence import Certification, SequenceObserver, execute_all
@@ -19,6 +24,7 @@ from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
 from harness.core.shell import features
 from harness.core.shell.options import ExecutorOptions, is_local
+from harness.errors import UsageError
 
 
 class ReadyNode(Protocol):
@@ -80,6 +86,10 @@ class Executor(Protocol):
     def on_nodes(self) -> bool:
         """True if runs are executed on nodes, which have names, join and are lost."""
 
+    @property
+    def jobs(self) -> int | None:
+        """How many runs may share a machine, because nobody judges their times; None where times are."""
+
     def execute(
         self, shared: SharedRuns, store: Store, observer: NodesObserver, *, certify: bool, deadline: float
     ) -> list[Record]:
@@ -89,6 +99,15 @@ class Executor(Protocol):
 
         Raises:
             HarnessError: a record cannot be written, or no node is left.
+        """
+
+    def conclude(self, store: Store, say: Callable[[str], None]) -> None:
+        """End a command: where runs were forked, repeat one of them, drawn at random, in a fresh process.
+
+        If the two computed different things, the run has failed. ``say`` prints a line.
+
+        Raises:
+            HarnessError: the record cannot be written.
         """
 
     def carry_out(self, work: PlacedWork, folder: Path, notify: Callable[[Any], None]) -> Any:
@@ -120,41 +139,97 @@ class BestMode(Protocol):
 
 
 class ThisMachine:
-    """This machine as an :class:`Executor`."""
+    """This machine as an :class:`Executor`; with a ``crew`` it executes several runs at once."""
 
     machine: Machine | None = None
-    threads: int | None = None
     on_nodes = False
+
+    def __init__(self, crew: Crew | None = None) -> None:
+        self._crew = crew
+
+    @property
+    def threads(self) -> int | None:
+        """One for each of several runs at once."""
+        return None if self._crew is None else 1
+
+    @property
+    def jobs(self) -> int | None:
+        """See :class:`Executor`."""
+        return None if self._crew is None else len(self._crew.places)
 
     def execute(
         self, shared: SharedRuns, store: Store, observer: NodesObserver, *, certify: bool, deadline: float
     ) -> list[Record]:
         """See :class:`Executor`."""
+        if self._crew is not None:
+            return execute_beside(
+                shared, store, observer, lambda: time.monotonic() <= deadline, certify, self._crew
+            )
         requests = [run.request for run in shared.left]
         notify = functools.partial(observer.certificate, "")
         certification = Certification(requests, notify) if certify else None
         with certification or contextlib.nullcontext():
             return execute_all(shared, store, observer, deadline, certification)
 
+    def conclude(self, store: Store, say: Callable[[str], None]) -> None:
+        """See :class:`Executor`."""
+        if self._crew is not None:
+            self._crew.conclude(store, say)
+
     def carry_out(self, work: PlacedWork, folder: Path, notify: Callable[[Any], None]) -> Any:
         """See :class:`Executor`."""
         return work.do(folder, notify)
 
 
+class AskedJobs(NamedTuple):
+    """Runs at once on this machine, each with so many threads on this ``device``.
+
+    The number 0 stands for as many as cores and memory allow.
+    """
+
+    number: int
+    threads: int
+    device: str
+
+    @classmethod
+    def of(cls, number: int | None, threads: Sequence[int], device: str) -> "AskedJobs | None":
+        """Return what ``--jobs`` asks for, with the largest number of threads; None without it."""
+        return None if number is None else cls(number, max(threads, default=1), device)
+
+    def crew(self) -> Crew:
+        """Prepare the places for the runs."""
+        gpus = nvidia_gpus()
+        number = self.number or most_jobs(self.threads, self.device, gpus)
+        return Crew(number, self.threads, self.device, gpus=gpus, waits_for_memory=not self.number)
+
+
 @contextlib.contextmanager
-def executor_of(given: ExecutorOptions) -> Iterator[Executor]:
+def executor_of(given: ExecutorOptions, jobs: AskedJobs | None = None) -> Iterator[Executor]:
     """Yield the executor that ``--executor`` and ``--address`` ask for, connected.
 
+    With ``jobs`` it is this machine, and several runs at once.
+
     Raises:
-        UsageError: no cluster is reachable, or its nodes are unsuitable.
+        UsageError: no cluster is reachable, its nodes are unsuitable, or ``--jobs`` is given for one.
         PluginError: the executor belongs to another package, and connecting raises.
     """
     if is_local(given):
-        yield ThisMachine()
+        with contextlib.nullcontext() if jobs is None else jobs.crew() as crew:
+            yield ThisMachine(crew)
         return
+    if jobs is not None:
+        raise UsageError(
+            f"--jobs is for runs on this machine; leave it out with --executor {given.executor}."
+        )
     name = given.executor
     connect = features.one("executors", name)
     with contextlib.ExitStack() as connected:
         with features.faults_named(name, features.named("executors")[name]):
             executor: Executor = connected.enter_context(connect(given.address))
         yield executor
+
+
+def unjudged(requests: Sequence[RunRequest], executor: Executor) -> list[RunRequest]:
+    """Return the runs as ``executor`` makes them: their times are not judged where runs share a machine."""
+    judges_times = executor.jobs is None
+    return [msgspec.structs.replace(request, judges_times=judges_times) for request in requests]

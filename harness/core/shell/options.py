@@ -423,6 +423,16 @@ executor = together(
 )
 
 
+#: As many runs at once as cores and memory allow.
+ALL_JOBS = 0
+jobs = number(
+    "--jobs",
+    most=1024,
+    text="Workers at once on this machine, whose times are not judged. Default of study: as many as cores "
+    "and memory allow; of other commands: one after the other.",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExecutorOptions:
     """The values of :data:`executor`."""

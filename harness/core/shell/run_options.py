@@ -168,6 +168,7 @@ class RunOptions(EvaluationOptions, TrackingOptions, ExecutorOptions, OutputOpti
     certify: bool
     save_weights: bool
     fresh: bool
+    jobs: int | None
     timeout: float | None
     verbose: bool
 

@@ -49,19 +49,28 @@ class RunsDisplay:
     """Shows runs: a live part on a terminal, permanent lines, and trackers to follow.
 
     A display observes a sequence of runs, and with ``on_nodes`` the runs of several nodes: see
-    :class:`harness.core.shell.executors.NodesObserver`. This machine is a node without a name.
+    :class:`harness.core.shell.executors.NodesObserver`. This machine is a node without a name; with ``jobs``
+    it has as many nodes, whose names are numbers.
     """
 
     def __init__(
-        self, requests: Sequence[RunRequest], *, quiet: bool, certify: bool = False, on_nodes: bool = False
+        self,
+        requests: Sequence[RunRequest],
+        *,
+        quiet: bool,
+        certify: bool = False,
+        on_nodes: bool = False,
+        jobs: int | None = None,
     ) -> None:
-        # On a node a certificate is part of a run.
-        works = {certified_work(request): None for request in requests if certify and not on_nodes}
+        several = on_nodes or jobs is not None
+        # On a node, and beside other runs, a certificate is part of a run.
+        works = {certified_work(request): None for request in requests if certify and not several}
         planned = [_certificate_activity(configuration, task) for configuration, task, _ in works]
         planned += map(_run_activity, requests)
-        self._remaining = Remaining(planned, time.monotonic, nodes=0 if on_nodes else 1)
+        self._remaining = Remaining(planned, time.monotonic, nodes=0 if on_nodes else jobs or 1)
+        self._jobs = None if on_nodes else jobs
         self._console = console(quiet=quiet)
-        self._printed = time.monotonic() if on_nodes else -math.inf
+        self._printed = time.monotonic() if several else -math.inf
         self._trackers: Sequence[Tracker] = ()
         self._runs = len(requests)
         self._begun = self._ended = 0
@@ -74,8 +83,8 @@ class RunsDisplay:
             transient=True,
         )
         first = self._progress.add_task("waiting for nodes" if on_nodes else "", total=None)
-        #: Lines of the live part: a line for each node, and with ``on_nodes`` a line for all nodes.
-        self._rows: dict[str, TaskID] = {} if on_nodes else {"": first}
+        #: Lines of the live part: a line for each node, and of several nodes a line for all.
+        self._rows: dict[str, TaskID] = {} if several else {"": first}
         self._whole = first
 
     def __enter__(self) -> Self:
@@ -161,7 +170,9 @@ class RunsDisplay:
         """See :class:`harness.core.runs.sequence.SequenceObserver`."""
         name = self._next_name(request)
         self._remaining.begin(_run_activity(request), node)
-        if node and not self._live:
+        if self._jobs and node not in self._rows:
+            self._rows[node] = self._progress.add_task("", total=None)
+        if node and not self._live and not self._jobs:
             self.say(f"{name}: begins on {node}")
         self.update(node, name, "beginning" if node else "starting a worker")
         notify: RunObserver = RunLine(self, node, name, request.task)
@@ -199,7 +210,7 @@ class RunsDisplay:
                     self._remaining.end()
                 if seconds > _CACHED_SECONDS and (node or self._live):
                     outcome = f"{certificate_label(certificate)} in {seconds:.0f} s"
-                    self.say(f"{configuration.label} on {task}: {_on(outcome, node)}")
+                    self.say(f"{configuration.label} on {task}: {self._on(outcome, node)}")
 
     def update(self, node: str, name: str, *details: str) -> None:
         """Show work under way. ``name`` is never cut; details that are empty or do not fit are left out."""
@@ -224,9 +235,12 @@ class RunsDisplay:
         if node:
             self.update(node, "idle")
         self._ended += 1
-        self.say(_on(outcome, node))
+        self.say(self._on(outcome, node))
         if node:
             self._show_whole()
+
+    def _on(self, outcome: str, node: str) -> str:
+        return f"{outcome}, on {node}" if node and not self._jobs else outcome
 
     def _next_name(self, request: RunRequest) -> str:
         """Return the name of a run with its number among all runs."""
@@ -242,7 +256,8 @@ class RunsDisplay:
     def _show_whole(self) -> None:
         """Show how many runs have ended, and the time left; without a terminal every ten seconds."""
         nodes = len(self._rows)
-        ended = f"{self._ended} of {self._runs} runs ended, {nodes} node{'s' * (nodes != 1)}"
+        at = f"{self._jobs} at once" if self._jobs else f"{nodes} node{'s' * (nodes != 1)}"
+        ended = f"{self._ended} of {self._runs} runs ended, {at}"
         text = ", ".join([ended, *self._left()])
         if self._live:
             self._progress.update(self._whole, description=text)
@@ -293,10 +308,6 @@ def _run_activity(request: RunRequest) -> Activity:
 def _name(request: RunRequest) -> str:
     variant = f" ({request.variant})" if request.variant else ""
     return f"{request.task.name} {request.configuration.label} seed {request.seed}{variant}"
-
-
-def _on(outcome: str, node: str) -> str:
-    return f"{outcome}, on {node}" if node else outcome
 
 
 class RunLine:

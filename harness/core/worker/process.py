@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import IO, Protocol
 
 import psutil
 
@@ -37,6 +38,48 @@ _WORK_CPU_SECONDS, _WORK_POLL_SECONDS = 0.02, 0.1
 _ENDLESS_CPU_SECONDS = 3600.0
 
 
+class Child(Protocol):
+    """A process that this one has started, or had another one start: a part of :class:`subprocess.Popen`."""
+
+    returncode: int | None
+
+    @property
+    def pid(self) -> int:
+        """The process id, which no other process gets before :meth:`wait` or :meth:`poll` reports the end."""
+
+    def poll(self) -> int | None:
+        """Return the exit status, negative for a signal; None while the process lives."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end, and return the exit status.
+
+        Raises:
+            subprocess.TimeoutExpired: the process still lives.
+        """
+
+
+#: Starts a process with these variables and this log: ``start(variables, mark, log)``.
+Start = Callable[[Mapping[str, str], str, IO[bytes]], Child]
+
+
+def started(command: Sequence[str], cpus: Iterable[int], descriptors: Sequence[int]) -> Start:
+    """Start a command, bound to these CPUs; it inherits the descriptors."""
+
+    def start(variables: Mapping[str, str], mark: str, log: IO[bytes]) -> Child:
+        with bound_to_cpus(cpus):
+            return subprocess.Popen(
+                command,
+                env={**untraced(os.environ), **variables, mark: "1"},
+                pass_fds=descriptors,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    return start
+
+
 class WorkerProcess:
     """A process with a group of its own: Ctrl-C reaches the parent alone, and the group is killed as one.
 
@@ -45,40 +88,29 @@ class WorkerProcess:
     every process inherits.
     """
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        variables: Mapping[str, str],
-        cpus: Iterable[int],
-        descriptors: Sequence[int],
-    ) -> None:
-        """Start the command with these variables, bound to these CPUs; it inherits the descriptors.
+    def __init__(self, name: str, start: Start, variables: Mapping[str, str]) -> None:
+        """Have ``start`` start the process with these variables; ``name`` is for messages.
 
         Raises:
             NoWorkersHere: the machine has no place for its log, or no shell to guard it.
-            HarnessError: the command cannot be started.
+            HarnessError: the process cannot be started.
         """
         self._log = _open_log()
-        self._mark = new_mark()
+        self.mark = new_mark()
         self._folder = GuardedFolder("worker")
         self._servers_seen: set[psutil.Process] = set()
         try:
-            with bound_to_cpus(cpus):
-                self._process = subprocess.Popen(
-                    command,
-                    env=self._environment(variables),
-                    pass_fds=descriptors,
-                    stdin=subprocess.DEVNULL,
-                    stdout=self._log.file,
-                    stderr=self._log.file,
-                    start_new_session=True,
-                )
-        except OSError as error:
+            # A folder for temporary files; a worker's own variables come before it.
+            temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self._folder.path))
+            self._process = start({**temporary, **variables}, self.mark, self._log.file)
+        except (OSError, HarnessError) as error:
             self._log.close()
             self._folder.close()
-            raise HarnessError(f"cannot start {command[0]}: {error.strerror}") from error
+            if isinstance(error, HarnessError):
+                raise
+            raise HarnessError(f"cannot start {name}: {error.strerror}") from error
         try:
-            self._guard = start_guard(self._process.pid, self._mark)
+            self._guard = start_guard(self._process.pid, self.mark)
         except OSError as error:
             kill_group(self._process.pid)
             self._process.wait()
@@ -86,11 +118,6 @@ class WorkerProcess:
             self._folder.close()
             name = error.filename or "a program"
             raise NoWorkersHere(f"cannot start {name}, the guard of a worker: {error.strerror}") from error
-
-    def _environment(self, variables: Mapping[str, str]) -> dict[str, str]:
-        """Return the user's variables, a folder for temporary files, those of the worker, and the mark."""
-        temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(self._folder.path))
-        return {**untraced(os.environ), **temporary, **variables, self._mark: "1"}
 
     @property
     def pid(self) -> int:
@@ -129,8 +156,9 @@ class WorkerProcess:
         """Wait: a busy machine delivers a signal late, and the next process would run beside this one."""
         stopped_or_ended = os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG
         until = time.monotonic() + _GRACE_SECONDS
-        while os.waitid(os.P_PID, self.pid, stopped_or_ended) is None and time.monotonic() < until:
-            time.sleep(_STOP_POLL_SECONDS)
+        with contextlib.suppress(ChildProcessError):  # of a template; no time is judged then
+            while os.waitid(os.P_PID, self.pid, stopped_or_ended) is None and time.monotonic() < until:
+                time.sleep(_STOP_POLL_SECONDS)
 
     def resume(self) -> None:
         """Let a stopped process continue."""
@@ -196,7 +224,7 @@ class WorkerProcess:
         for server in servers:
             with contextlib.suppress(psutil.Error):
                 server.kill()
-        kill_marked(self._mark)
+        kill_marked(self.mark)
         # A process that waits in the kernel, such as for a device's driver, dies when that returns.
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_DYING_SECONDS)

@@ -15,7 +15,8 @@ from harness.core.machine.cpus import cpus_of
 from harness.core.machine.encoding import encode
 from harness.core.machine.pipes import LineOverdue, LinePipe, LineTooLong, PipeClosed
 from harness.core.worker import protocol
-from harness.core.worker.process import WorkerProcess
+from harness.core.worker.process import WorkerProcess, started
+from harness.core.worker.template import Template
 from harness.errors import (
     Declined,
     HarnessError,
@@ -137,8 +138,11 @@ class Session:
         python: str = sys.executable,
         cpus: Iterable[int] | None = None,
         silence_seconds: float | None = None,
+        template: Template | None = None,
     ) -> None:
         """Start a worker of this interpreter with these variables, on ``cpus`` or else on those they name.
+
+        With a ``template`` of the same variables the worker is forked from it.
 
         ``deadline_seconds`` limits its whole life, pauses not counted, from the start or the last
         :meth:`renew_deadline`. ``silence_seconds`` limits the time for one reply, after which the worker is
@@ -146,6 +150,7 @@ class Session:
         periods of that length while the worker uses the CPU.
 
         Raises:
+            CannotFork: the template cannot be forked.
             HarnessError: the interpreter cannot be started.
         """
         requests_out, self._requests = os.pipe()
@@ -155,10 +160,10 @@ class Session:
         self._unanswered: collections.deque[msgspec.Struct] = collections.deque()
         self._is_paused = False
         command = [python, *self.program, str(requests_out), str(replies_in)]
+        cpus, ends = cpus_of(variables) if cpus is None else cpus, (requests_out, replies_in)
+        start = started(command, cpus, ends) if template is None else template.start(cpus, ends)
         try:
-            self.process = WorkerProcess(
-                command, variables, cpus_of(variables) if cpus is None else cpus, (requests_out, replies_in)
-            )
+            self.process = WorkerProcess(python, start, variables)
         except HarnessError:
             os.close(self._requests)
             os.close(self._replies)

@@ -84,9 +84,9 @@ def _run_points(comparison: Comparison) -> list[Row]:
     rows: list[Row] = []
     for summary in comparison.summaries:
         for run in summary.configuration.runs[:MOST_POINTS]:
-            score = run.score(measure.key)
-            if score is not None:
-                seconds = run.record.phases.training_seconds
+            score, judged = run.score(measure.key), run.record.judged_seconds
+            if score is not None and judged is not None:
+                seconds = judged.training_seconds
                 rows.append(
                     {"configuration": summary.name, "seconds": seconds, "score": score * measure.factor}
                 )

@@ -105,10 +105,11 @@ def time_to_target(configuration: ConfigurationRuns, measure: Measure, target: f
     seconds, epochs = [], []
     for run in configuration.runs:
         if (place := run.place_of(measure, target)) is not None:
-            seconds.append(run.curves["training_seconds"][place])
+            if "training_seconds" in run.curves:
+                seconds.append(run.curves["training_seconds"][place])
             epochs.append(run.curves["epoch"][place])
     return TimeToTarget(
-        geometric_interval(seconds), len(seconds), len(configuration.runs), geometric_interval(epochs)
+        geometric_interval(seconds), len(epochs), len(configuration.runs), geometric_interval(epochs)
     )
 
 
@@ -164,10 +165,11 @@ _PHASES: dict[str, Callable[[Phases], float | None]] = {
 
 
 def _phases(runs: Sequence[Run]) -> dict[str, float]:
-    """Return the mean seconds of each phase; a phase that some run does not report is left out."""
+    """Return the mean seconds of each phase; a phase that is not judged in some run is left out."""
     means = {}
     for name, seconds_of in _PHASES.items():
-        known = [seconds for run in runs if (seconds := seconds_of(run.record.phases)) is not None]
+        judged = [phases for run in runs if (phases := run.record.judged_seconds) is not None]
+        known = [seconds for phases in judged if (seconds := seconds_of(phases)) is not None]
         if len(known) == len(runs):
             means[name] = statistics.fmean(known)
     return means

@@ -1,5 +1,7 @@
 """The table of runs: a row is one configuration under its conditions, with the newest run of each seed.
 
+A run whose times are judged comes before those of ``--jobs`` with the same seed.
+
 All else groups these rows: by their conditions, along axes, by machine, or by the variants of a study.
 """
 
@@ -84,12 +86,12 @@ class ConfigurationRuns:
         return self.by_seed(lambda run: run.step_median)
 
     def training_seconds(self) -> dict[int, float]:
-        """Return the training time of each seed, first step included."""
-        return self.by_seed(lambda run: run.record.phases.training_seconds)
+        """Return the training time of each seed whose times are judged, first step included."""
+        return self.by_seed(lambda run: _judged(run, lambda phases: phases.training_seconds))
 
     def run_seconds(self) -> dict[int, float]:
-        """Return the time of each seed from the import to the last score, where every phase is known."""
-        return self.by_seed(lambda run: _total(run.record.phases))
+        """Return the time of each seed from the import to the last score, where all phases are judged."""
+        return self.by_seed(lambda run: _judged(run, _total))
 
     def curves(self, name: str) -> Array | None:
         """Return a curve of every seed ``(seeds, epochs)``, cut to the shortest; None if a run lacks it."""
@@ -113,6 +115,11 @@ class ConfigurationRuns:
 
 def _identity(record: Record) -> Identity:
     return record.configuration.label, versions_text(record)
+
+
+def _judged(run: Run, seconds_of: Callable[[Phases], float | None]) -> float | None:
+    judged = run.record.judged_seconds
+    return None if judged is None else seconds_of(judged)
 
 
 def _total(phases: Phases) -> float | None:
@@ -167,7 +174,7 @@ def rows_of(runs: Iterable[Run]) -> Rows:
     by_row: dict[tuple[Conditions, Identity], dict[int, Run]] = defaultdict(dict)
     failed: list[Record] = []
     left_out: Counter[tuple[str, str, Reason, str]] = Counter()
-    for run in sorted(runs, key=lambda run: run.record.started_at):
+    for run in sorted(runs, key=lambda run: (run.record.making is None, run.record.started_at)):
         record = run.record
         name = record.task.name, record.configuration.label
         if record.seed == TRIAL_SEED and record.status in FINISHED:

@@ -83,8 +83,9 @@ def _curves(record: Record) -> dict[str, Array]:
         return {}
     rows: dict[str, list[float | None]] = {
         "epoch": [epoch.epoch for epoch in epochs],
-        "training_seconds": [epoch.training_seconds for epoch in epochs],
     }
+    if record.judged_seconds is not None:
+        rows["training_seconds"] = [epoch.training_seconds for epoch in epochs]
     last = epochs[-1]
     for key in _CURVES:
         if key in last.train:

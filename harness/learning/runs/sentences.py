@@ -114,11 +114,18 @@ def where_text(group: RunGroup) -> str:
     return f"{cpu}{device}{threads}"
 
 
+def _why_not_compared(comparison: Comparison) -> str:
+    runs = [run for summary in comparison.summaries for run in summary.configuration.runs]
+    if any(run.record.making for run in runs):
+        return "Speed is not compared, because times of runs with --jobs are not judged."
+    return "Speed is not compared, because no two configurations have steady steps with a common seed."
+
+
 def fastest(comparison: Comparison) -> str:
     """Name the fastest configuration, or those that cannot be distinguished, with the reason."""
     pairs = comparison.pairs
     if all(pair.ratio is None for pair in pairs):
-        return "Speed is not compared, because no two configurations have steady steps with a common seed."
+        return _why_not_compared(comparison)
     if unreliable := [pair for pair in pairs if pair.speed_verdict == UNRELIABLE]:
         return _undecided(pairs, warning_text(unreliable))
     if faster := [pair.other.name for pair in pairs if pair.speed_verdict == "faster"]:

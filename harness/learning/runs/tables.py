@@ -182,11 +182,16 @@ def runs_list(runs: Sequence[Run]) -> Table:
             "seed": str(record.seed),
             "test score": significant(None if score is None else score * run.measure.factor),
             "step (ms)": busy_mark(significant(step), disturbed=record.disturbed),
-            "training (s)": busy_mark(f"{record.phases.training_seconds:.2f}", disturbed=record.disturbed),
+            "training (s)": busy_mark(_seconds(run), disturbed=record.disturbed),
             "epochs": f"{max(run.curves.get('epoch', [0])):g}",
         }
         rows.append(row)
     return table_of(rows, "Runs; harness show ID prints one in full")
+
+
+def _seconds(run: Run) -> str:
+    judged = run.record.judged_seconds
+    return NOTHING if judged is None else f"{judged.training_seconds:.2f}"
 
 
 def machines_table(across: AcrossMachines) -> Table:

@@ -23,15 +23,15 @@ from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
 from harness.core.shell import completion, features, options
 from harness.core.shell.ending import INTERRUPTED
-from harness.core.shell.execution import exit_code, run_sequence
-from harness.core.shell.executors import Executor, executor_of
+from harness.core.shell.execution import conclude, exit_code, run_sequence
+from harness.core.shell.executors import AskedJobs, Executor, executor_of, unjudged
 from harness.core.shell.own_model import model_options, with_own_model
 from harness.core.shell.parameters import each_once, split_names
 from harness.core.shell.printing import echo, print_error_line
 from harness.core.shell.progress import shown_progress
 from harness.core.shell.run_options import OwnModelOptions
 from harness.core.shell.runs_display import reuse_text
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.learning.study.across_tasks_page import across_tasks_page, across_tasks_text
 from harness.learning.study.own_models import VARIANTS, of_task, variants_kind
 from harness.learning.study.page import studies_text
@@ -43,6 +43,7 @@ from harness.learning.study.plan import (
     centre,
     seconds_expected,
 )
+from harness.learning.study.quantities import TIMES
 from harness.learning.study.record import STUDIES, Sampler, Study
 from harness.learning.study.tuning import Tuning
 from harness.spec.backend import Precision
@@ -66,6 +67,7 @@ class Given(options.TrackingOptions, options.ExecutorOptions, OwnModelOptions):
     device: str
     precision: Precision
     threads: int | None
+    jobs: int | None
     assignments: tuple[str, ...]
     certify: bool
 
@@ -127,6 +129,7 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 @options.results
 @options.tracking
 @options.certify
+@options.jobs
 @options.executor
 @options.quiet
 @options.plugin_of_studies
@@ -153,8 +156,11 @@ def command(ctx: click.Context, given: Given) -> None:
       harness study optimizers --task mlp,resnet,lm --backend torch
       harness study variants --model net.py:make --dataset digits --set-model width=64,128
 
+    As many runs are made at once as cores and memory allow, in processes that start with all imports made;
+    their scores are those of fresh processes. Their times are not judged: `harness duel` compares times.
+
     Runs are ordinary records. Repeat the command to continue an interrupted study, or to add seeds or
-    backends: recorded runs are reused as by `harness run`.
+    backends: recorded runs are reused.
 
     Exit code: 0 if every run succeeded, 1 if one failed, 2 if the input is wrong, 130 after Ctrl-C.
     """  # noqa: D301  click's mark for lines that it must not wrap
@@ -165,7 +171,16 @@ def command(ctx: click.Context, given: Given) -> None:
     studies: list[Study] = []
     records: list[Record] = []
     results = sys.stdout
-    with executor_of(given) as executor:
+    jobs = given.jobs
+    if times := TIMES & {*kind.decisive}:
+        if jobs is not None:
+            raise UsageError(
+                f"--jobs: study {kind.name} judges {min(times)}, which runs at once do not have; leave it out"
+            )
+    elif jobs is None and options.is_local(given):
+        jobs = options.ALL_JOBS
+    asked = AskedJobs.of(jobs, [given.threads or 1], given.device)
+    with executor_of(given, asked) as executor:
         given = dataclasses.replace(given, threads=given.threads or executor.threads)
         for task in tasks:
             conduct = _Conduct(kind, task, dataclasses.replace(given, **of_task(given, task)), executor)
@@ -222,6 +237,7 @@ class _Conduct:
         path = STUDIES.save(study, self._given.results / STUDIES.folder)
         if not self._interrupted:
             self._compare(found)
+            conclude(self._executor, self._store, self.records, quiet=self._given.quiet)
         return study, path
 
     def show(self, study: Study, path: Path) -> None:
@@ -284,7 +300,7 @@ class _Conduct:
 
     def _shared(self, requests: list[RunRequest]) -> SharedRuns:
         certify = self._given.certify
-        requests = with_work(requests, features.places("after_training"))
+        requests = unjudged(with_work(requests, features.places("after_training")), self._executor)
         return SharedRuns(requests, self._store, certify=certify, machine=self._executor.machine)
 
     def _run(self, requests: list[RunRequest]) -> list[Record]:

@@ -1,11 +1,17 @@
 """``harness score``: the weights of a recorded run, scored again in any framework."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 import msgspec
 
 from harness.core.documents.render.terminal import terminal_text
+from harness.core.machine.description import nvidia_gpus
+from harness.core.plugins.configuration import Configuration
+from harness.core.runs.jobs import Crew
+from harness.core.runs.record import Record
 from harness.core.runs.store import RUNS
 from harness.core.runs.weights import weights_path
 from harness.core.shell import completion, options
@@ -14,7 +20,7 @@ from harness.core.shell.features import records
 from harness.core.shell.printing import echo, echo_json
 from harness.spec.backend import Precision
 from harness.weights.score.page import differs, score_document
-from harness.weights.score.score import score_weights
+from harness.weights.score.score import WeightsScore, score_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +32,7 @@ class Given(options.OutputOptions):
     precision: Precision | None
     device: str
     threads: int | None
+    jobs: int | None
 
 
 @click.command()
@@ -36,6 +43,7 @@ class Given(options.OutputOptions):
 )
 @options.device
 @options.threads
+@options.jobs
 @options.output
 @options.plugin
 @options.given_as(Given)
@@ -44,6 +52,8 @@ def command(ctx: click.Context, given: Given) -> None:
 
     RECORD is a run that was made with `harness run --save-weights`: a file, an id, the beginning of an id, or
     last (the newest run). Its weights are loaded into each backend; default: that of the run.
+
+    --jobs scores in several backends at once.
 
     The scores of a run in float64 must agree to 1e-9 with those in its record.
 
@@ -60,11 +70,8 @@ def command(ctx: click.Context, given: Given) -> None:
     names, precision = given.backends or [run.label], given.precision or run.precision
     task = record.task.description
     asked = options.configurations(names, task, given.device, given.threads, precision)
-    found = []
     with LiveLine(quiet=given.quiet) as line:
-        for configuration in asked:
-            line.show(f"scoring with {configuration.label}")
-            found.append((configuration, score_weights(record, path.parent, configuration)))
+        found = _scored(record, path.parent, asked, given.jobs, line)
     if given.form == "json":
         scores = [
             {
@@ -80,3 +87,21 @@ def command(ctx: click.Context, given: Given) -> None:
     else:
         echo(terminal_text(score_document(record, found)))
     ctx.exit(int(differs(record, found)))
+
+
+def _scored(
+    record: Record, folder: Path, asked: Sequence[Configuration], jobs: int | None, line: LiveLine
+) -> list[tuple[Configuration, list[WeightsScore]]]:
+    """Score the weights in each configuration, one after the other or ``jobs`` at once."""
+    if jobs is None:
+        found = []
+        for configuration in asked:
+            line.show(f"scoring with {configuration.label}")
+            found.append(score_weights(record, folder, configuration))
+    else:
+        line.show(f"scoring with {', '.join(configuration.label for configuration in asked)}")
+        with Crew(
+            jobs, asked[0].threads, asked[0].device, gpus=nvidia_gpus(), waits_for_memory=False
+        ) as crew:
+            found = crew.each(lambda place, each: score_weights(record, folder, each, place), asked)
+    return list(zip(asked, found, strict=True))

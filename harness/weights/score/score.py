@@ -10,6 +10,7 @@ import msgspec
 
 from harness.core.machine.worker_variables import worker_variables
 from harness.core.plugins.configuration import Configuration
+from harness.core.runs.places import Place
 from harness.core.runs.record import Record
 from harness.core.runs.weights import read_weights, weights_path
 from harness.core.stats.deviations import largest
@@ -20,15 +21,16 @@ from harness.errors import Declined, UsageError
 
 
 @contextlib.contextmanager
-def holding(record: Record, configuration: Configuration) -> Iterator[Session]:
+def holding(record: Record, configuration: Configuration, place: Place | None = None) -> Iterator[Session]:
     """Start a worker with a program of the run's task on the run's data, which can load the weights.
+
+    It works at ``place``, or else has the machine for itself.
 
     Raises:
         UsageError: the data set has changed since the run, or the backend does not support the task.
         HarnessError: the worker failed.
     """
-    variables = worker_variables(configuration.threads, configuration.device, os.environ)
-    with Session(variables, None, silence_seconds=silence_within(None)) as session:
+    with _worker(configuration, place) as session:
         conversation = Conversation(session, configuration.backend, configuration.threads)
         plan = configuration.plan(record.task.description, record.seed)
         try:
@@ -41,6 +43,13 @@ def holding(record: Record, configuration: Configuration) -> Iterator[Session]:
             yield session
         except Declined as error:
             raise UsageError(f"{configuration.label}: {error}") from error
+
+
+def _worker(configuration: Configuration, place: Place | None) -> Session:
+    if place is not None:  # the only worker of its configuration: a template would take as long
+        return place.session(configuration, None, fresh=True)[0]
+    variables = worker_variables(configuration.threads, configuration.device, os.environ)
+    return Session(variables, None, silence_seconds=silence_within(None))
 
 
 #: Scores of float64 weights agree this well, relative to values above 1.
@@ -68,7 +77,9 @@ class WeightsScore(msgspec.Struct, frozen=True):
         return largest(errors)
 
 
-def score_weights(record: Record, folder: Path, configuration: Configuration) -> list[WeightsScore]:
+def score_weights(
+    record: Record, folder: Path, configuration: Configuration, place: Place | None = None
+) -> list[WeightsScore]:
     """Score the test data with the weights of the last and of the best epoch of a run.
 
     Raises as :func:`harness.core.runs.weights.read_weights` and :func:`holding`.
@@ -79,7 +90,7 @@ def score_weights(record: Record, folder: Path, configuration: Configuration) ->
     for which in kept:
         read_weights(record, folder, best=which == "best")
     scores = []
-    with holding(record, configuration) as session:
+    with holding(record, configuration, place) as session:
         for which, recorded in kept.items():
             path = weights_path(record, folder, best=which == "best")
             session.call(protocol.LoadWeights(str(path)), protocol.Done)

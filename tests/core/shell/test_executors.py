@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.core.shell import features
-from harness.core.shell.executors import ThisMachine, executor_of
+from harness.core.shell import executors, features
+from harness.core.shell.executors import AskedJobs, ThisMachine, executor_of
 from harness.core.shell.features import Feature
 from harness.core.shell.options import ExecutorOptions
 from harness.errors import PluginError, UsageError
@@ -36,6 +36,22 @@ def test_an_address_is_refused_where_there_is_no_cluster():
         executor_of(ExecutorOptions(executor="local", address="a:1")),
     ):
         pass
+
+
+def test_jobs_are_refused_where_runs_are_executed_elsewhere():
+    given, jobs = ExecutorOptions(executor="other", address=None), AskedJobs(2, 1, "cpu")
+    with pytest.raises(UsageError, match="leave it out with --executor other"), executor_of(given, jobs):
+        pass
+
+
+def test_jobs_have_one_thread_each_and_as_many_places_as_fit(monkeypatch):
+    monkeypatch.setattr(executors, "most_jobs", lambda threads, _device, _gpus: 6 // threads)
+    given = ExecutorOptions(executor="local", address=None)
+    found = {}
+    for number, threads in ((None, []), (3, []), (0, []), (0, [2]), (0, [1, 3])):
+        with executor_of(given, AskedJobs.of(number, threads, "cpu")) as executor:
+            found[number, str(threads)] = executor.jobs, executor.threads
+    assert list(found.values()) == [(None, None), (3, 1), (6, 1), (3, 1), (2, 1)]
 
 
 def test_a_feature_brings_an_executor_by_its_name(monkeypatch):

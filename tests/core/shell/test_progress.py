@@ -174,6 +174,18 @@ def test_a_cluster_shows_where_runs_begin_and_end_and_which_begin_again(capsys, 
     assert capsys.readouterr().err.splitlines() == snapshot
 
 
+def test_runs_at_once_have_one_count_and_no_place_in_their_lines(capsys):
+    with RunsDisplay(REQUESTS, quiet=False, certify=True, jobs=2) as display:
+        first, second = (display.begin(str(place + 1), REQUESTS[place]) for place in range(2))
+        second(Trained(1, 10, 1, 0.5, 0.1))
+        second(Finished(make_record()))
+        first(Finished(make_record()))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line[:3] for line in lines] == ["[2/", "[1/"]
+    assert not [line for line in lines if ", on " in line or "begins" in line]
+    assert display._ended == 2
+
+
 def test_a_run_that_is_given_up_with_its_node_ends(capsys):
     state = Node("alpha (aaaaaaaaaaaa)")
     with RunsDisplay(REQUESTS[:1], quiet=False, on_nodes=True) as display:

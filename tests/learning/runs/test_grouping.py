@@ -8,7 +8,7 @@ from support.records import MACHINE, make_unfinished_record
 
 from harness.core.certify.certificate import Certificate
 from harness.core.documents.render.terminal import terminal_text
-from harness.core.runs.record import DatasetRecord, Evaluation, Failure
+from harness.core.runs.record import DatasetRecord, Evaluation, Failure, Making
 from harness.core.runs.request import TRIAL_SEED
 from harness.learning.runs.comparison import compare
 from harness.learning.runs.conditions import Difference
@@ -130,6 +130,16 @@ def test_what_was_left_out_is_counted_and_the_newest_run_of_a_seed_is_used():
         LeftOut("cnn", "torch:eager", "lost", "", 1),
         LeftOut("cnn", "torch:eager", "superseded", "", 1),
     }
+
+
+def test_a_run_with_judged_times_comes_before_newer_ones_without():
+    judged, newer = made_record(seed=0), made_record(seed=0)
+    newer.making = Making("forked", 2)
+    for records in ([judged, newer], [newer, judged]):
+        (row,) = rows_of(made_runs(*records)).rows
+        assert row.record.id == judged.id
+    (row,) = rows_of(made_runs(newer)).rows
+    assert (row.training_seconds(), row.run_seconds(), row.curves("training_seconds")) == ({}, {}, None)
 
 
 def test_trials_of_studies_are_counted_and_used_nowhere():

@@ -48,10 +48,13 @@ def test_weights_of_one_framework_have_the_same_scores_in_another(harness):
     without, record = harness.records()
     assert (without["weights"], record["status"]) == (None, "ok")
 
-    scored = harness("score", "last", "--backend", "jax", "--format", "json")
+    scored = harness("score", "last", "--backend", "jax,torch", "--jobs", "2", "--format", "json")
     assert scored.returncode == 0, scored.stderr
     found = json.loads(scored.stdout)["scores"]
-    assert found
+    assert [each["configuration"]["backend"] for each in found if each["weights"] == "last"] == [
+        "jax",
+        "torch",
+    ]
     for each in found:
         assert each["scores"]["loss"] == pytest.approx(each["recorded"]["loss"], abs=1e-9)
         assert each["scores"]["accuracy"] == each["recorded"]["accuracy"]

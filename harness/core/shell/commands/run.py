@@ -17,8 +17,8 @@ from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
 from harness.core.runs.summary import matrix_sentence, summary_document
 from harness.core.shell import features, options, run_options
-from harness.core.shell.execution import exit_code, run_sequence
-from harness.core.shell.executors import BestMode, Executor, executor_of
+from harness.core.shell.execution import conclude, exit_code, run_sequence
+from harness.core.shell.executors import AskedJobs, BestMode, Executor, executor_of, unjudged
 from harness.core.shell.own_model import model_options, with_own_model
 from harness.core.shell.printing import echo, echo_json
 from harness.core.shell.progress import shown_progress
@@ -61,6 +61,7 @@ from harness.spec.task import Task
 )
 @click.option("--fresh", is_flag=True, help="Also repeat runs that are already recorded.")
 @options.timeout
+@options.jobs
 @options.executor
 @options.verbose("Print every measurement of every run.")
 @options.quiet
@@ -70,7 +71,8 @@ def command(ctx: click.Context, given: RunOptions) -> None:
     """Train every backend on every task with every seed, and score the result on the test data.
 
     Task options, batch sizes, precisions and thread counts may also have several values: every combination
-    is run, one after the other, each in its own process, and recorded in the results folder. A backend
+    is run, one after the other, each in its own process, and recorded in the results folder. --jobs makes
+    several at once, whose times are not judged. A backend
     without a mode uses the one that its framework recommends for the network. BACKEND:best finds the
     fastest mode by a short duel and remembers it; 'BACKEND:*' runs all modes.
 
@@ -82,6 +84,7 @@ def command(ctx: click.Context, given: RunOptions) -> None:
       harness run --backend torch,keras,jax --task mlp,cnn --seeds 5
       harness run --backend torch --task mlp --set optimizer=adam,sgd --seeds 3
       harness run --backend torch:best,keras:best --task cnn
+      harness run --backend torch --task mlp --seeds 8 --jobs 4
       harness run --preset smoke
 
     Exit code: 0 if every run succeeded, 1 if one failed, diverged or timed out, 2 if the input is wrong or
@@ -97,10 +100,10 @@ def command(ctx: click.Context, given: RunOptions) -> None:
     trackers = options.trackers_of(given, given.results)
     store, matrix = Store(given.results), RunMatrix(asked)
     store.prepare()
-    with executor_of(given) as executor:
+    with executor_of(given, AskedJobs.of(given.jobs, given.threads, given.device)) as executor:
         if executor.threads is not None:
             matrix = RunMatrix(msgspec.structs.replace(asked, threads=asked.threads or [executor.threads]))
-        requests = _requests(matrix, given, executor)
+        requests = unjudged(_requests(matrix, given, executor), executor)
         shared = SharedRuns(
             requests, store, certify=given.certify, fresh=given.fresh, machine=executor.machine
         )
@@ -113,6 +116,7 @@ def command(ctx: click.Context, given: RunOptions) -> None:
             plan=_plan_text(matrix, requests, given),
             trackers=trackers,
         )
+        conclude(executor, store, records, quiet=given.quiet)
     if given.form == "json":
         echo_json(msgspec.json.encode({"records": records}))
     else:

@@ -216,7 +216,7 @@ def _until_target(name: str, study: Study, runs: ConfigurationRuns) -> Quantity:
     score, target = runs.runs[0].measure, study.target
 
     def value(run: Run) -> float | None:
-        if target is None:
+        if target is None or (unit == "s" and run.record.judged_seconds is None):
             return None
         place = run.place_of(score, target)
         return math.inf if place is None else amount(run, place)
