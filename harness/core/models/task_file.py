@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness.core.documents.files import write_bytes
+from harness.core.models.fit import remarks, require_fit, whole_numbers
 from harness.core.models.reading import OwnModel, SideSpec, native_layer, read_model
 from harness.core.plugins import registry
 from harness.core.plugins.files import name_plugin_files, plugin_files
@@ -74,6 +75,10 @@ class TaskData(NamedTuple):
     dataset: str
     shape: InputShape
     objective: Objective
+    classes: int = 0
+    """The number of classes; 0 for numbers."""
+    remarks: tuple[str, ...] = ()
+    """What may be unintended in the data."""
 
 
 class WrittenTask(NamedTuple):
@@ -82,6 +87,8 @@ class WrittenTask(NamedTuple):
     name: str
     backends: list[str]
     path: Path
+    remarks: tuple[str, ...] = ()
+    """What hinders the training."""
 
 
 def task_data(dataset: str) -> TaskData:
@@ -93,7 +100,8 @@ def task_data(dataset: str) -> TaskData:
         UsageError: the data set is unknown.
         DataError: the data set is not on this machine.
     """
-    train = registry.dataset(dataset).load().train
+    loaded = registry.dataset(dataset).load()
+    train = loaded.train
     shape = tuple(train.inputs.shape[1:])
     tokens = train.inputs.dtype.kind in "iu" and len(shape) == 1
     maximum = int(train.inputs.max()) + 1 if tokens else 0
@@ -102,6 +110,8 @@ def task_data(dataset: str) -> TaskData:
         dataset,
         InputShape(shape, integer=tokens, maximum=maximum),
         Classification() if is_class else Regression(),
+        len(loaded.classes) if is_class else 0,
+        tuple(whole_numbers(train.targets, dataset)),
     )
 
 
@@ -135,8 +145,10 @@ def write_task(
     the layer; ``command`` precedes the names of their backends. ``reference`` as in :func:`task_file`.
 
     Raises:
-        UsageError: the file cannot be written.
+        UsageError: a model does not fit the data, or the file cannot be written.
     """
+    for model in models:
+        require_fit(model, data)
     name = _task_name([model.spec.target for model in models])
     backends = [model.built.backend for model in models]
     text = task_file(name, layer, data, " ".join([command, *backends]), reference)
@@ -146,7 +158,8 @@ def write_task(
     except OSError as error:
         raise UsageError(f"the task {path} cannot be written: {error.strerror}") from error
     name_plugin_files([*plugin_files(), path])
-    return WrittenTask(name, backends, path)
+    hindering = (remark for model in models for remark in remarks(model, data))
+    return WrittenTask(name, backends, path, (*data.remarks, *hindering))
 
 
 def write_model_task(

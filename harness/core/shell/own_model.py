@@ -11,6 +11,7 @@ from harness.core.models.reading import SideSpec
 from harness.core.models.task_file import task_data, write_model_task
 from harness.core.shell.options import together
 from harness.core.shell.parameters import each_once
+from harness.core.shell.printing import print_error
 from harness.core.shell.progress import Phases
 from harness.core.shell.run_options import RunOptions
 from harness.errors import UsageError
@@ -88,6 +89,8 @@ def with_own_model(given: RunOptions) -> RunOptions:
     with Phases(quiet=given.quiet) as phases:
         folder = models_folder(given.results)
         written = write_model_task(spec, task_data(given.dataset), folder, phases.begin, given.timeout)
+    for remark in written.remarks:
+        print_error(remark)
     return dataclasses.replace(given, tasks=[written.name], backends=given.backends or written.backends)
 
 

@@ -1,5 +1,7 @@
 """``harness study``: continuing, budgets, remedies that are left out, and its page."""
 
+import json
+import re
 import signal
 import sys
 
@@ -44,13 +46,33 @@ def test_a_study_goes_on_where_it_stopped(harness):
 
 
 @pytest.mark.long
-def test_runs_of_another_device_or_without_a_certificate_are_repeated_within_the_budget(harness):
-    call = (*IMBALANCE, "--epochs", "1", "--seeds", "1", "--budget", "0.001")
-    assert executed(harness, *call, "--no-certify")[0] == 1
-    assert executed(harness, *call[:-2], "--no-certify")[0] == 3
+def test_runs_of_another_device_or_without_a_certificate_are_repeated(harness):
+    call = (*IMBALANCE, "--epochs", "1", "--seeds", "1", "--variants", "thinned,class weights")
+    assert executed(harness, *call, "--no-certify")[0] == 2
     assert executed(harness, *call, "--no-certify")[0] == 0
     for other in (("--no-certify", "--device", "cpu"), ()):
-        assert executed(harness, *call, *other)[0] == 1
+        assert executed(harness, *call, *other)[0] == 2
+
+
+@pytest.mark.slow
+def test_a_budget_without_time_for_a_verdict_is_refused_with_the_time_that_is_needed(harness):
+    refused = harness(*IMBALANCE, *QUICK, "--seeds", "5", "--budget", "2s")
+    assert (refused.returncode, harness.records()) == (2, [])
+    assert re.search(r"--budget: 2 s is too short for 3 seeds .* Give --budget \d+m", refused.stderr)
+
+
+@pytest.mark.slow
+def test_seeds_are_added_until_every_variant_has_a_verdict(harness):
+    chosen = ("--variants", "thinned,class weights", "--seeds", "3", "--until-decided")
+    done = harness.ok(*IMBALANCE, *QUICK, *chosen, "--budget", "10m")
+    assert re.search(r"This takes about \d+ s\. There is no verdict before 3 seeds", done.stderr)
+    (study,) = (harness.folder / "results" / "studies").glob("*.json")
+    looks = json.loads(study.read_text())["looks"]
+    seeds = len(harness.records()) // 2
+    assert seeds >= 3
+    assert looks == len(re.findall("^After", done.stderr, re.MULTILINE))
+    if seeds == 3:
+        assert "After 3 seeds: every remedy has a verdict" in done.stderr
 
 
 def test_the_kinds_of_study_are_listed_with_their_remedies(quick, snapshot):
