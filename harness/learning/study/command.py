@@ -294,6 +294,8 @@ class _Conduct:
         plan, centres, seeds = self._plan, self._centres(), self._fewest_seeds
         runs = self._left(plan.runs(centres))
         self._measure(plan.runs(centres))
+        if self._interrupted:
+            return
         tried = [plan.trial(each, centre(each), "", None) for each in plan.variants if each.ranges]
         fewest = self._left(plan.runs(centres, range(seeds)))
         whole = self._pace.seconds([*tried * trials, *runs])
