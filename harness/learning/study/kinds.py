@@ -149,9 +149,8 @@ def _failure(task: TaskDefinition, assignments: Sequence[str]) -> str:
 
 
 def extras_of(kind: StudyKind) -> list[str]:
-    """Return the extras that the kind needs: for its trials, its parts, and its page."""
-    tune = ["tune"] if any(variant.ranges for variant in kind.variants) else []
-    return [*dict.fromkeys([*tune, *(part.extra for part in parts_of(kind) if part.extra), "report"])]
+    """Return the extras that the kind needs: for its parts and its page."""
+    return [*dict.fromkeys([*(part.extra for part in parts_of(kind) if part.extra), "report"])]
 
 
 def require_extras(extras: Iterable[str]) -> str | None:

@@ -39,7 +39,8 @@ class StudyPlan(Design):
     def __init__(self, options: StudyOptions, progress: DownloadProgress) -> None:
         super().__init__(options)
         fitting = msgspec.structs.replace(self.kind, variants=tuple(self.variants))
-        self.warning = require_extras(extras_of(fitting))
+        tune = ["tune"] if self.trials and options.sampler == "tpe" else []
+        self.warning = require_extras([*tune, *extras_of(fitting)])
         self._works = {work for part in parts_of(self.kind) for work in part.works}
         selections = [select_backend(name) for name in options.backends]
         # The same modes for all variants, because they are compared with one another.
@@ -100,7 +101,6 @@ class StudyPlan(Design):
             threads=options.threads or default_threads(),
             variants=variants,
             sampler=options.sampler,
-            quick=options.quick,
             trials=[each for each in trials if each.variant in {variant.name for variant in variants}],
             reference=reference,
             target=target,

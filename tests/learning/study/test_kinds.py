@@ -115,8 +115,8 @@ def test_a_task_that_does_not_fit_is_refused_with_those_that_do(kind, task, mess
         Design(StudyOptions(kind=KINDS[kind], task=task, backends=[]))
 
 
-def test_a_kind_needs_the_extras_of_its_trials_parts_and_page():
-    assert extras_of(KINDS["optimizers"]) == ["tune", "report"]
+def test_a_kind_needs_the_extras_of_its_parts_and_page():
+    assert extras_of(KINDS["optimizers"]) == ["report"]
     assert extras_of(KINDS["privacy"]) == ["privacy", "report"]
     assert extras_of(KINDS["data"]) == ["report"]
 
@@ -131,7 +131,7 @@ def test_a_kind_needs_the_extras_of_its_trials_parts_and_page():
 def test_all_missing_extras_are_installed_by_one_command(missing, message, monkeypatch):
     _lack(missing, monkeypatch)
     with pytest.raises(UsageError, match=message):
-        require_extras(extras_of(KINDS["optimizers"]))
+        require_extras(["tune", "report"])
 
 
 def test_without_the_extra_of_the_page_a_study_runs_and_says_so(monkeypatch):
