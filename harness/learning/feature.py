@@ -37,4 +37,5 @@ FEATURE = Feature(
         "harness.learning.privacy.after_training:CLAIM",
         "harness.learning.privacy.after_training:LOSSES",
     ),
+    skeletons={"study": "harness.learning.study.skeleton:SKELETON"},
 )

@@ -48,8 +48,8 @@ class QuickForm(msgspec.Struct, frozen=True):
     ``assignments`` of options hold for every variant, such as ``width=0.5``.
     """
 
-    seeds: int = 3
-    trials: int = 4
+    seeds: int = 8
+    trials: int = 8
     epochs: float = 1.0
     variants: tuple[str, ...] = ()
     dataset: str | None = None
@@ -99,7 +99,7 @@ class StudyKind(msgspec.Struct, frozen=True, kw_only=True):
     criterion: Literal["score", "loss"] = "score"
     early_stopping: bool = False
     trials: int = 12
-    seeds: int = 5
+    seeds: int = 8
     quick: QuickForm = QuickForm()
 
     def __post_init__(self) -> None:

@@ -140,3 +140,8 @@ def test_every_python_block_is_run_by_a_test():
         "docs/how-to/read-results-in-a-notebook.md",  # tests/learning/runs/test_report.py
     }
     assert {block.page for block in EVERY if block.language == "python"} == tested
+
+
+def test_the_install_page_lists_every_extra():
+    page = PAGES["docs/how-to/install.md"].read_text()
+    assert {extra for extra in EXTRAS if f"`{extra}`" not in page} == set()

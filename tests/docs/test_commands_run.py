@@ -17,10 +17,10 @@ LONG = ("docs/how-to/choose-a-framework.md", "docs/how-to/show-overfitting.md")
 #: At least so many commands of the pages are run.
 FEWEST_RUN = 20
 ONE_STEP = ["--max-steps", "1", "--seeds", "1", "--no-certify", "--quiet"]
-VALUED = {"--max-steps", "--seeds", "--budget"}
+VALUED = {"--max-steps", "--seeds", "--trials"}
 SHORTENED = {
     "run": ONE_STEP,
-    "study": [*ONE_STEP, "--budget", "1s"],
+    "study": [*ONE_STEP, "--trials", "1"],
 }
 #: Words of commands that need a download, a GPU, a compiler, another environment or a quiet minute. Tests of
 #: the blocks parse these too.

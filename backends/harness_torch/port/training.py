@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from harness.errors import UsageError
 from harness.tracing.calls import InputShape, Loss
@@ -51,16 +53,51 @@ def find_layouts(
     Raises:
         UsageError: no layouts fit.
     """
-    first: Exception | None = None
+    first, hint = None, ""
     for layouts in candidates(shapes):
-        try:
-            evaluate(to_tensors(trial_inputs(shapes), layouts))
-        except Exception as error:  # noqa: BLE001  a model may raise anything
-            first = first or error
-        else:
-            return layouts
+        with _linear_inputs() as last:
+            try:
+                evaluate(to_tensors(trial_inputs(shapes), layouts))
+            except Exception as error:  # noqa: BLE001  a model may raise anything
+                first, hint = first or error, hint or _without_flatten(last)
+            else:
+                return layouts
     given = " ".join("x".join(map(str, (_BATCH, *shape.shape))) for shape in shapes)
-    raise UsageError(f"the model cannot be evaluated with inputs {given}: {type(first).__name__}: {first}")
+    why = f"{type(first).__name__}: {first}"
+    raise UsageError(f"the model cannot be evaluated with inputs {given}: {why}{hint}")
+
+
+#: A linear layer and the shape of its input.
+_LinearInput = tuple[torch.nn.Linear, tuple[int, ...]]
+
+
+@contextlib.contextmanager
+def _linear_inputs() -> Iterator[list[_LinearInput]]:
+    """List the linear layers that are called, with the shapes of their inputs."""
+    called: list[_LinearInput] = []
+
+    def note(module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
+        if isinstance(module, torch.nn.Linear) and inputs and isinstance(inputs[0], Tensor):
+            called.append((module, tuple(inputs[0].shape)))
+
+    hook = register_module_forward_pre_hook(note)
+    try:
+        yield called
+    finally:
+        hook.remove()
+
+
+def _without_flatten(called: Sequence[_LinearInput]) -> str:
+    """A hint if the last linear layer takes all numbers of a sample, and received them unflattened."""
+    if not called:
+        return ""
+    layer, shape = called[-1]
+    if shape[-1] == layer.in_features or math.prod(shape[1:]) != layer.in_features:
+        return ""
+    received = "x".join(map(str, shape[1:]))
+    return (
+        f". A linear layer takes {layer.in_features} numbers and received {received}: put a Flatten before it"
+    )
 
 
 def trial_inputs(shapes: Sequence[InputShape]) -> list[np.ndarray]:

@@ -11,6 +11,7 @@ import msgspec
 
 from harness.core.documents.files import write_bytes
 from harness.core.models.arguments import OptionValue, option_value
+from harness.core.models.fit import remarks, require_fit, whole_numbers
 from harness.core.models.reading import OwnModel, Variant, native_layer
 from harness.core.plugins import registry
 from harness.core.plugins.files import name_plugin_files, plugin_files
@@ -111,6 +112,10 @@ class TaskData(NamedTuple):
     dataset: str
     shape: InputShape
     objective: Objective
+    classes: int = 0
+    """The number of classes; 0 for numbers."""
+    remarks: tuple[str, ...] = ()
+    """What may be unintended in the data."""
 
 
 class WrittenTask(NamedTuple):
@@ -120,6 +125,8 @@ class WrittenTask(NamedTuple):
     backends: list[str]
     path: Path
     choices: list[dict[str, OptionValue]]
+    remarks: tuple[str, ...] = ()
+    """What hinders the training."""
 
 
 def task_data(dataset: str) -> TaskData:
@@ -131,7 +138,8 @@ def task_data(dataset: str) -> TaskData:
         UsageError: the data set is unknown.
         DataError: the data set is not on this machine.
     """
-    train = registry.dataset(dataset).load().train
+    loaded = registry.dataset(dataset).load()
+    train = loaded.train
     shape = tuple(train.inputs.shape[1:])
     tokens = train.inputs.dtype.kind in "iu" and len(shape) == 1
     maximum = int(train.inputs.max()) + 1 if tokens else 0
@@ -140,6 +148,8 @@ def task_data(dataset: str) -> TaskData:
         dataset,
         InputShape(shape, integer=tokens, maximum=maximum),
         Classification() if is_class else Regression(),
+        len(loaded.classes) if is_class else 0,
+        tuple(whole_numbers(train.targets, dataset)),
     )
 
 
@@ -234,8 +244,10 @@ def write_task(
     in :func:`task_file`.
 
     Raises:
-        UsageError: the file cannot be written.
+        UsageError: a model does not fit the data, or the file cannot be written.
     """
+    for model in models:
+        require_fit(model, data)
     name = task_name([model.spec.target for model in models])
     backends = [model.built.backend for model in models]
     text = task_file(name, choices, data, " ".join([command, *backends]), reference, parts)
@@ -245,7 +257,9 @@ def write_task(
     except OSError as error:
         raise UsageError(f"the task {path} cannot be written: {error.strerror}") from error
     name_plugin_files([*plugin_files(), path])
-    return WrittenTask(name, backends, path, [choice.options for choice in choices])
+    hindering = (remark for model in models for remark in remarks(model, data))
+    chosen = [choice.options for choice in choices]
+    return WrittenTask(name, backends, path, chosen, (*data.remarks, *hindering))
 
 
 def write_model_task(

@@ -28,7 +28,7 @@ from harness.core.runs.matrix import OwnTask
 from harness.core.runs.selection import FILTERS
 from harness.core.shell.options import together
 from harness.core.shell.parameters import each_once, split_names
-from harness.core.shell.printing import print_error_line
+from harness.core.shell.printing import print_error, print_error_line
 from harness.core.shell.progress import Phases
 from harness.core.shell.run_options import OwnModelOptions
 from harness.core.training.start import start_of, started
@@ -168,6 +168,8 @@ def with_own_model(given: _G) -> _G:
         )
         parts, taken = _own_parts(given), taken_names(data)
         written = [write_model_task(variants, data, folder, taken, parts=parts) for variants in read]
+    for remark in (remark for task in written for remark in task.remarks):
+        print_error(remark)
     chosen = [f"{option}={text}" for name, option in _PARTS.items() for text in getattr(given, name)]
     own = {
         task.name: OwnTask(_backends(task, given.backends), [*_assignments(task), *chosen])

@@ -2,11 +2,12 @@
 
 import contextlib
 import dataclasses
-import itertools
-import math
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,7 @@ import click
 import msgspec
 
 from harness.core.documents.files import write_text
-from harness.core.documents.numbers import counted
-from harness.core.plugins import registry
+from harness.core.documents.numbers import about, counted
 from harness.core.runs.extensions import with_work
 from harness.core.runs.record import Record
 from harness.core.runs.request import TRIAL_SEED, RunRequest
@@ -27,27 +27,30 @@ from harness.core.shell.execution import conclude, exit_code, run_sequence
 from harness.core.shell.executors import AskedJobs, Executor, executor_of, unjudged
 from harness.core.shell.own_model import model_options, with_own_model
 from harness.core.shell.parameters import each_once, split_names
-from harness.core.shell.printing import echo, print_error_line
+from harness.core.shell.printing import echo, print_error, print_error_line
 from harness.core.shell.progress import shown_progress
 from harness.core.shell.run_options import OwnModelOptions
 from harness.core.shell.runs_display import reuse_text
 from harness.errors import HarnessError, UsageError
 from harness.learning.study.across_tasks_page import across_tasks_page, across_tasks_text
+from harness.learning.study.kinds import listing, load
+from harness.learning.study.needs import Need, findings_of, needs, needs_text
 from harness.learning.study.own_models import VARIANTS, of_task, variants_kind
-from harness.learning.study.page import studies_text
-from harness.learning.study.plan import (
-    FEWEST_SEEDS,
-    FEWEST_TRIALS,
-    StudyOptions,
-    StudyPlan,
-    centre,
-    seconds_expected,
-)
+from harness.learning.study.pace import Pace
+from harness.learning.study.plan import FEWEST_SEEDS, FEWEST_TRIALS, StudyPlan
 from harness.learning.study.quantities import TIMES
 from harness.learning.study.record import STUDIES, Sampler, Study
 from harness.learning.study.tuning import Tuning
+from harness.learning.study.variants import FEWEST_VARIANTS, StudyOptions, centre
 from harness.spec.backend import Precision
-from harness.spec.study import StudyKind
+from harness.spec.study import StudyKind, StudyVariant
+
+#: Steps of the first run by which the time of a study is estimated.
+_STEPS_OF_PROBE = 16
+#: A budget that is advised is so much larger than the estimate.
+_SLACK = 1.2
+#: ``--until-decided`` adds no seeds beyond these.
+_MOST_SEEDS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,7 @@ class Given(options.TrackingOptions, options.ExecutorOptions, OwnModelOptions):
     sampler: Sampler
     searched: tuple[str, ...]
     chosen: list[str]
+    until_decided: bool
     budget: float | None
     device: str
     precision: Precision
@@ -74,8 +78,11 @@ class Given(options.TrackingOptions, options.ExecutorOptions, OwnModelOptions):
 
 def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
-        echo(studies_text([registry.study(name) for name in registry.names("study")]))
-        ctx.exit()
+        text, left_out = listing()
+        for line in left_out:
+            print_error(line)
+        echo(text)
+        ctx.exit(UsageError.exit_code if left_out else 0)
 
 
 @click.command()
@@ -116,11 +123,16 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
     multiple=True,
     callback=split_names,
     metavar="NAME[,NAME]",
-    help="Only these variants of the kind; NEW=NAME is a variant under a further name. A name with a comma "
-    "stands in double quotes. Default: all.",
+    help="Only these variants of the kind; NEW=NAME is a variant under a further name. Default: all.",
+)
+@click.option(
+    "--until-decided",
+    is_flag=True,
+    help="Add seeds until every variant has a verdict, or more seeds would not decide. Begins with --seeds.",
 )
 @options.budget(
-    "Time limit, such as 90s or 5m. Trials and seeds that would exceed it are left out. Default: no limit."
+    "Time limit, such as 90s or 5m. Trials and seeds that would exceed it are left out; a limit that leaves "
+    "fewer seeds than a verdict needs is refused. Default: no limit."
 )
 @options.device
 @options.precision
@@ -136,10 +148,9 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 @click.option(
     "--list",
     is_flag=True,
-    is_eager=True,
     expose_value=False,
-    callback=_list_studies,
-    help="List the kinds of study with their variants, and exit.",
+    callback=_list_studies,  # not eager: --plugin comes first
+    help="List the kinds of study with their times, extras and variants, and exit.",
 )
 @options.given_as(Given)
 def command(ctx: click.Context, given: Given) -> None:
@@ -166,7 +177,7 @@ def command(ctx: click.Context, given: Given) -> None:
     """  # noqa: D301  click's mark for lines that it must not wrap
     given = with_own_model(given)
     is_of_variants = given.kind == VARIANTS
-    kind = variants_kind(given.own) if is_of_variants else registry.study(given.kind)
+    kind = variants_kind(given.own) if is_of_variants else load(given.kind)
     tasks = given.tasks or kind.tasks[:1]
     studies: list[Study] = []
     records: list[Record] = []
@@ -177,13 +188,14 @@ def command(ctx: click.Context, given: Given) -> None:
             raise UsageError(
                 f"--jobs: study {kind.name} judges {min(times)}, which runs at once do not have; leave it out"
             )
-    elif jobs is None and options.is_local(given):
+    elif jobs is None and options.is_local(given) and not is_of_variants:  # whose costs are times, too
         jobs = options.ALL_JOBS
     asked = AskedJobs.of(jobs, [given.threads or 1], given.device)
     with executor_of(given, asked) as executor:
         given = dataclasses.replace(given, threads=given.threads or executor.threads)
-        for task in tasks:
-            conduct = _Conduct(kind, task, dataclasses.replace(given, **of_task(given, task)), executor)
+        asked_of = [(task, dataclasses.replace(given, **of_task(given, task))) for task in tasks]
+        # Every task is checked before the first training.
+        for conduct in [_Conduct(kind, task, own, executor) for task, own in asked_of]:
             study, path = conduct.carry_out()
             studies.append(study)
             with contextlib.redirect_stdout(results):  # which an executor may have silenced
@@ -215,28 +227,33 @@ class _Conduct:
         self._executor = executor
         self._store = Store(given.results)
         self._trackers = options.trackers_of(given, given.results)
+        self._pace = Pace(self._plan.variant_of)
         self._begun = time.monotonic()
         self.records: list[Record] = []
 
     def carry_out(self) -> tuple[Study, Path]:
         """Run what is not recorded, and write the record; returns it with its path."""
         plan = self._plan
+        self._begun = time.monotonic()
         for omission in plan.omissions:
             self._say(f"{plan.kind.noun.capitalize()} {omission.variant} is left out: {omission.reason}")
+        if plan.warning:
+            self._say(plan.warning)
         tuning = Tuning(plan)
         # Refuses what misses a library before the first trial.
-        centres = {each.name: centre(each) for each in plan.variants}
-        with_work(plan.runs(centres), features.places("after_training"))
+        with_work(plan.runs(self._centres()), features.places("after_training"))
         self._store.prepare()
         self._say(self._size_text())
-        self._tune(tuning, plan.runs(centres))
+        self._tune(tuning)
         found = tuning.found()
         best, target = tuning.reference()
         reference = best if plan.kind.reference == "best" else ""
-        study = plan.study(found, tuning.trials, reference, target)
-        path = STUDIES.save(study, self._given.results / STUDIES.folder)
         if not self._interrupted:
-            self._compare(found)
+            self._keep_to_budget(found, reference or plan.variants[0].name)
+        study = plan.study(found, tuning.trials, reference, target)
+        path = self._save(study)
+        if not self._interrupted:
+            study = self._compare(study, found)
             conclude(self._executor, self._store, self.records, quiet=self._given.quiet)
         return study, path
 
@@ -246,9 +263,21 @@ class _Conduct:
         _write_page(path.with_suffix(".html"), lambda: STUDIES.file_of(study, path, ".html"))
         echo(f"Record: {path}")
 
+    def _save(self, study: Study) -> Path:
+        return STUDIES.save(study, self._given.results / STUDIES.folder)
+
     @property
     def _interrupted(self) -> bool:
         return exit_code(self.records) == INTERRUPTED
+
+    @property
+    def _fewest_seeds(self) -> int:
+        """The seeds that a budget does not leave out: those of a verdict, or all if fewer are asked for."""
+        return min(FEWEST_SEEDS, self._plan.seeds)
+
+    def _centres(self) -> dict[str, list[str]]:
+        """Return settings of each variant from which a training takes as long as from those to be found."""
+        return {each.name: centre(each) for each in self._plan.variants}
 
     def _size_text(self) -> str:
         """Return the number of runs, before the first one."""
@@ -259,44 +288,156 @@ class _Conduct:
         runs = counted(len(plan.variants) * plan.seeds * len(plan.configurations), "run")
         return f"{plan.options.task}: {trials}{runs} ({counted(plan.seeds, 'seed')} of each variant)"
 
-    def _tune(self, tuning: Tuning, compared: list[RunRequest]) -> None:
+    def _tune(self, tuning: Tuning) -> None:
         """Run the trials in rounds, as many as leave time for the runs that are compared."""
         trials = self._plan.trials
         for number, requests in enumerate(tuning.rounds(trials), 1):
-            if number > FEWEST_TRIALS and not self._fits([*requests, *compared]):
+            if not self._pace.is_known and self._left(requests):
+                self._estimate(trials - number + 1)
+                if self._interrupted:
+                    break
+            if number > FEWEST_TRIALS and not self._fits([*requests, *self._plan.runs(self._centres())]):
                 self._say(f"The budget allows {counted(number - 1, 'trial')} of each instead of {trials}")
                 break
             tuning.tell(self._run(requests))
             if self._interrupted:
                 break
 
-    def _compare(self, found: dict[str, list[str]]) -> None:
-        """Execute the runs that are compared; a budget ends them after a whole seed if it can."""
-        requests = self._plan.runs(found)
-        shared = self._shared(requests)
-        self._say(reuse_text(shared))
-        missing = [requests[run.place] for run in shared.left]
-        if not missing:
-            self.records += shared.records
-        for seed, of_seed in self._rounds(missing):
-            if seed >= FEWEST_SEEDS and not self._fits(of_seed):
-                self._say(f"The budget allows {counted(seed, 'seed')} instead of {self._plan.seeds}")
+    def _estimate(self, trials: int) -> None:
+        """Measure how long a run takes, say how long the study takes, and compare that with the budget.
+
+        So many ``trials`` of each tuned variant are to come.
+
+        Raises:
+            UsageError: the budget leaves fewer trials or seeds than a verdict needs.
+        """
+        plan, centres, seeds = self._plan, self._centres(), self._fewest_seeds
+        runs = self._left(plan.runs(centres))
+        self._measure(plan.runs(centres))
+        if self._interrupted:
+            return
+        tried = [plan.trial(each, centre(each), "", None) for each in plan.variants if each.ranges]
+        fewest = self._left(plan.runs(centres, range(seeds)))
+        whole = self._pace.seconds([*tried * trials, *runs])
+        least = self._pace.seconds([*tried * min(trials, FEWEST_TRIALS), *fewest])
+        budget = self._given.budget
+        spent = time.monotonic() - self._begun
+        if budget is not None and spent + least > budget:
+            what = f"{counted(FEWEST_TRIALS, 'trial')} and " if tried and trials else ""
+            raise UsageError(
+                f"--budget: {about(budget)} is too short for {what}{counted(seeds, 'seed')} of each "
+                f"{plan.kind.noun}, without which there is no verdict; they take about "
+                f"{about(spent + least)}. Give --budget {ceil((spent + least) * _SLACK / 60)}m, fewer "
+                "--variants, or fewer --epochs."
+            )
+        self._say(
+            f"This takes about {about(whole)}. There is no verdict before {counted(FEWEST_SEEDS, 'seed')} of "
+            f"each {plan.kind.noun}; then it is said how many are needed"
+        )
+
+    def _measure(self, requests: list[RunRequest]) -> None:
+        """Learn how long runs take from those that are recorded, or from a few steps of the first one."""
+        self._pace.learn(self._shared(requests).records)
+        if self._pace.is_known or self._executor.on_nodes:
+            return
+        first = requests[0]
+        steps = min(_STEPS_OF_PROBE, first.max_steps or _STEPS_OF_PROBE)
+        probe = msgspec.structs.replace(first, max_steps=steps, asks_for=(), variant="a measurement of steps")
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store(Path(folder))
+            store.prepare()
+            requests = unjudged([probe], self._executor)
+            shared = SharedRuns(requests, store, certify=False, machine=self._executor.machine)
+            start = time.monotonic()
+            records = run_sequence(shared, store, self._executor, quiet=True, certify=False)
+        # Later ones run beside each other.
+        self._pace.learn(records, (time.monotonic() - start) / (self._executor.jobs or 1))
+        self.records += [record for record in records if record.status == "interrupted"]
+
+    def _keep_to_budget(self, found: dict[str, list[str]], reference: str) -> None:
+        """Leave out the variants that take longest until the budget has time for the seeds of a verdict.
+
+        Raises:
+            UsageError: as :meth:`_estimate`, if nothing was estimated yet.
+        """
+        plan, seeds = self._plan, range(self._fewest_seeds)
+        if not self._pace.is_known and self._left(plan.runs(found)):
+            self._estimate(0)
+
+        def seconds(variant: StudyVariant) -> float:
+            own = [each for each in plan.runs(found, seeds) if each.variant == variant.name]
+            return self._pace.seconds(self._left(own))
+
+        while len(plan.variants) > FEWEST_VARIANTS and not self._fits(plan.runs(found, seeds)):
+            longest = max((each for each in plan.variants if each.name != reference), key=seconds)
+            plan.leave_out(longest.name)
+            self._say(
+                f"{plan.kind.noun.capitalize()} {longest.name} is left out: the budget has no time for "
+                f"{counted(len(seeds), 'seed')} of it"
+            )
+
+    def _compare(self, study: Study, found: dict[str, list[str]]) -> Study:
+        """Execute the runs that are compared, in portions of whole seeds; returns the study with its looks.
+
+        After each portion it is said what the verdicts need. A budget ends the runs after the seeds that a
+        verdict needs; ``--until-decided`` adds seeds.
+        """
+        plan, until = self._plan, self._given.until_decided
+        requests = plan.runs(found)
+        self._say(reuse_text(self._shared(requests)))
+        done, total, records = 0, plan.seeds, list[Record]()
+        while done < total:
+            portion = range(done, min(total, max(FEWEST_SEEDS, done + self._portion(done))))
+            requests = plan.runs(found, portion)
+            if done >= FEWEST_SEEDS and not self._fits(requests):
+                self._say(f"The budget allows {counted(done, 'seed')} instead of {total}")
                 break
-            self._run(of_seed)
+            is_new = bool(self._left(requests))
+            records += self._run(requests)
             if self._interrupted:
                 break
+            done = portion.stop
+            if until and done == total:
+                study = msgspec.structs.replace(study, looks=study.looks + 1)
+                self._save(study)
+            needed = needs(findings_of(study, records))
+            if until and done == total:
+                total = self._more_seeds(done, needed)
+            if is_new or done == total:
+                self._say(self._needs_text(found, done, needed))
+        return study
 
-    def _rounds(self, missing: list[RunRequest]) -> list[tuple[int, list[RunRequest]]]:
-        """Divide the runs by seed if there is a budget; otherwise all of them share the machine."""
-        if self._given.budget is None:
-            return [(0, missing)]
-        by_seed = itertools.groupby(missing, lambda request: request.seed)
-        return [(seed, list(of_seed)) for seed, of_seed in by_seed]
+    def _portion(self, done: int) -> int:
+        """Return how many seeds to run before it is said what verdicts need: with a budget, one."""
+        return max(1, done) if self._given.budget is None else 1
+
+    def _more_seeds(self, done: int, needed: Sequence[Need]) -> int:
+        """Return the seeds in all with which all variants may be decided; ``done`` if no more would help.
+
+        At most twice as many as now, because the estimate is uncertain.
+        """
+        wanted = max((need.seeds or 0 for need in needed), default=0)
+        return max(done, min(wanted, 2 * done, _MOST_SEEDS))
+
+    def _needs_text(self, found: dict[str, list[str]], done: int, needed: Sequence[Need]) -> str:
+        """State after ``done`` seeds what the verdicts need, and how long that takes."""
+        if not needed:
+            return f"After {counted(done, 'seed')}: every {self._plan.kind.noun} has a verdict"
+        most = max((need.seeds or 0 for need in needed), default=0)
+        if most <= done:
+            return f"After {counted(done, 'seed')}: {needs_text(needed)}"
+        seconds = self._pace.seconds(self._left(self._plan.runs(found, range(done, most))))
+        return f"After {counted(done, 'seed')}: {needs_text(needed)} ({about(seconds)} more)"
 
     def _fits(self, requests: list[RunRequest]) -> bool:
         """Check whether the budget has time for these runs."""
-        budget, spent = self._given.budget, time.monotonic() - self._begun
-        return budget is None or spent + seconds_expected(requests, self.records) <= budget
+        budget = self._given.budget
+        spent = time.monotonic() - self._begun
+        return budget is None or spent + self._pace.seconds(self._left(requests)) <= budget
+
+    def _left(self, requests: list[RunRequest]) -> list[RunRequest]:
+        """Return the runs that are not recorded."""
+        return [run.request for run in self._shared(requests).left]
 
     def _shared(self, requests: list[RunRequest]) -> SharedRuns:
         certify = self._given.certify
@@ -304,31 +445,26 @@ class _Conduct:
         return SharedRuns(requests, self._store, certify=certify, machine=self._executor.machine)
 
     def _run(self, requests: list[RunRequest]) -> list[Record]:
-        """Execute those requests that are not recorded; returns the records of all.
-
-        The very first run is made whatever the budget.
-        """
-        if not requests:
-            return []
-        deadline = math.inf
-        if self._given.budget is not None:
-            if not self.records and len(requests) > 1:
-                return [*self._run(requests[:1]), *self._run(requests[1:])]
-            deadline = self._begun + self._given.budget if self.records else math.inf
+        """Execute those requests that are not recorded; returns the records of all."""
+        shared = self._shared(requests)
+        known = {record.id for record in shared.records}
+        start = time.monotonic()
         records = run_sequence(
-            self._shared(requests),
+            shared,
             self._store,
             self._executor,
             quiet=self._given.quiet,
             certify=self._given.certify,
-            deadline=deadline,
             trackers=self._trackers,
         )
+        # The first runs may have waited for certificates.
+        elapsed = time.monotonic() - start if self.records or not self._given.certify else None
+        self._pace.learn([record for record in records if record.id not in known], elapsed)
         self.records += records
         return records
 
     def _say(self, line: str) -> None:
-        if not self._given.quiet:
+        if line and not self._given.quiet:
             print_error_line(line)
 
 

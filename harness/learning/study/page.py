@@ -17,11 +17,9 @@ from harness.core.documents.document import (
     Paragraph,
     Picture,
     Section,
-    Table,
 )
 from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import NOTHING, counted, listed, seeds
-from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.request import TRIAL_SEED
 from harness.core.runs.store import Store
 from harness.errors import UsageError
@@ -235,20 +233,6 @@ def study_parts(findings: Sequence[StudyFinding], prefix: str = "part") -> list[
         title = f"{study.configuration.name}: {headline(study)}"
         parts += [Section(title, nodes, name)] if len(findings) > 1 else nodes
     return parts
-
-
-def studies_text(kinds: Sequence[StudyKind]) -> str:
-    """List the variants of each kind of study, with their settings and meaning, for the terminal."""
-    nodes: list[Node] = []
-    for kind in kinds:
-        rows = []
-        for variant in kind.variants:
-            ranges = [f"{each.option}={each.low:g}:{each.high:g}" for each in variant.ranges]
-            rows.append((variant.name, " ".join([*variant.assignments, *ranges]) or NOTHING, variant.meaning))
-        headers = [kind.noun, "settings (LOW:HIGH: tuned)", "what it is"]
-        title = f"harness study {kind.name}: {kind.question}"
-        nodes.append(Table(headers, rows, title, announced=True))
-    return terminal_text(Document("study", "Studies", nodes))
 
 
 def row(study: Study) -> Listed:

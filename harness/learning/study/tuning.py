@@ -17,9 +17,10 @@ from harness.core.runs.record import Record
 from harness.core.runs.request import RunRequest, StopRule
 from harness.core.training.measures import Measure
 from harness.errors import UsageError
-from harness.learning.study.plan import StudyPlan, centre, setting
+from harness.learning.study.plan import StudyPlan
 from harness.learning.study.record import Trial
 from harness.learning.study.trials import best_trial, criterion, spread_settings
+from harness.learning.study.variants import centre, setting
 from harness.spec.description import description_sha256
 from harness.spec.study import Range, StudyVariant
 

@@ -56,5 +56,5 @@ DATA = StudyKind(
         "less."
     ),
     at="best",
-    quick=QuickForm(seeds=3, epochs=0.1),
+    quick=QuickForm(epochs=0.1),
 )

@@ -1,6 +1,6 @@
 """``harness study imbalance``: rare classes, and what helps."""
 
-from harness.spec import QuickForm, StudyKind, StudyVariant
+from harness.spec import StudyKind, StudyVariant
 
 _THINNED = "imbalance=0.1"
 
@@ -67,5 +67,4 @@ IMBALANCE = StudyKind(
         "good as guessing. Only the second shows that B is never found."
     ),
     at="best",
-    quick=QuickForm(seeds=5),
 )

@@ -122,5 +122,5 @@ LOSSES = StudyKind(
     reference="best",
     at="best",
     trials=8,
-    quick=QuickForm(seeds=3, trials=3, epochs=0.15),
+    quick=QuickForm(epochs=0.15),
 )

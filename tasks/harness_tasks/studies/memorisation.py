@@ -73,5 +73,5 @@ MEMORISATION = StudyKind(
         "good only together with a small distance."
     ),
     at="last",
-    quick=QuickForm(seeds=3, epochs=0.3, dataset="digits", assignments=("width=0.25", "learning_rate=0.002")),
+    quick=QuickForm(epochs=0.3, dataset="digits", assignments=("width=0.25", "learning_rate=0.002")),
 )

@@ -101,5 +101,5 @@ OPTIMIZERS = StudyKind(
     at="best",
     criterion="score",
     trials=12,
-    quick=QuickForm(seeds=3, trials=4, epochs=0.15),
+    quick=QuickForm(epochs=0.15),
 )

@@ -4,7 +4,7 @@ from harness.spec import QuickForm, StudyKind, StudyVariant
 
 
 def _private(noise: float, meaning: str) -> StudyVariant:
-    return StudyVariant(f"DP-SGD, noise {noise:g}", (f"dp_noise={noise:g}", "dp_clip=1.0"), meaning)
+    return StudyVariant(f"DP-SGD noise {noise:g}", (f"dp_noise={noise:g}", "dp_clip=1.0"), meaning)
 
 
 PRIVACY = StudyKind(
@@ -67,5 +67,5 @@ PRIVACY = StudyKind(
         "about delta."
     ),
     at="last",
-    quick=QuickForm(seeds=5, epochs=0.12),
+    quick=QuickForm(epochs=0.12),
 )

@@ -12,15 +12,19 @@ from support.pages import module
 from harness.core.shell.commands.new import files_of, skeletons
 from harness.core.shell.features import built_in
 
-KINDS = ("backend", "task", "dataset", "command")
+KINDS = ("backend", "task", "dataset", "command", "study")
 WORDS = {
     "backend": "declines every task",
     "task": "logistic regression",
     "dataset": "a bright bar",
     "command": "matrix products",
+    "study": "how wide the network must be",
 }
 FURTHER = {"backend": ("layers", "program"), "command": ("record", "command", "page")}
-POINTS = {"command": ("harness.features", "harness_my_own_plugin:FEATURE")}
+POINTS = {
+    "command": ("harness.features", "harness_my_own_plugin:FEATURE"),
+    "study": ("harness.studies", "harness_my_own_plugin"),
+}
 
 
 def written(harness, kind, name="own-plugin"):

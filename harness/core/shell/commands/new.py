@@ -72,14 +72,16 @@ def skeletons() -> dict[str, Skeleton]:
 def command(kind: str, name: str, folder: Path | None) -> None:
     """Write the skeleton of a plugin: a package with a module, its entry point and tests.
 
-    KIND is backend, task, dataset or command. NAME is its name on the command line, such as tinygrad. The
-    skeleton runs at once: a backend declines every task, a task trains on handwritten digits, a data set is
-    generated, a command records times of NumPy and shows them as a page.
+    KIND is backend, task, dataset, command or study. NAME is its name on the command line, such as tinygrad.
+    The skeleton runs at once: a backend declines every task, a task trains on handwritten digits, a data set
+    is generated, a command records times of NumPy and shows them as a page, a study compares three widths of
+    a network.
 
     \b
       harness new backend tinygrad
       harness new task wide-mlp --to plugins/wide-mlp
       harness new command matmul
+      harness new study widths
 
     Exit code: 0, or 2 if the name is invalid or taken, or the folder has files.
     """  # noqa: D301  click's mark for lines that it must not wrap

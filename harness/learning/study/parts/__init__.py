@@ -47,6 +47,8 @@ class Part(NamedTuple):
     """Names of quantities that are measured for the part although the kind does not name them."""
     works: Sequence[str] = ()
     """Work after the training of each run that is compared, by its name."""
+    extra: str = ""
+    """The extra of the harness that its quantities need, such as ``privacy``; empty: none."""
     headline: Callable[[StudyFinding, str], str | None] | None = None
     """Returns the answer instead of which variant is best, from a finding and ``cnn on digits``."""
     none_better: Callable[[StudyFinding], str] | None = None

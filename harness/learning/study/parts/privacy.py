@@ -74,5 +74,6 @@ PARTS = (
             ),
         },
         needs=("membership AUC", "epsilon"),
+        extra="privacy",
     ),
 )
