@@ -15,7 +15,7 @@ from harness.core.plugins.files import name_plugin_files, plugin_files
 from harness.errors import UsageError
 from harness.layers import Native
 from harness.network import Network
-from harness.spec.task import Classification, Objective, Regression
+from harness.spec.task import BinaryClassification, Classification, Objective, Regression
 from harness.tracing.calls import InputShape
 from harness.tracing.user_code import is_file, split_target
 
@@ -65,15 +65,45 @@ def harness_task(name: str) -> TaskDefinition | None:
     return TASK if name == "$name" else None
 ''')
 _BATCH_SIZE, _EPOCHS = 64, 10
+_TWO = 2
 _USUAL_NAMES = {"make", "make_model", "model", "models", "build"}
 
 
 class TaskData(NamedTuple):
-    """A data set, the input of one of its samples, and the objective of a model that is trained on it."""
+    """A data set, the input of one of its samples, and what a model predicts.
+
+    ``targets`` is the shape of one sample's; ``classes`` counts them, and is None for numbers.
+    """
 
     dataset: str
     shape: InputShape
-    objective: Objective
+    targets: tuple[int, ...]
+    classes: int | None
+
+    def objective(self, layer: Native) -> Objective:
+        """Return the objective of a model that is trained on the data.
+
+        A single output is the logit of the second of two classes.
+
+        Raises:
+            UsageError: the outputs of the model do not fit the targets.
+        """
+        *positions, outputs = layer.outputs or (0,)
+        target = layer.models[0].target
+        if self.classes is None:
+            if layer.outputs == self.targets:
+                return Regression()
+            expected = f"outputs of shape {('batch', *self.targets)}, a number for each target"
+        elif tuple(positions) == self.targets and outputs >= self.classes:
+            return Classification()
+        elif self.classes == _TWO and layer.outputs == (1,) and not self.targets:
+            return BinaryClassification()
+        else:
+            expected = f"outputs of shape {('batch', *self.targets, self.classes)}, one for each class"
+        shape = ("batch", *layer.outputs)
+        raise UsageError(
+            f"{target} does not fit {self.dataset}: its outputs have the shape {shape}; expected {expected}."
+        )
 
 
 class WrittenTask(NamedTuple):
@@ -93,15 +123,16 @@ def task_data(dataset: str) -> TaskData:
         UsageError: the data set is unknown.
         DataError: the data set is not on this machine.
     """
-    train = registry.dataset(dataset).load().train
+    data = registry.dataset(dataset).load()
+    splits = [samples for samples in (data.train, data.validation, data.test) if samples is not None]
+    train = data.train
     shape = tuple(train.inputs.shape[1:])
     tokens = train.inputs.dtype.kind in "iu" and len(shape) == 1
-    maximum = int(train.inputs.max()) + 1 if tokens else 0
+    maximum = 1 + max(int(samples.inputs.max()) for samples in splits) if tokens else 0
     is_class = train.targets.dtype.kind in "iu"
+    classes = 1 + max(int(samples.targets.max()) for samples in splits) if is_class else None
     return TaskData(
-        dataset,
-        InputShape(shape, integer=tokens, maximum=maximum),
-        Classification() if is_class else Regression(),
+        dataset, InputShape(shape, integer=tokens, maximum=maximum), tuple(train.targets.shape[1:]), classes
     )
 
 
@@ -117,7 +148,7 @@ def task_file(name: str, layer: Native, data: TaskData, command: str, reference:
         name=name,
         models=" and ".join(model.target.replace("\\", "/") for model in layer.models),
         command=command,
-        objective=type(data.objective).__name__,
+        objective=type(data.objective(layer)).__name__,
         network=msgspec.json.format(msgspec.json.encode(network), indent=1).decode(),
         batch_size=_BATCH_SIZE,
         epochs=_EPOCHS,
