@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -18,6 +19,7 @@ _PARTS: dict[str, Part] = {
     "_val": "validation",
     "_test": "test",
 }
+_BROKEN = (OSError, EOFError, ValueError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 _EXPECTED = "x and y, or x_train, y_train, x_test and y_test (and x_validation, y_validation)"
 
 
@@ -27,13 +29,9 @@ def read_arrays(path: Path, _settings: FileSettings) -> Content:
     Raises:
         UsageError: the file is broken, or other arrays are in it.
     """
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise UsageError(f"it is no readable .npz file ({error})") from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise UsageError(f"it holds one array without a name; save {_EXPECTED} with numpy.savez")
-    with archive:
+    if not zipfile.is_zipfile(path):
+        raise UsageError("it is no .npz file; numpy.savez writes one")
+    with path.open("rb") as file, _opened(file) as archive:
         names = {name.lower(): name for name in archive.files}
         found = {
             part: (names[f"x{ending}"], names[f"y{ending}"])
@@ -49,12 +47,22 @@ def read_arrays(path: Path, _settings: FileSettings) -> Content:
     return Content(rows, ("x", "y"))
 
 
+def _opened(file: IO[bytes]) -> "np.lib.npyio.NpzFile":
+    try:
+        archive: np.lib.npyio.NpzFile = np.load(file, allow_pickle=False)
+    except _BROKEN as error:
+        raise UsageError(f"it is no readable .npz file ({error})") from error
+    return archive
+
+
 def _array(archive: "np.lib.npyio.NpzFile", name: str) -> np.ndarray:
     try:
         array: np.ndarray = archive[name]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except ValueError as error:  # NumPy saves Python objects as a pickle, which is not read
         raise UsageError(
-            f"array {name} cannot be read ({error}); save a rectangular array of numbers or texts, not of "
-            "Python objects"
+            f"array {name} is none of numbers or texts; rows of different lengths and other Python objects "
+            "are not read"
         ) from error
+    except _BROKEN as error:
+        raise UsageError(f"array {name} cannot be read ({error})") from error
     return array

@@ -55,7 +55,8 @@ def checked(content: Content) -> Content:
         if len(rows.inputs) != len(rows.labels):
             inputs, labels = content.names
             raise UsageError(
-                f"{inputs}{where} has {len(rows.inputs):,} rows and {labels} {len(rows.labels):,}; expected as many"
+                f"{inputs}{where} has {len(rows.inputs):,} rows and {labels} {len(rows.labels):,}; expected "
+                "equal numbers"
             )
     return content
 
@@ -80,7 +81,7 @@ def numbers(name: str, array: np.ndarray, wanted: str) -> np.ndarray:
         UsageError: the array holds something else; ``name`` is that of the array.
     """
     if array.dtype.kind not in "biuf":
-        raise UsageError(f"{name} has the type {array.dtype}; expected numbers")
+        raise UsageError(f"{name} has {type_text(array)}; expected numbers")
     is_row = array.ndim == 2  # noqa: PLR2004  samples, and a row for each
     wide = array.dtype.kind in "iu" and array.dtype.itemsize > 1
     if wanted == "tokens" or (wanted == "auto" and wide and is_row):
@@ -92,6 +93,11 @@ def numbers(name: str, array: np.ndarray, wanted: str) -> np.ndarray:
     if array.dtype.kind == "f" and array.dtype.itemsize > 2:  # noqa: PLR2004  float32 and float64 stay
         return array
     return array.astype(np.float64 if wide else np.float32)
+
+
+def type_text(array: np.ndarray) -> str:
+    """Name the type of the values of ``array``: ``texts``, or that of NumPy."""
+    return "texts" if array.dtype.kind in "US" else str(array.dtype)
 
 
 def divisor(inputs: np.ndarray) -> float:

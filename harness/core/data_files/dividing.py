@@ -1,5 +1,7 @@
 """The division of a file's rows into training, validation and test data."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from harness.core.data_files.settings import FileSettings
@@ -9,12 +11,14 @@ from harness.errors import UsageError
 from harness.spec.data import Split
 
 
-def divided(count: int, classes: np.ndarray | None, settings: FileSettings) -> dict[Split, np.ndarray]:
+def divided(
+    count: int, classes: np.ndarray | None, names: Sequence[str], settings: FileSettings
+) -> dict[Split, np.ndarray]:
     """Divide the rows 0 to ``count - 1``; each part is sorted.
 
     Shuffled, the test rows are drawn, the same at every call, from each class of ``classes (n,)`` alike; the
     harness draws the validation data from the training rows. Otherwise the last rows are the test data, and
-    those before them the validation data.
+    those before them the validation data. ``names`` are those of the classes.
 
     Raises:
         UsageError: a part or a class would have no rows.
@@ -23,7 +27,7 @@ def divided(count: int, classes: np.ndarray | None, settings: FileSettings) -> d
     held_out = round((count - tested) * VALIDATION_FRACTION)
     if min(tested, held_out) < 1:
         raise UsageError(
-            f"{count} samples are too few: {settings.test:.0%} of them are test data and a tenth of the others "
+            f"{count} samples are too few: {settings.test:.0%} of them are test data, a tenth of the others "
             "validation data, and each needs at least one"
         )
     if settings.shuffle:
@@ -33,8 +37,10 @@ def divided(count: int, classes: np.ndarray | None, settings: FileSettings) -> d
         train, validation, test = np.split(np.arange(count), [count - tested - held_out, count - tested])
         rows = {"train": train, "validation": validation, "test": test}
     if classes is not None and (lacking := np.setdiff1d(classes, classes[rows["train"]])).size:
-        how = "has a single sample" if settings.shuffle else "is in the last rows alone; shuffle them"
-        raise UsageError(f"class number {lacking[0]} {how}, so that the training data would have none")
+        where = "in a single sample" if settings.shuffle else "among the last samples"
+        raise UsageError(
+            f"class {names[lacking[0]]} is only {where}, so that no training data are left of it"
+        )
     return rows
 
 

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from harness.core.data_files.content import Part
+from harness.core.data_files.content import Part, type_text
 from harness.errors import UsageError
 
 Kind = Literal["classes", "numbers", "tokens"]
@@ -52,7 +52,7 @@ def understood(labels: Mapping[Part, np.ndarray], inputs: np.ndarray, wanted: st
     if kind == "numbers":
         if joined.dtype.kind not in "iuf" or joined.ndim > 2:  # noqa: PLR2004
             raise UsageError(
-                f"{name} has {joined.dtype} of shape {joined.shape}; expected numbers of shape (n, outputs)"
+                f"{name} has {type_text(joined)} of shape {joined.shape}; expected numbers (n, outputs)"
             )
         return Targets(
             "numbers",
@@ -81,9 +81,7 @@ def _kind(joined: np.ndarray, name: str, *, is_next: bool) -> Kind:
 
 def _classes(labels: Mapping[Part, np.ndarray], joined: np.ndarray, name: str) -> Targets:
     if joined.ndim != 1 or joined.dtype.kind not in "biufUS":
-        raise UsageError(
-            f"{name} has the type {joined.dtype} and the shape {joined.shape}; expected classes (n,)"
-        )
+        raise UsageError(f"{name} has {type_text(joined)} of shape {joined.shape}; expected classes (n,)")
     values = np.unique(joined)
     if len(values) == 1:
         raise UsageError(f"{name} has one class, {_text(values[0])}; expected two or more")

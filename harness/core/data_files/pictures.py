@@ -51,7 +51,7 @@ def _found(folder: Path) -> dict[Part, list[_Picture]]:
     if empty := [part for part, members in found.items() if not members]:
         where = "" if empty[0] == "all" else f" in its folder {empty[0]}"
         raise UsageError(
-            f"it has no pictures{where}; expected a folder for each class, such as CLASS/1.png; pictures end in "
+            f"it has no pictures{where}; expected a folder for each class, with files that end in "
             f"{', '.join(_SUFFIXES)}"
         )
     return found

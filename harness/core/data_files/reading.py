@@ -105,7 +105,7 @@ def _split(rows: dict[Part, Rows], targets: Targets, settings: FileSettings) -> 
         return {part: each for part, each in rows.items() if part != "all"}
     inputs, labels = rows["all"]
     classes = labels if targets.kind == "classes" else None
-    divisions = divided(len(labels), classes, settings)
+    divisions = divided(len(labels), classes, targets.classes, settings)
     return {part: Rows(inputs[chosen], labels[chosen]) for part, chosen in divisions.items()}
 
 
@@ -163,7 +163,8 @@ def _sentence(
         "all": "inputs and targets standardized" if targets.kind == "numbers" else "inputs standardized",
     }[standardize]
     validation = "" if dataset.validation is not None else "; a tenth of the training samples validates"
+    shape = train.inputs.shape[1:]
     return (
-        f"{dataset.name}: inputs {train.inputs.shape[1:]} {kind}, {of_labels}: {labels}; {counts} samples, {how}"
+        f"{dataset.name}: inputs {shape} {kind}, {of_labels}: {labels}; {counts} samples, {how}"
         f"{validation}; {scaled} (--set-data changes this)"
     )

@@ -70,7 +70,7 @@ def _content(frame: "pd.DataFrame", settings: FileSettings) -> Content:
         _check_complete(name, frame[name])
     inputs = np.concatenate([_input_columns(name, frame[name]) for name in used], axis=1)
     labels = _labels(settings.target, frame[settings.target])
-    return Content({"all": Rows(inputs, labels)}, ("the columns", f"column {settings.target}"), is_table=True)
+    return Content({"all": Rows(inputs, labels)}, ("the table", f"column {settings.target}"), is_table=True)
 
 
 def _check_complete(name: str, column: "pd.Series[Any]") -> None:
@@ -95,7 +95,7 @@ def _input_columns(name: str, column: "pd.Series[Any]") -> np.ndarray:
     values, places = np.unique(column.astype(str).to_numpy(str), return_inverse=True)
     if len(values) > _MOST_VALUES:
         raise UsageError(
-            f"column {name} has {len(values):,} different texts, such as {values[0]!r}; at most "
+            f"column {name} has {len(values):,} different texts, such as {str(values[0])!r}; at most "
             f"{_MOST_VALUES} become columns of their own. Leave the column out: --set-data drop={name}"
         )
     return np.eye(len(values))[places]
