@@ -85,10 +85,12 @@ def _read(path: Path, settings: FileSettings, content: Content) -> ReadFile:
     split = _standardized(split, targets, standardize)
     samples = {part: Samples(*each) for part, each in split.items()}
     train, test, validation = samples["train"], samples["test"], samples.get("validation")
+    place = f"{'folder' if is_folder(path) else 'file'} {path.resolve().name}"
+    how = _treatment(train, targets, standardize, settings, content)
     dataset = Dataset(
         name=_name(path, settings),
         fingerprint=fingerprint(train, test, validation),
-        origin=f"the {'folder' if is_folder(path) else 'file'} {path.name}",
+        origin=f"the {place}, {how}",
         classes=targets.classes,
         train=train,
         test=test,
@@ -96,7 +98,9 @@ def _read(path: Path, settings: FileSettings, content: Content) -> ReadFile:
         input_divisor=divisor(train.inputs),
     )
     file = DataFile(str(path.resolve()), settings.given())
-    return ReadFile(dataset, file, _sentence(dataset, targets, of_labels, standardize, settings, content))
+    return ReadFile(
+        dataset, file, f"{_description(dataset, targets, of_labels)}, {how} (--set-data changes this)"
+    )
 
 
 def _split(rows: dict[Part, Rows], targets: Targets, settings: FileSettings) -> dict[Split, Rows]:
@@ -133,28 +137,14 @@ def _name(path: Path, settings: FileSettings) -> str:
     return f"{name}:{settings.target}" if settings.target else name
 
 
-def _sentence(
-    dataset: Dataset,
-    targets: Targets,
-    of_labels: str,
-    standardize: str,
-    settings: FileSettings,
-    content: Content,
+def _treatment(
+    train: Samples, targets: Targets, standardize: str, settings: FileSettings, content: Content
 ) -> str:
-    """Describe inputs, labels, split and standardisation in one line."""
-    train = dataset.train
-    kind = "tokens" if train.inputs.dtype.kind == "i" else str(train.inputs.dtype)
-    labels = {
-        "classes": f"{len(targets.classes)} classes",
-        "numbers": "numbers",
-        "tokens": f"the next of {len(targets.classes)} tokens",
-    }[targets.kind]
-    parts = [(dataset.train, "training"), (dataset.validation, "validation"), (dataset.test, "test")]
-    counts = ", ".join(f"{len(samples):,} {name}" for samples, name in parts if samples is not None)
+    """Describe the split and the standardisation."""
     if "all" not in content.rows:
-        how = "as the file divides them"
+        how = "divided by the file"
     elif not settings.shuffle:
-        how = "in the order of the file"
+        how = "divided in the file's order"
     else:
         how = "drawn from each class" if targets.kind == "classes" else "drawn at random"
     scaled = {
@@ -162,9 +152,22 @@ def _sentence(
         "inputs": "inputs standardized",
         "all": "inputs and targets standardized" if targets.kind == "numbers" else "inputs standardized",
     }[standardize]
-    validation = "" if dataset.validation is not None else "; a tenth of the training samples validates"
-    shape = train.inputs.shape[1:]
+    return f"{how}, {scaled}"
+
+
+def _description(dataset: Dataset, targets: Targets, of_labels: str) -> str:
+    """Describe inputs, labels and the numbers of samples."""
+    train = dataset.train
+    kind = "tokens" if train.inputs.dtype.kind == "i" else str(train.inputs.dtype)
+    labels = {
+        "classes": f"{len(targets.classes)} classes",
+        "numbers": "numbers",
+        "tokens": f"the next of {len(targets.classes)} tokens",
+    }[targets.kind]
+    parts = [(train, "training"), (dataset.validation, "validation"), (dataset.test, "test")]
+    counts = ", ".join(f"{len(samples):,} {name}" for samples, name in parts if samples is not None)
+    validation = "" if dataset.validation is not None else " (a tenth of the training samples validates)"
     return (
-        f"{dataset.name}: inputs {shape} {kind}, {of_labels}: {labels}; {counts} samples, {how}"
-        f"{validation}; {scaled} (--set-data changes this)"
+        f"{dataset.name}: inputs {train.inputs.shape[1:]} {kind}, {of_labels}: {labels}; {counts} "
+        f"samples{validation}"
     )

@@ -176,8 +176,8 @@ def refuse_unfitting(definition: TaskDefinition, name: str, task: Task | None = 
         fitted(loaded(name), task or define_task(definition, definition.options()))
     except ContractBroken as error:
         raise UsageError(
-            f"task {definition.name} does not run on {name}: {error}. Train a model of your own on it with "
-            f"--model, or another task; this one runs on: {listed}."
+            f"task {definition.name} does not fit: {error}. It runs on: {listed}; --model trains a model of "
+            "your own."
         ) from error
 
 
