@@ -13,7 +13,14 @@ from harness.core.certify.references import reference_of
 from harness.core.documents.files import write_bytes
 from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.models.reading import SideSpec, read_model
-from harness.core.models.task_file import TaskData, WrittenTask, task_data, write_model_task, write_task
+from harness.core.models.task_file import (
+    TaskData,
+    WrittenTask,
+    data_words,
+    task_data,
+    write_model_task,
+    write_task,
+)
 from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.sources import sources_of_models
@@ -81,7 +88,7 @@ def save_task(
         except OSError as error:
             raise UsageError(f"the task {path} cannot be written: {error.strerror}") from error
     echo(f"Task {written.name}: {' and '.join(map(str, files))}")
-    echo(f"{use} --task {written.name} --plugin {path}")
+    echo(f"{use} --task {written.name} --plugin {path}{data_words(data.dataset)}")
 
 
 def _write_pair(

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from harness.core.documents.circumstances import option_words, shell_line
 from harness.core.documents.files import write_bytes
 from harness.core.models.reading import OwnModel, SideSpec, native_layer, read_model
-from harness.core.plugins import registry
+from harness.core.plugins import kept_data, registry
 from harness.core.plugins.files import name_plugin_files, plugin_files
 from harness.errors import UsageError
 from harness.layers import Native
@@ -21,7 +22,7 @@ from harness.tracing.user_code import is_file, split_target
 
 _TEMPLATE = string.Template('''"""The task $name: trains $models. Written by harness.
 
-Run it with: harness $command --task $name --plugin THIS_FILE
+Run it with: harness $command --task $name --plugin THIS_FILE$data
 Write it again when parameters of the model are added, removed or reshaped.
 """
 
@@ -148,6 +149,7 @@ def task_file(name: str, layer: Native, data: TaskData, command: str, reference:
         name=name,
         models=" and ".join(model.target.replace("\\", "/") for model in layer.models),
         command=command,
+        data=data_words(data.dataset),
         objective=type(data.objective(layer)).__name__,
         network=msgspec.json.format(msgspec.json.encode(network), indent=1).decode(),
         batch_size=_BATCH_SIZE,
@@ -155,6 +157,12 @@ def task_file(name: str, layer: Native, data: TaskData, command: str, reference:
         dataset=data.dataset,
         reference=f'Path(__file__).with_suffix("{reference}")' if reference else "None",
     )
+
+
+def data_words(dataset: str) -> str:
+    """Return the options, after a space, that name a data set of a file; empty for others."""
+    file = kept_data.file_of(dataset)
+    return "" if file is None else f" {shell_line(option_words(file.options()))}"
 
 
 def write_task(

@@ -15,6 +15,7 @@ import msgspec
 
 from harness.core.machine.cache import cache_folder
 from harness.core.machine.guarded_folder import GuardedFolder
+from harness.core.plugins.options import Value, value_text
 from harness.errors import DataError
 from harness.spec.data import Dataset, DatasetSummary, DataSource, Samples, Series, Split
 
@@ -30,7 +31,12 @@ class DataFile(msgspec.Struct, frozen=True, omit_defaults=True):
     """The file or folder that a data set was made of, and how: ``settings`` are those of ``--set-data``."""
 
     path: str
-    settings: dict[str, bool | int | float | str] = {}
+    settings: dict[str, Value] = {}
+
+    def options(self) -> dict[str, object]:
+        """Return the options that name the data set on the command line, by name."""
+        settings = [f"{name}={value_text(value)}" for name, value in self.settings.items()]
+        return {"dataset": self.path, "set-data": settings}
 
 
 class _Announced(msgspec.Struct, frozen=True, omit_defaults=True):

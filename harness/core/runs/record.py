@@ -19,7 +19,6 @@ from harness.core.machine.quantities import Measured
 from harness.core.machine.usage import Interference
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.kept_data import DataFile
-from harness.core.plugins.options import value_text
 from harness.core.stats.settling import steady_part
 from harness.core.training.measures import Scores
 from harness.core.training.outcome_records import Outcomes, SampleScores
@@ -89,10 +88,7 @@ class DatasetRecord(msgspec.Struct):
 
     def options(self) -> dict[str, object]:
         """Return the options that name the data set on the command line, by name."""
-        if self.file is None:
-            return {"dataset": self.name}
-        settings = [f"{name}={value_text(value)}" for name, value in self.file.settings.items()]
-        return {"dataset": self.file.path, "set-data": settings}
+        return {"dataset": self.name} if self.file is None else self.file.options()
 
 
 class Block(msgspec.Struct, frozen=True):
