@@ -17,7 +17,7 @@ OTHERS = """
 from torch import nn
 
 def make(inputs, outputs):
-    return nn.Sequential(nn.Flatten(), nn.LazyLinear(outputs)) if inputs is None else nn.Linear(inputs, outputs)
+    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs))
 """
 
 
@@ -70,7 +70,9 @@ def test_the_commands_of_the_page_run_in_its_order(folder):
     assert line in first.stderr.splitlines()
     split = folder(*shown("harness run --model net.py:make --dataset sensors.npz --set-data"), *SHORT)
     table = folder(*of_other(shown("harness run --model net.py:make --dataset houses.csv"), 4, 1), *SHORT)
-    photos = folder(*of_other(shown("harness run --model net.py:make --dataset photos"), None, 2), *SHORT)
+    photos = folder(
+        *of_other(shown("harness run --model net.py:make --dataset photos"), 64 * 64 * 3, 2), *SHORT
+    )
     cnn = folder(*shown("harness run --backend torch,jax --task cnn"), "--max-steps", "1", *SHORT)
     for done in (split, table, photos, cnn):
         assert done.returncode == 0, done.stderr
