@@ -1,4 +1,4 @@
-"""The guide on models and data of the user's own: its files and commands work in an empty folder, in order."""
+"""The guide on one's own models and data: its files and commands work in an empty folder, in order."""
 
 import shlex
 import subprocess
