@@ -62,6 +62,7 @@ def of_other(words, inputs, outputs):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_commands_of_the_page_run_in_its_order(folder):
     subprocess.run([sys.executable, "make_data.py"], cwd=folder.folder, check=True)
     first = folder(*shown("harness run --model net.py:make --dataset sensors.npz")[:5], *SHORT)

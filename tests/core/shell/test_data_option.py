@@ -83,6 +83,7 @@ def test_a_model_whose_outputs_do_not_fit_is_refused(harness, labels, outputs, e
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_run_on_a_file_is_recorded_reused_and_scored_again(harness):
     """A single output is the logit of the second of two classes."""
     x = np.random.default_rng(0).normal(size=(200, 3))
@@ -90,18 +91,8 @@ def test_a_run_on_a_file_is_recorded_reused_and_scored_again(harness):
     table = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "kind": names})
     table.to_csv(harness.folder / "t.csv", index=False)
     (harness.folder / "net.py").write_text(MODEL)
-    run = (
-        "run",
-        "--model",
-        "net.py:make",
-        "--set-model",
-        "outputs=1",
-        "--dataset",
-        "t.csv",
-        "--target",
-        "kind",
-    )
-    trained = (*run, "--epochs", "5", "--save-weights", "--set", "learning_rate=0.5")
+    model = ("--model", "net.py:make", "--set-model", "outputs=1", "--set", "learning_rate=0.5")
+    trained = ("run", *model, "--dataset", "t.csv", "--target", "kind", "--epochs", "5", "--save-weights")
     done = harness(*trained)
     assert done.returncode == 0, done.stderr
     assert (
@@ -121,10 +112,6 @@ def test_a_run_on_a_file_is_recorded_reused_and_scored_again(harness):
     shutil.rmtree(harness.folder / "cache" / "kept-data", ignore_errors=True)
     scored = harness("score", "last", *plugin, "--format", "json")
     assert scored.returncode == 0, scored.stderr
-    table.iloc[::-1].to_csv(harness.folder / "t.csv", index=False)
-    changed = harness(*trained)
-    assert changed.returncode == 0, changed.stderr
-    assert len({each["dataset"]["fingerprint"] for each in harness.records()}) == 2
 
 
 def test_a_benchmark_of_a_suite_names_a_file_and_its_settings(tmp_path, monkeypatch):
