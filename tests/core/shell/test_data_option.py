@@ -86,6 +86,8 @@ def test_a_model_whose_outputs_do_not_fit_is_refused(harness, labels, outputs, e
 @pytest.mark.timeout(600)
 def test_a_run_on_a_file_is_recorded_reused_and_scored_again(harness):
     """A single output is the logit of the second of two classes."""
+    cache = harness.folder / "cache"
+    harness.environment["HARNESS_CACHE_DIR"] = str(cache)
     x = np.random.default_rng(0).normal(size=(200, 3))
     names = np.where(x[:, 0] > 0, "yes", "no")
     table = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "kind": names})
@@ -109,7 +111,7 @@ def test_a_run_on_a_file_is_recorded_reused_and_scored_again(harness):
     again = harness(*trained)
     assert (again.returncode, len(harness.records())) == (0, 1), again.stderr
     plugin = ("--plugin", "results/models/net.py")
-    shutil.rmtree(harness.folder / "cache" / "kept-data", ignore_errors=True)
+    shutil.rmtree(cache / "kept-data")
     scored = harness("score", "last", *plugin, "--format", "json")
     assert scored.returncode == 0, scored.stderr
 
