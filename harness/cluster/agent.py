@@ -7,16 +7,15 @@ the workers, so they end with it; nothing stays on the node but caches.
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from harness.cluster import sent_data
 from harness.cluster.messages import Forward, ForwardedStore, Message, Send, WorkEvent, streamed
 from harness.cluster.plugin_files import PluginFile, written
 from harness.core.machine.description import Machine, default_threads, describe_machine
 from harness.core.machine.guarded_folder import GuardedFolder
+from harness.core.plugins import kept_data
 from harness.core.plugins.files import name_plugin_files
 from harness.core.plugins.installation import installation
 from harness.core.runs.execute import execute
@@ -61,11 +60,10 @@ class Agent:
             del os.environ["OMP_NUM_THREADS"]  # Ray's, which would enter records and the keys of certificates
         self._folder = GuardedFolder("agent")
         self._orders = orders
-        self._plugins = [
+        name_plugin_files(
             written(plugin, self._folder.path / f"plugin-{place}")
             for place, plugin in enumerate(orders.plugins)
-        ]
-        name_plugin_files(self._plugins)
+        )
         self._thread = ThreadPoolExecutor(1)
         self._notify = Forward(send=lambda _message: None)  # nothing is under way
         self._certification = Certification(orders.certified, self._notify)
@@ -88,20 +86,16 @@ class Agent:
             summary = None
         if summary is not None and summary.fingerprint == fingerprint:
             return True
-        if kept := sent_data.is_kept(fingerprint):
-            self._announce(name, fingerprint)
+        if kept := kept_data.is_kept(fingerprint):
+            kept_data.announce(name, fingerprint)
         return kept
 
     def _receive(self, dataset: Dataset) -> None:
         try:
-            sent_data.keep(dataset)
+            kept_data.keep(dataset)
         except OSError as error:
             raise HarnessError(f"data set {dataset.name} cannot be kept: {error}") from error
-        self._announce(dataset.name, dataset.fingerprint)
-
-    def _announce(self, name: str, fingerprint: str) -> None:
-        sent_data.announce(name, fingerprint)
-        name_plugin_files([Path(sent_data.__file__), *self._plugins])
+        kept_data.announce(dataset.name, dataset.fingerprint)
 
     def work(self, asked: RunRequest | PlacedWork, *datasets: Dataset) -> Iterator[Message]:
         """Do the work ``asked`` for, after keeping its ``datasets`` that this node lacks.

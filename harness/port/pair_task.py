@@ -17,6 +17,7 @@ from harness.core.models.task_file import (
     Choice,
     TaskData,
     WrittenTask,
+    data_words,
     task_data,
     write_model_task,
     write_task,
@@ -81,7 +82,7 @@ def save_task(
         else:
             model = read_model(specs[0], data.shape, None, phases.begin)
             variant = Variant(model, specs[0].arguments)
-            written = write_model_task([variant], data, draft, taken_names(data), saved_by)
+            written = write_model_task([variant], data, draft, taken_names(), saved_by)
             files = {path: written.path}
             use = f"Train it with: harness run --backend {written.backends[0]}"
         try:
@@ -90,7 +91,7 @@ def save_task(
         except OSError as error:
             raise UsageError(f"the task {path} cannot be written: {error.strerror}") from error
     echo(f"Task {written.name}: {' and '.join(map(str, files))}")
-    echo(f"{use} --task {written.name} --plugin {path}")
+    echo(f"{use} --task {written.name} --plugin {path}{data_words(data.dataset)}")
 
 
 def _write_pair(

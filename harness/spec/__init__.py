@@ -6,7 +6,16 @@ listing plugins stays cheap.
 """
 
 from harness.spec.backend import DEVICE_PATTERN, Backend, Plan, Precision, Program, Steps, Unsupported
-from harness.spec.data import Dataset, DatasetSummary, DataSource, DownloadProgress, Samples, Series, Split
+from harness.spec.data import (
+    Dataset,
+    DatasetSummary,
+    DataSource,
+    DownloadProgress,
+    Samples,
+    Series,
+    Split,
+    fingerprint,
+)
 from harness.spec.schedules import ConstantRate, CosineDecay, LinearDecay, Schedule, StepDecay
 from harness.spec.study import QuickForm, Range, StudyKind, StudyVariant
 from harness.spec.task import (
@@ -76,4 +85,5 @@ __all__ = [
     "Task",
     "TaskDefinition",
     "Unsupported",
+    "fingerprint",
 ]

@@ -64,7 +64,7 @@ def test_the_runs_of_a_killed_node_are_done_elsewhere(cluster, tmp_path):
     assert [attempt.node for attempt in again.lost_attempts] == [f"{again.machine.host.name} ({begun[2]})"]
     assert {record.command[0] for record in done} == {"run"}
     for survivor in {"alpha", "beta", "gamma"} - {killed}:
-        assert len(list(cluster.cache(survivor).glob("sent-data/*"))) == 1
+        assert len(list(cluster.cache(survivor).glob("kept-data/*"))) == 1
 
 
 @pytest.mark.parametrize("begun", [False, True], ids=["before a record", "after a record"])

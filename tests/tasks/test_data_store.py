@@ -14,9 +14,8 @@ import pytest
 from support import data_files
 
 from harness.errors import DataError, HarnessError
-from harness.spec.data import Samples
+from harness.spec.data import Samples, fingerprint
 from harness_tasks.datasets import SOURCES, store
-from harness_tasks.datasets.store import fingerprint
 
 CIFAR10 = SOURCES["cifar10"]
 

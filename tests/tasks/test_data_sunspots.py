@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from harness.core.training.splits import split_samples
-from harness.spec.data import Samples
+from harness.spec.data import Samples, fingerprint
 from harness_tasks.datasets import SOURCES, sunspots
-from harness_tasks.datasets.store import fingerprint
 from harness_tasks.windows import FUTURE, PAST
 
 SUNSPOTS = SOURCES["sunspots"]

@@ -24,7 +24,7 @@ from harness.core.audit.segments import Segment, Segments, Work
 from harness.core.audit.updates import LEAST_AGREEMENT, agreements
 from harness.core.certify.certificate import Losses
 from harness.core.machine.cpus import WORKER_CPUS
-from harness.core.plugins.files import PLUGIN_FILES_VARIABLE, own_plugin_files
+from harness.core.plugins.files import PLUGIN_FILES_VARIABLE
 from harness.core.reference.training import NUMPY, without_dropout
 from harness.core.worker import protocol
 from harness.core.worker.saved_state import save_joined, save_nearby, weights_in
@@ -76,7 +76,7 @@ class NumpyWork:
         """Start the process. Use it as a context manager."""
         self._work, self._segments, self._states = work, segments, states
         # It may use all CPUs: the backend's program is busy on its own.
-        self._session = work.start({PLUGIN_FILES_VARIABLE: own_plugin_files(), WORKER_CPUS: ""})
+        self._session = work.start({PLUGIN_FILES_VARIABLE: "", WORKER_CPUS: ""})
         self._conversation = Conversation(self._session, NUMPY, work.plan.threads)
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._alone = self._thread.submit(self._compare_alone)

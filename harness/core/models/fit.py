@@ -7,7 +7,6 @@ import numpy as np
 
 from harness.core.models.reading import OwnModel
 from harness.errors import UsageError
-from harness.spec.task import Classification
 from harness.tracing import semantics as kinds
 
 if TYPE_CHECKING:
@@ -26,8 +25,9 @@ def require_fit(model: OwnModel, data: "TaskData") -> None:
     wanted = f"({batch[0]}, {data.classes or 'outputs'})"
     if not shape or shape[0] != batch[0]:
         raise UsageError(f"{returns} for {batch[0]} samples; expected a row for each sample, {wanted}")
-    has_classes = len(shape) > 1 and shape[-1] >= data.classes
-    if isinstance(data.objective, Classification) and not has_classes:
+    outputs = shape[-1] if len(shape) > 1 else 0
+    # A single output is the logit of the second of two classes.
+    if data.classes is not None and outputs < data.classes and (outputs, data.classes) != (1, 2):
         raise UsageError(
             f"{returns}, and {data.dataset} has {data.classes} classes; expected an output for each class, "
             f"{wanted}"
@@ -36,7 +36,7 @@ def require_fit(model: OwnModel, data: "TaskData") -> None:
 
 def remarks(model: OwnModel, data: "TaskData") -> Iterator[str]:
     """Yield what hinders the training of a model that fits."""
-    if not isinstance(data.objective, Classification):
+    if data.classes is None:
         return
     trace = model.evaluated
     last = [call.does for call in trace.calls if trace.outputs[0] in call.outputs]
@@ -48,7 +48,7 @@ def remarks(model: OwnModel, data: "TaskData") -> Iterator[str]:
         case _:
             return
     yield (
-        f"{model.spec.target} ends in {named}, and the loss takes logits: it applies a softmax of its own. "
+        f"{model.spec.target} ends in {named}, and the loss takes logits, to which it applies its own. "
         "Return what comes before it"
     )
 

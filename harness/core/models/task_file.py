@@ -1,6 +1,7 @@
 """A plugin file with a task that trains a model of the user's own."""
 
 import importlib
+import itertools
 import re
 import string
 from collections.abc import Collection, Mapping, Sequence
@@ -9,11 +10,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from harness.core.documents.circumstances import option_words, shell_line
 from harness.core.documents.files import write_bytes
 from harness.core.models.arguments import OptionValue, option_value
 from harness.core.models.fit import remarks, require_fit, whole_numbers
 from harness.core.models.reading import OwnModel, Variant, native_layer
-from harness.core.plugins import registry
+from harness.core.plugins import kept_data, registry
 from harness.core.plugins.files import name_plugin_files, plugin_files
 from harness.errors import UsageError
 from harness.layers import Native
@@ -24,7 +26,7 @@ from harness.tracing.user_code import is_file, split_target
 
 _TEMPLATE = string.Template('''"""The task $name: trains $models. Written by harness.
 
-Run it with: harness $command --task $name --plugin THIS_FILE
+Run it with: harness $command --task $name --plugin THIS_FILE$data
 Write it again when parameters of the model are added, removed or reshaped.
 """
 
@@ -103,19 +105,48 @@ _OPTIONS = "harness_tasks.options"
 #: Options of tasks on images.
 _OF_IMAGES = {"flip": ("Flip", "False"), "crop": ("Crop", "0")}
 _BATCH_SIZE, _EPOCHS = 64, 10
+_TWO = 2
 _USUAL_NAMES = {"make", "make_model", "model", "models", "build"}
 
 
 class TaskData(NamedTuple):
-    """A data set, the input of one of its samples, and the objective of a model that is trained on it."""
+    """A data set, the input of one of its samples, and what a model predicts.
+
+    ``targets`` is the shape of one sample's; ``classes`` counts them, and is None for numbers.
+    """
 
     dataset: str
     shape: InputShape
-    objective: Objective
-    classes: int = 0
-    """The number of classes; 0 for numbers."""
+    targets: tuple[int, ...]
+    classes: int | None
+    """The number of classes; None for numbers."""
     remarks: tuple[str, ...] = ()
     """What may be unintended in the data."""
+
+    def objective(self, layer: Native) -> Objective:
+        """Return the objective of a model that is trained on the data.
+
+        A single output is the logit of the second of two classes.
+
+        Raises:
+            UsageError: the outputs of the model do not fit the targets.
+        """
+        *positions, outputs = layer.outputs or (0,)
+        target = layer.models[0].target
+        if self.classes is None:
+            if layer.outputs == self.targets:
+                return Regression()
+            expected = f"outputs of shape {('batch', *self.targets)}, a number for each target"
+        elif tuple(positions) == self.targets and outputs >= self.classes:
+            return Classification()
+        elif self.classes == _TWO and layer.outputs == (1,) and not self.targets:
+            return BinaryClassification()
+        else:
+            expected = f"outputs of shape {('batch', *self.targets, self.classes)}, one for each class"
+        shape = ("batch", *layer.outputs)
+        raise UsageError(
+            f"{target} does not fit {self.dataset}: its outputs have the shape {shape}; expected {expected}."
+        )
 
 
 class WrittenTask(NamedTuple):
@@ -138,25 +169,28 @@ def task_data(dataset: str) -> TaskData:
         UsageError: the data set is unknown.
         DataError: the data set is not on this machine.
     """
-    loaded = registry.dataset(dataset).load()
-    train = loaded.train
+    data = registry.dataset(dataset).load()
+    splits = [samples for samples in (data.train, data.validation, data.test) if samples is not None]
+    train = data.train
     shape = tuple(train.inputs.shape[1:])
     tokens = train.inputs.dtype.kind in "iu" and len(shape) == 1
-    maximum = int(train.inputs.max()) + 1 if tokens else 0
+    maximum = 1 + max(int(samples.inputs.max()) for samples in splits) if tokens else 0
     is_class = train.targets.dtype.kind in "iu"
+    classes = 1 + max(int(samples.targets.max()) for samples in splits) if is_class else None
     return TaskData(
         dataset,
         InputShape(shape, integer=tokens, maximum=maximum),
-        Classification() if is_class else Regression(),
-        len(loaded.classes) if is_class else 0,
+        tuple(train.targets.shape[1:]),
+        classes,
         tuple(whole_numbers(train.targets, dataset)),
     )
 
 
-def training_options(objective: Objective) -> set[str]:
-    """Return the names of the options that every task of this kind has."""
-    options = getattr(importlib.import_module(_OPTIONS), _BASES[type(objective)])
-    return {*options.__struct_fields__, *_OF_OWN, *_OF_IMAGES}
+def training_options() -> set[str]:
+    """Return the names of the options that tasks of any kind have."""
+    options = importlib.import_module(_OPTIONS)
+    kinds = [getattr(options, base).__struct_fields__ for base in _BASES.values()]
+    return {*itertools.chain(*kinds), *_OF_OWN, *_OF_IMAGES}
 
 
 class OwnParts(NamedTuple):
@@ -194,7 +228,7 @@ def task_file(
     suffix of the task's reference file, empty if the task has none. ``parts`` are values of options.
     """
     variants = [(choice.options, Network(data.shape.shape, (choice.layer,))) for choice in choices]
-    base = _BASES[type(data.objective)]
+    base = _BASES[type(data.objective(choices[0].layer))]
     images = _OF_IMAGES if len(data.shape.shape) == _PICTURE_AXES else {}
     imported = [*sorted([base, *(kind for kind, _ in images.values())]), "with_own_code"]
     return _TEMPLATE.substitute(
@@ -204,6 +238,7 @@ def task_file(
         name=name,
         models=" and ".join(model.target.replace("\\", "/") for model in choices[0].layer.models),
         command=command,
+        data=data_words(data.dataset),
         base=base,
         imported=", ".join(imported),
         options="".join(
@@ -219,6 +254,12 @@ def task_file(
         dataset=data.dataset,
         reference=f'Path(__file__).with_suffix("{reference}")' if reference else "None",
     )
+
+
+def data_words(dataset: str) -> str:
+    """Return the options, after a space, that name a data set of a file; empty for others."""
+    file = kept_data.file_of(dataset)
+    return "" if file is None else f" {shell_line(option_words(file.options()))}"
 
 
 def _field(option: str, values: Sequence[OptionValue]) -> str:

@@ -23,12 +23,6 @@ def plugin_files() -> list[Path]:
     return [Path(text) for text in os.environ.get(PLUGIN_FILES_VARIABLE, "").split("\n") if text]
 
 
-def own_plugin_files() -> str:
-    """Return a value of the variable with only the files of the harness itself, for data sent to a node."""
-    package = Path(__file__).parents[2]
-    return "\n".join(str(path) for path in plugin_files() if path.is_relative_to(package))
-
-
 @functools.cache
 def import_file(path: Path) -> ModuleType:
     """Import a plugin file under a module name of its own."""

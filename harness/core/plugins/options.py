@@ -29,7 +29,7 @@ def describe_options(definition: TaskDefinition) -> list[tuple[str, str, Value, 
     for field in _fields(definition):
         schema = field.type.extra_json_schema if isinstance(field.type, msgspec.inspect.Metadata) else None
         description = str((schema or {}).get("description", ""))
-        rows.append((field.name, _takes(field.type).text, field.default, description))
+        rows.append((field.name, takes(field.type).text, field.default, description))
     return rows
 
 
@@ -39,10 +39,11 @@ def _fields(definition: TaskDefinition) -> tuple[Any, ...]:
     return fields
 
 
-def _takes(kind: Any) -> _Takes:
+def takes(kind: Any) -> _Takes:
+    """Describe the values that an option of the type ``kind``, of :mod:`msgspec.inspect`, takes."""
     match kind:
         case msgspec.inspect.Metadata():
-            return _takes(kind.type)
+            return takes(kind.type)
         case msgspec.inspect.LiteralType():
             return _Takes("one of " + ", ".join(str(value) for value in kind.values))
         case msgspec.inspect.BoolType():
@@ -101,8 +102,8 @@ def _parsed(
             value = _fitting(definition, key, each)
             if value is None:
                 which = f"{each!r} does not fit; " if len(texts) > 1 else ""
-                takes, instead = _takes(kinds[key]), _instead(key, each, kinds)
-                raise UsageError(f"--set {key}={text}: {which}{key} takes {takes}.{instead}")
+                right, instead = takes(kinds[key]), _instead(key, each, kinds)
+                raise UsageError(f"--set {key}={text}: {which}{key} takes {right}.{instead}")
             yield key, value
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from harness.core.plugins import files, trial
+from harness.core.plugins import files, kept_data, trial
 from harness.core.plugins.loading import GROUPS, KINDS, LABELS, TYPES, Kind, ask, implemented
 from harness.errors import HarnessError, PluginError, unknown_name
 from harness.spec.backend import Backend
@@ -169,8 +169,8 @@ def task(name: str) -> TaskDefinition:
 
 
 def dataset(name: str) -> DataSource:
-    """Load the source of the data set of this name; raise as :func:`backend`."""
-    plugin: DataSource = _load("dataset", name)[0]
+    """Return the source of this data set, in the cache or of a plugin; raise as :func:`backend`."""
+    plugin: DataSource = kept_data.source(name) or _load("dataset", name)[0]
     return plugin
 
 

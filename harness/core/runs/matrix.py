@@ -204,7 +204,7 @@ class RunMatrix:
         self._tasks = [_planned(registry.task(name), options, backends) for name in tasks]
         for planned in self._tasks:
             if options.dataset is not None:
-                refuse_unfitting(planned.definition, options.dataset)
+                refuse_unfitting(planned.definition, options.dataset, planned.settings[0].task)
 
     def choices(self, progress: DownloadProgress) -> list[list[RunRequest]]:
         """Fetch the data sets and return the runs in order. Seeds change slowest: drift affects all alike.
@@ -215,7 +215,10 @@ class RunMatrix:
             UsageError: a data set that was named cannot be obtained, or a batch is larger than the data.
             DataError: no data set of a task can be obtained.
         """
-        datasets = [choose_dataset(planned.definition, planned.dataset, progress) for planned in self._tasks]
+        datasets = [
+            choose_dataset(planned.definition, planned.dataset, progress, planned.settings[0].task)
+            for planned in self._tasks
+        ]
         options = self._options
         cells = [
             _Cell(setting, planned.selections, dataset, planned.max_steps, precision, threads)

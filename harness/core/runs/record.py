@@ -18,6 +18,7 @@ from harness.core.machine.processes import ProcessMark
 from harness.core.machine.quantities import Measured
 from harness.core.machine.usage import Interference
 from harness.core.plugins.configuration import Configuration
+from harness.core.plugins.kept_data import DataFile
 from harness.core.stats.settling import steady_part
 from harness.core.training.measures import Scores
 from harness.core.training.outcome_records import Outcomes, SampleScores
@@ -74,6 +75,7 @@ class DatasetRecord(msgspec.Struct):
     """The data set, with the ``fingerprint`` of its canonical arrays.
 
     If it replaces the task's own data set, ``stands_in_for`` names the task's own and ``reason`` says why.
+    ``file`` is the user's file that it was made of.
     """
 
     name: str
@@ -82,6 +84,11 @@ class DatasetRecord(msgspec.Struct):
     samples: dict[Split, int] = {}
     stands_in_for: str | None = None
     reason: str | None = None
+    file: DataFile | None = None
+
+    def options(self) -> dict[str, object]:
+        """Return the options that name the data set on the command line, by name."""
+        return {"dataset": self.name} if self.file is None else self.file.options()
 
 
 class Block(msgspec.Struct, frozen=True):

@@ -11,8 +11,9 @@ from harness.core.machine.description import describe_machine
 from harness.core.machine.encoding import recorded
 from harness.core.machine.processes import ProcessMark, this_process
 from harness.core.machine.worker_variables import inherited_variables, worker_variables
-from harness.core.plugins import registry
+from harness.core.plugins import kept_data, registry
 from harness.core.plugins.configuration import Configuration
+from harness.core.plugins.definition import define_task
 from harness.core.plugins.faults import explain, memory_ran_out, message_of, nothing_on_stdout
 from harness.core.plugins.options import Value
 from harness.core.runs.record import DatasetRecord, Epoch, Evaluation, Record, TaskRecord
@@ -123,22 +124,25 @@ def new_record(request: RunRequest) -> Record:
 _T = TypeVar("_T")
 
 
-def choose_dataset(definition: TaskDefinition, name: str | None, progress: DownloadProgress) -> DatasetRecord:
+def choose_dataset(
+    definition: TaskDefinition, name: str | None, progress: DownloadProgress, task: Task | None = None
+) -> DatasetRecord:
     """Fetch the data set to run on: the one that the user names, the task's own, or a stated substitute.
 
-    With a ``name``, this data set or none. Otherwise the first of the task's data sets that can be obtained;
-    if it is not the task's first, the result states why it stands in.
+    With a ``name``, this data set or none; ``task`` as in :func:`refuse_unfitting`. Otherwise the first of
+    the task's data sets that can be obtained; if it is not the task's first, the result states why it stands
+    in.
 
     Raises:
         UsageError: the named data set does not fit the task or cannot be obtained, or none can.
     """
     if name is not None:
-        refuse_unfitting(definition, name)
+        refuse_unfitting(definition, name, task)
         try:
             _fetch(name, progress)
         except DataError as error:
             raise UsageError(str(error)) from error
-        return DatasetRecord(name)
+        return DatasetRecord(name, file=kept_data.file_of(name))
     own, reason = definition.datasets[0], None
     for candidate in definition.datasets:
         try:
@@ -152,16 +156,31 @@ def choose_dataset(definition: TaskDefinition, name: str | None, progress: Downl
     raise UsageError(f"no data set of task {definition.name} can be obtained: {reason}")
 
 
-def refuse_unfitting(definition: TaskDefinition, name: str) -> None:
+def refuse_unfitting(definition: TaskDefinition, name: str, task: Task | None = None) -> None:
     """Check, before anything is fetched, that the task runs on this data set.
+
+    The data sets that it lists fit; of others those of files whose arrays fit ``task``, which is by default
+    the task with its usual options.
 
     Raises:
         UsageError: it does not, or the data set is unknown.
     """
     registry.dataset(name)  # an unknown name is reported before one that does not fit
-    if name not in definition.datasets:
-        fitting = ", ".join(definition.datasets)
-        raise UsageError(f"task {definition.name} does not run on {name}; it runs on: {fitting}.")
+    if name in definition.datasets:
+        return
+    listed = ", ".join(definition.datasets)
+    if kept_data.source(name) is None:
+        raise UsageError(f"task {definition.name} does not run on {name}; it runs on: {listed}.")
+    from harness.core.plugins.programs import ContractBroken  # NumPy is behind both
+    from harness.core.training.fitted import fitted
+
+    try:
+        fitted(loaded(name), task or define_task(definition, definition.options()))
+    except ContractBroken as error:
+        raise UsageError(
+            f"task {definition.name} does not fit: {error}. It runs on: {listed}; --model trains a model of "
+            "your own."
+        ) from error
 
 
 def _fetch(name: str, progress: DownloadProgress) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from harness.core.documents.circumstances import option_words
 from harness.core.machine.files import read_file
 from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
@@ -85,14 +86,14 @@ def repeating_command(record: Record, folder: Path) -> str:
     configuration, task = record.configuration, record.task
     every = record.evaluation.every_epochs
     options: dict[str, object] = {
-        "--backend": f"{configuration.backend}:{configuration.mode}",
-        "--task": task.name,
-        "--dataset": record.dataset.name,
-        "--epochs": record.epochs_asked,
-        "--seed": record.seed,
-        "--max-steps": record.max_steps,
-        "--eval-every": every if every != 1 else None,
-        "--precision": configuration.precision if configuration.precision != "float32" else None,
+        "backend": f"{configuration.backend}:{configuration.mode}",
+        "task": task.name,
+        **record.dataset.options(),
+        "epochs": record.epochs_asked,
+        "seed": record.seed,
+        "max-steps": record.max_steps,
+        "eval-every": every if every != 1 else None,
+        "precision": configuration.precision if configuration.precision != "float32" else None,
     }
     settings: list[str] = []
     if task.name in registry.names("task"):
@@ -100,11 +101,8 @@ def repeating_command(record: Record, folder: Path) -> str:
         usual = msgspec.structs.asdict(parse_options(definition, []))
         given = {name: value for name, value in task.options.items() if usual.get(name) != value}
         if define_task(definition, options_with(definition, given)).batch_size != task.description.batch_size:
-            options["--batch-size"] = task.description.batch_size
-        settings = [
-            part for name, value in given.items() for part in ("--set", f"{name}={value_text(value)}")
-        ]
+            options["batch-size"] = task.description.batch_size
+        settings = [f"{name}={value_text(value)}" for name, value in given.items()]
     results = folder.parent
-    options["--results"] = results if results.resolve() != Path("results").resolve() else None
-    words = [word for option, value in options.items() if value for word in (option, str(value))]
-    return shlex.join(["harness", "run", *words, *settings, "--save-weights"])
+    options["results"] = results if results.resolve() != Path("results").resolve() else None
+    return shlex.join(["harness", "run", *option_words({**options, "set": settings}), "--save-weights"])

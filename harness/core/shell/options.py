@@ -23,7 +23,7 @@ from harness.core.machine.description import default_threads
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.selection import select_backend
 from harness.core.runs.tracker import Tracker
-from harness.core.shell import completion, features
+from harness.core.shell import completion, data_option, features
 from harness.core.shell.parameters import (
     DURATION,
     Number,
@@ -133,13 +133,7 @@ def backends(*, required: bool = False) -> Callable[[_F], _F]:
     )
 
 
-dataset = click.option(
-    "--dataset",
-    shell_complete=completion.DATASETS,
-    metavar="NAME",
-    help="Data set; an error if it cannot be obtained. Default: the task's own, or, with a notice, "
-    "a stand-in if that cannot be obtained.",
-)
+dataset = data_option.dataset
 assignments = click.option(
     "--set",
     "assignments",

@@ -12,7 +12,6 @@ from harness.core.models.arguments import literal, split_values
 from harness.core.models.reading import read_variants
 from harness.core.models.task_file import (
     OwnParts,
-    TaskData,
     WrittenTask,
     task_data,
     task_name,
@@ -166,7 +165,7 @@ def with_own_model(given: _G) -> _G:
         read = read_variants(
             targets, given.set_model, data.shape, getattr(given, "timeout", None), phases.begin
         )
-        parts, taken = _own_parts(given), taken_names(data)
+        parts, taken = _own_parts(given), taken_names()
         written = [write_model_task(variants, data, folder, taken, parts=parts) for variants in read]
     for remark in (remark for task in written for remark in task.remarks):
         print_error(remark)
@@ -222,9 +221,9 @@ def _assignments(task: WrittenTask) -> list[str]:
     return [f"{name}={text}" for name, texts in values.items() for text in texts]
 
 
-def taken_names(data: TaskData) -> set[str]:
+def taken_names() -> set[str]:
     """Return the names that an argument's option may not have: those of options, filters and axes."""
-    return {*training_options(data.objective), *FIELDS, *FILTERS}
+    return {*training_options(), *FIELDS, *FILTERS}
 
 
 def is_model(name: str) -> bool:

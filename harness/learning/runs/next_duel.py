@@ -82,7 +82,7 @@ def _options(record: Record) -> Iterator[str]:
                 f"{name}={value_text(value)}" for name, value in record.task.options.items() if name in own
             ],
             "batch-size": asked if defaults is None or "batch_size" in own else None,
-            "dataset": None if defaults and record.dataset.name == defaults.dataset else record.dataset.name,
+            **({} if defaults and record.dataset.name == defaults.dataset else record.dataset.options()),
             "device": configuration.device if configuration.device != "auto" else None,
             "precision": configuration.precision if configuration.precision != "float32" else None,
             "threads": configuration.threads,

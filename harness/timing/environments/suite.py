@@ -78,6 +78,8 @@ class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
     timeout: str | None = None
     """Such as ``30s``: the longest that making the step, or a block of its calls, may take."""
     dataset: str | None = None
+    set_data: dict[str, bool | int | float | str] = {}
+    """Settings of a data set that is a file, as for ``--set-data``."""
     batch_size: _Count | None = None
     epochs: _Count | None = None
     """Epochs of the trainings that compare quality over seeds."""
@@ -116,8 +118,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
 _DEFAULT = Benchmark(name="", backend="", task="")
 #: The settings of a benchmark that say what runs. The others say how it is measured and judged.
 WORK = frozenset(
-    {"name", "backend", "task", "operation", "step", "arguments", "call", "dataset", "batch_size", "device"}
-    | {"precision", "options"}
+    {"name", "backend", "task", "operation", "step", "arguments", "call", "dataset", "set_data", "batch_size"}
+    | {"device", "precision", "options"}
 )
 
 

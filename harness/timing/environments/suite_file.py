@@ -11,6 +11,7 @@ import msgspec
 from harness.core.machine.arguments import seconds_of
 from harness.core.machine.files import read_file
 from harness.core.plugins.options import value_text
+from harness.core.shell.data_option import provided
 from harness.errors import UsageError, unknown_name
 from harness.spec.backend import DEVICE_PATTERN, Precision
 from harness.timing.engine.asked import parsed
@@ -115,6 +116,12 @@ def benchmark_of(name: str, table: Any, common: Mapping[str, float | None], wher
     limits = Limits.from_keys({**common, **_limits(table, where)})
     values = {key: value for key, value in table.items() if key not in limit_units()}
     benchmark = _converted({**values, "name": name}, Benchmark, where)
+    settings = [f"{key}={value_text(value)}" for key, value in benchmark.set_data.items()]
+    try:
+        dataset = provided(benchmark.dataset, settings, quiet=True)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+    benchmark = msgspec.structs.replace(benchmark, dataset=dataset)
     if not re.match(DEVICE_PATTERN, benchmark.device):
         raise UsageError(f"{where}: device = {benchmark.device!r} is none of auto, cpu, cuda, cuda:N")
     if benchmark.timeout is not None:

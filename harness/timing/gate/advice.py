@@ -60,7 +60,7 @@ def _options(benchmark: BenchmarkRecord) -> dict[str, object]:
     """Return the settings of the suite as ``run`` and ``duel`` take them."""
     asked = benchmark.asked
     return {
-        "dataset": benchmark.dataset.name,
+        **benchmark.dataset.options(),
         "threads": benchmark.threads,
         "precision": asked.precision,
         "batch-size": asked.batch_size,

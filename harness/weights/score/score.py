@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.core.data_files.providing import provide_again
 from harness.core.machine.worker_variables import worker_variables
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.places import Place
@@ -30,15 +31,17 @@ def holding(record: Record, configuration: Configuration, place: Place | None = 
         UsageError: the data set has changed since the run, or the backend does not support the task.
         HarnessError: the worker failed.
     """
+    data = record.dataset
+    provide_again(data.name, data.fingerprint, data.file)
     with _worker(configuration, place) as session:
         conversation = Conversation(session, configuration.backend, configuration.threads)
         plan = configuration.plan(record.task.description, record.seed)
         try:
-            built = conversation.build(plan, record.dataset.name)
-            if record.dataset.fingerprint not in (None, built.dataset_fingerprint):
+            built = conversation.build(plan, data.name)
+            if data.fingerprint not in (None, built.dataset_fingerprint):
                 raise UsageError(
-                    f"data set {record.dataset.name} has changed since run {record.id}: its fingerprint was "
-                    f"{record.dataset.fingerprint} and is {built.dataset_fingerprint}"
+                    f"data set {data.name} has changed since run {record.id}: its fingerprint was "
+                    f"{data.fingerprint} and is {built.dataset_fingerprint}"
                 )
             yield session
         except Declined as error:

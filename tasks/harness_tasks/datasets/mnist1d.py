@@ -7,8 +7,8 @@ import random
 from importlib import metadata
 from typing import TYPE_CHECKING, ClassVar
 
-from harness.spec import Dataset, DownloadProgress, Samples
-from harness_tasks.datasets.store import LocalSource, data_root, fingerprint, replace
+from harness.spec import Dataset, DownloadProgress, Samples, fingerprint
+from harness_tasks.datasets.store import LocalSource, data_root, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

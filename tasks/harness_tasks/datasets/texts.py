@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import DataError, HarnessError
-from harness.spec import Dataset, DatasetSummary, DataSource, DownloadProgress, Samples
+from harness.spec import Dataset, DatasetSummary, DataSource, DownloadProgress, Samples, fingerprint
 from harness_tasks.datasets.store import (
     PublishedSource,
     data_root,
-    fingerprint,
     no_progress,
     read_up_to,
     replace,

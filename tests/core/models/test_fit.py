@@ -7,12 +7,11 @@ from harness.core.models.fit import remarks, require_fit, whole_numbers
 from harness.core.models.reading import OwnModel, SideSpec
 from harness.core.models.task_file import TaskData
 from harness.errors import UsageError
-from harness.spec.task import Classification, Regression
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, InputShape, Trace, Value
 
-CLASSES = TaskData("digits", InputShape((32, 32, 3)), Classification(), 10)
-NUMBERS = TaskData("sunspots", InputShape((32,)), Regression())
+CLASSES = TaskData("digits", InputShape((32, 32, 3)), (), 10)
+NUMBERS = TaskData("sunspots", InputShape((32,)), (1,), None)
 
 
 def _model(shape, *, ends_in=None):

@@ -1,5 +1,6 @@
 """The plugin file of a model of the user's own: the task that it defines for each choice of options."""
 
+import itertools
 import types
 
 import pytest
@@ -21,9 +22,9 @@ def layer_of(width):
     return Native((NativeModel("torch", "net.py:make", {"width": width}),), (kernel,), (width,))
 
 
-def definition_of(*widths, objective=None, shape=(40,), parts=PARTS):
+def definition_of(*widths, classes=10, shape=(40,), parts=PARTS):
     choices = [Choice({"width": width, "init": "'3'"}, layer_of(width)) for width in widths]
-    data = TaskData("mnist1d", InputShape(shape), objective or Classification())
+    data = TaskData("mnist1d", InputShape(shape), () if classes else widths[:1], classes)
     module = types.ModuleType("own_task")
     exec(task_file("net", choices, data, "run --backend torch", parts=parts), module.__dict__)  # noqa: S102
     return module.TASK
@@ -50,7 +51,7 @@ def test_losses_and_label_smoothing_are_those_of_the_kind_of_task():
     task = defined(definition_of(10), loss="mse_softmax")
     assert task.objective == Classification(loss="mse_softmax")
     assert defined(definition_of(10), label_smoothing=0.1).objective == Classification(label_smoothing=0.1)
-    assert defined(definition_of(1, objective=Regression()), loss="huber").objective == Regression("huber")
+    assert defined(definition_of(1, classes=None), loss="huber").objective == Regression("huber")
 
 
 def test_images_can_be_flipped_and_cropped():
@@ -84,6 +85,7 @@ def test_options_that_the_users_code_replaces_are_refused(options, message):
 
 
 def test_the_options_of_the_training_are_those_of_the_file():
-    assert training_options(Classification()) <= {
-        *definition_of(10, shape=(8, 8, 3)).options.__struct_fields__
-    }
+    definitions = [definition_of(1, classes=classes, shape=(8, 8, 3)) for classes in (None, 2)]
+    definitions.append(definition_of(10, shape=(8, 8, 3)))
+    own = {"width", "init"}
+    assert training_options() == {*itertools.chain(*(d.options.__struct_fields__ for d in definitions))} - own

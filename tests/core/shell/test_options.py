@@ -21,6 +21,8 @@ _SPECIFIC |= {"--set", "--threads", "--batch-size"}
 #: Of steps of a user's own they mean the seed that is set, and the time for one answer.
 _SPECIFIC |= {"--seed", "--timeout"}
 _SPECIFIC |= {"--within", "--benchmark", "--profile", "--metric"}
+#: A score of runs, and a column of a table to train on.
+_SPECIFIC |= {"--target"}
 
 
 @pytest.mark.parametrize(

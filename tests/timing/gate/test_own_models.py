@@ -7,7 +7,6 @@ from support.command import python
 
 from harness.core.models.task_file import Choice, TaskData, task_file
 from harness.layers import Native, NativeArray, NativeModel
-from harness.spec.task import Classification
 from harness.tracing.calls import InputShape, Stored
 from harness.tracing.user_code import is_file
 
@@ -17,7 +16,7 @@ SUITE = '[benchmarks.own]\nbackend = "torch"\ntask = "own"\ndataset = "digits"\n
 def task_of(target):
     kernel = NativeArray("fc/kernel", (3072, 10), 0.01, {"torch": Stored("fc.weight", axes=(1, 0))})
     layer = Native((NativeModel("torch", target),), (kernel,), (10,))
-    data = TaskData("digits", InputShape((32, 32, 3)), Classification())
+    data = TaskData("digits", InputShape((32, 32, 3)), (), 10)
     return task_file("own", [Choice({}, layer)], data, "run --backend torch")
 
 
