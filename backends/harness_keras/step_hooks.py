@@ -3,6 +3,7 @@
 The process of the step executes this file once keras is imported; it may import nothing of the harness.
 """
 
+import inspect
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,6 +21,26 @@ def seed(number: int) -> None:
 def compute_in_float64() -> None:
     """Make float64 the type of weights and computations where the user's code names none."""
     keras.config.set_floatx("float64")
+    if (
+        keras.backend.backend() == "tensorflow"
+    ):  # where the scale of attention is of float32 whatever its inputs
+        functions = inspect.unwrap(keras.ops.dot_product_attention).__globals__["backend"].nn
+        functions.tf = _WideTensorFlow(functions.tf)
+
+
+class _WideTensorFlow:
+    """TensorFlow, with casts to float64 in place of float32."""
+
+    def __init__(self, tensorflow: Any) -> None:
+        self._tensorflow = tensorflow
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tensorflow, name)
+
+    def cast(self, x: Any, dtype: Any, name: str | None = None) -> Any:
+        """Cast as ``tensorflow.cast`` does, to float64 where float32 is asked for."""
+        single = self._tensorflow.as_dtype(dtype) == self._tensorflow.float32
+        return self._tensorflow.cast(x, self._tensorflow.float64 if single else dtype, name)
 
 
 def synchronize(value: Any) -> None:

@@ -153,7 +153,7 @@ def _place(words, parameter):
 
 
 def test_a_flag_may_be_repeated():
-    _, output = called("run", "--quiet", "--quiet", "--backend", "nope")
+    _, output = called("run", "--quiet", "--quiet", "--task", "mlp", "--backend", "nope")
     assert "unknown backend" in output
 
 

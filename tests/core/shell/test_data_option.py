@@ -6,10 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.core.plugins import kept_data
 from harness.core.shell.data_option import is_path
-from harness.errors import UsageError
-from harness.timing.environments.suite_file import benchmark_of
 
 MODEL = "from torch import nn\ndef make(outputs=2):\n    return nn.Linear(3, outputs)\n"
 
@@ -119,20 +116,3 @@ def test_a_run_on_a_file_is_recorded_reused_and_scored_again(harness):
     shutil.rmtree(cache / "kept-data")
     scored = harness("score", "last", *plugin, "--format", "json")
     assert scored.returncode == 0, scored.stderr
-
-
-def test_a_benchmark_of_a_suite_names_a_file_and_its_settings(tmp_path, monkeypatch):
-    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv(kept_data.KEPT_VARIABLE, "{}")
-    save(tmp_path, [0, 1])
-    path = str(tmp_path / "data.npz")
-    table = {"backend": "torch", "task": "mlp", "dataset": path, "set_data": {"test": 0.5, "shuffle": False}}
-    benchmark = benchmark_of("own", table, {}, "gate.toml: benchmark own")
-    assert benchmark.dataset == "data.npz"
-    assert kept_data.file_of("data.npz") == kept_data.DataFile(path, {"test": 0.5, "shuffle": False})
-    for wrong, why in (
-        ({"dataset": "mnist1d"}, "are for a file of your own"),
-        ({"set_data": {"tests": 0.5}}, "unknown setting 'tests'"),
-    ):
-        with pytest.raises(UsageError, match=f"^gate.toml: benchmark own: .*{why}"):
-            benchmark_of("own", table | wrong, {}, "gate.toml: benchmark own")

@@ -1,10 +1,12 @@
 """Suite files of a gate: what they may contain, and the errors for those that are wrong."""
 
+import numpy as np
 import pytest
 
+from harness.core.plugins import kept_data
 from harness.errors import UsageError
 from harness.timing.environments.suite import Limits
-from harness.timing.environments.suite_file import find_suite, read_suite
+from harness.timing.environments.suite_file import benchmark_of, find_suite, read_suite
 
 CNN = '[benchmarks.cnn]\nbackend = "torch"\ntask = "cnn"\n'
 
@@ -112,3 +114,20 @@ def test_a_suite_is_found_in_the_folder_and_gate_toml_first(tmp_path):
     assert find_suite(tmp_path).name == "pyproject.toml"
     (tmp_path / "gate.toml").touch()
     assert find_suite(tmp_path).name == "gate.toml"
+
+
+def test_a_benchmark_of_a_suite_names_a_file_and_its_settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv(kept_data.KEPT_VARIABLE, "{}")
+    np.savez(tmp_path / "data.npz", x=np.ones((60, 3), np.float32), y=np.resize([0, 1], 60))
+    path = str(tmp_path / "data.npz")
+    table = {"backend": "torch", "task": "mlp", "dataset": path, "set_data": {"test": 0.5, "shuffle": False}}
+    benchmark = benchmark_of("own", table, {}, "gate.toml: benchmark own")
+    assert benchmark.dataset == "data.npz"
+    assert kept_data.file_of("data.npz") == kept_data.DataFile(path, {"test": 0.5, "shuffle": False})
+    for wrong, why in (
+        ({"dataset": "mnist1d"}, "are for a file of your own"),
+        ({"set_data": {"tests": 0.5}}, "unknown setting 'tests'"),
+    ):
+        with pytest.raises(UsageError, match=f"^gate.toml: benchmark own: .*{why}"):
+            benchmark_of("own", table | wrong, {}, "gate.toml: benchmark own")

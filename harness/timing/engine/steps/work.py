@@ -29,7 +29,7 @@ CALLS = 20
 #: What rounding explains where none was observed, and its ratio to what was observed: in less than float64,
 #: and in float64.
 _FLOOR, _FACTOR = 1e-5, 100.0
-_EXACT_FLOOR, _EXACT_FACTOR = 1e-12, 100.0
+_EXACT_FLOOR, _EXACT_FACTOR = 1e-11, 100.0
 #: Float64 does not decide about an array in which rounding is larger than this: parts are of less precision.
 _EXACT_ENOUGH = 1e-9
 #: Base whose two processes first differ by more than this is not deterministic.
