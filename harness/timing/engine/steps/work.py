@@ -29,7 +29,10 @@ CALLS = 20
 #: What rounding explains where none was observed, and its ratio to what was observed: in less than float64,
 #: and in float64.
 _FLOOR, _FACTOR = 1e-5, 100.0
-_EXACT_FLOOR, _EXACT_FACTOR = 1e-11, 100.0
+_EXACT_FLOOR, _EXACT_FACTOR = 1e-12, 100.0
+#: The same in a repetition in float64, whose epsilons were chosen for float32: Adam divides the noise of a
+#: gradient that is zero by its epsilon.
+_WIDENED_FLOOR = 1e-11
 #: Float64 does not decide about an array in which rounding is larger than this: parts are of less precision.
 _EXACT_ENOUGH = 1e-9
 #: Base whose two processes first differ by more than this is not deterministic.
@@ -122,7 +125,7 @@ def _judged(
         return outcome, limits, found
     sides = noise.quiet(_EXACT_ENOUGH, base, exact), of_head.quiet(_EXACT_ENOUGH, head, exact)
     decided = [ours & theirs for ours, theirs in zip(*sides, strict=True)]
-    exact_limits = _unlimited(noise.limits([of_head], _EXACT_FLOOR, _EXACT_FACTOR), decided, inside=False)
+    exact_limits = _unlimited(noise.limits([of_head], _WIDENED_FLOOR, _EXACT_FACTOR), decided, inside=False)
     if exact.leaves(exact_limits):
         return "differs", exact_limits, exact
     # Weights on which nothing depends, such as a bias before a normalisation, are rounding alone in any type.
