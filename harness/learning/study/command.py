@@ -169,6 +169,7 @@ def command(ctx: click.Context, given: Given) -> None:
 
     As many runs are made at once as cores and memory allow, in processes that start with all imports made;
     their scores are those of fresh processes. Their times are not judged: `harness duel` compares times.
+    Runs of `study variants`, which states times as costs, are made one at a time unless --jobs is given.
 
     Runs are ordinary records. Repeat the command to continue an interrupted study, or to add seeds or
     backends: recorded runs are reused.
