@@ -32,7 +32,9 @@ def read_parquet(path: Path, settings: FileSettings) -> Content:
     try:
         import pyarrow  # noqa: F401  which pandas would ask for in five lines
     except ImportError as error:
-        raise UsageError("to read it takes pyarrow; run: pip install 'dl-harness[report]'") from error
+        raise UsageError(
+            'reading it needs pyarrow, of the extra "report": pip install "dl-harness[report]"'
+        ) from error
     return _content(_frame(path, pd.read_parquet), settings)
 
 

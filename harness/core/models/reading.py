@@ -57,7 +57,7 @@ def read_model(
     All of it may take ``timeout_seconds``, if given; ``phase`` is called with the phase that begins.
 
     Raises:
-        UsageError: the model cannot be made or evaluated, or has more than one output.
+        UsageError: the model cannot be made or evaluated, has more than one output, or no row for a sample.
     """
     with _side(spec.target, timeout_seconds) as side:
         return _read(side, spec, shape, phase)
@@ -77,6 +77,12 @@ def _read(side: RemoteSide, spec: SideSpec, shape: InputShape, phase: Callable[[
     evaluated, trained = (side.trace(inputs, training=training) for training in (False, True))
     if len(evaluated.outputs) != 1:
         raise UsageError(f"{spec.target} has {len(evaluated.outputs)} outputs; a task needs one")
+    returned = evaluated.values[evaluated.outputs[0]].array.shape
+    if returned[:1] != (_BATCH,):
+        raise UsageError(
+            f"{spec.target} returns an output of shape {returned} for {_BATCH} samples; expected a row for "
+            f"each sample, ({_BATCH}, outputs)"
+        )
     return OwnModel(spec, built, described, evaluated, trained)
 
 

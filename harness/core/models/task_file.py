@@ -13,7 +13,7 @@ import msgspec
 from harness.core.documents.circumstances import option_words, shell_line
 from harness.core.documents.files import write_bytes
 from harness.core.models.arguments import OptionValue, option_value
-from harness.core.models.fit import remarks, require_fit, whole_numbers
+from harness.core.models.fit import remarks, whole_numbers
 from harness.core.models.reading import OwnModel, Variant, native_layer
 from harness.core.plugins import kept_data, registry
 from harness.core.plugins.files import name_plugin_files, plugin_files
@@ -132,21 +132,27 @@ class TaskData(NamedTuple):
             UsageError: the outputs of the model do not fit the targets.
         """
         *positions, outputs = layer.outputs or (0,)
-        target = layer.models[0].target
         if self.classes is None:
             if layer.outputs == self.targets:
                 return Regression()
-            expected = f"outputs of shape {('batch', *self.targets)}, a number for each target"
+            expected = f"{_batch_of(self.targets)}, a number for each target"
         elif tuple(positions) == self.targets and outputs >= self.classes:
             return Classification()
         elif self.classes == _TWO and layer.outputs == (1,) and not self.targets:
             return BinaryClassification()
         else:
-            expected = f"outputs of shape {('batch', *self.targets, self.classes)}, one for each class"
-        shape = ("batch", *layer.outputs)
+            expected = f"{_batch_of((*self.targets, self.classes))}, one for each class"
+        model = layer.models[0]
+        chosen = ", ".join(f"{name}={value}" for name, value in model.arguments.items())
         raise UsageError(
-            f"{target} does not fit {self.dataset}: its outputs have the shape {shape}; expected {expected}."
+            f"{model.target}{f' with {chosen}' if chosen else ''} does not fit {self.dataset}: its outputs "
+            f"have the shape {_batch_of(layer.outputs)}; expected {expected}."
         )
+
+
+def _batch_of(shape: Sequence[int]) -> str:
+    """Write the shape of a batch of samples of this ``shape``: ``(batch, 10)``."""
+    return f"({', '.join(map(str, ['batch', *shape]))})"
 
 
 class WrittenTask(NamedTuple):
@@ -226,11 +232,16 @@ def task_file(
     There is an option for each argument in the ``choices``; the first choice is the default. ``command`` is
     the command and backends that the file suggests, such as ``run --backend torch``; ``reference`` is the
     suffix of the task's reference file, empty if the task has none. ``parts`` are values of options.
+
+    Raises:
+        UsageError: a model does not fit the data.
     """
     variants = [(choice.options, Network(data.shape.shape, (choice.layer,))) for choice in choices]
-    base = _BASES[type(data.objective(choices[0].layer))]
+    first, *others = (_BASES[type(data.objective(choice.layer))] for choice in choices)
+    if set(others) - {first}:
+        raise UsageError("with some arguments the model has one output, with others two; give one of them")
     images = _OF_IMAGES if len(data.shape.shape) == _PICTURE_AXES else {}
-    imported = [*sorted([base, *(kind for kind, _ in images.values())]), "with_own_code"]
+    imported = [*sorted([first, *(kind for kind, _ in images.values())]), "with_own_code"]
     return _TEMPLATE.substitute(
         imports=("from pathlib import Path\n" if reference else "") + _IMPORTS,
         own_code=repr({"none": "", **parts.code}),
@@ -239,7 +250,7 @@ def task_file(
         models=" and ".join(model.target.replace("\\", "/") for model in choices[0].layer.models),
         command=command,
         data=data_words(data.dataset),
-        base=base,
+        base=first,
         imported=", ".join(imported),
         options="".join(
             [f"\n    {option}: {kind} = {default}" for option, (kind, default) in images.items()]
@@ -287,8 +298,6 @@ def write_task(
     Raises:
         UsageError: a model does not fit the data, or the file cannot be written.
     """
-    for model in models:
-        require_fit(model, data)
     name = task_name([model.spec.target for model in models])
     backends = [model.built.backend for model in models]
     text = task_file(name, choices, data, " ".join([command, *backends]), reference, parts)

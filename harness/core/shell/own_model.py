@@ -151,7 +151,8 @@ def with_own_model(given: _G) -> _G:
         raise UsageError("give --model or --task, not both")
     if given.dataset is None:
         raise UsageError(
-            "--model needs --dataset, which it is trained on; `harness list datasets` lists them"
+            "--model needs --dataset, which it is trained on: your own file or folder, or one of `harness "
+            "list datasets`"
         )
     targets = [absolute(target) for target in given.models]
     names = [task_name([target]) for target in targets]

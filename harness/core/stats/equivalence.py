@@ -141,21 +141,38 @@ def mean_intervals(
 
 
 def seeds_needed(differences: Array, margin: float, alpha: float = ALPHA, floor: float = 0.0) -> int | None:
-    """Approximate the number of paired seeds for a verdict with power 0.8 at this mean and spread.
+    """Return the smaller of the numbers of :func:`seeds_to_equal` and :func:`seeds_to_differ`, if any."""
+    wanted = seeds_to_equal(differences, margin, alpha, floor), seeds_to_differ(differences, alpha, floor)
+    return min((count for count in wanted if count is not None), default=None)
 
-    The result is the smaller of the numbers for equality, ``((z_alpha + z_power) s / (margin - |mean|))²``,
-    and for a difference, ``((z_alpha/2 + z_power) s / |mean|)²`` (Chow, Shao and Wang 2008, section 3.1,
+
+def seeds_to_equal(differences: Array, margin: float, alpha: float, floor: float = 0.0) -> int | None:
+    """Approximate the paired seeds that show equality with power 0.8 at this mean and spread.
+
+    The number is ``((z_alpha + z_power) s / (margin - |mean|))²`` (Chow, Shao and Wang 2008, section 3.1,
     normal approximation), plus one or two for Student's t. ``floor`` is a variance of the mean that does not
-    fall with the number of seeds; None if it alone is too large for a verdict.
+    fall with the number of seeds; None if it alone is too large for a verdict, or the mean is beyond the
+    ``margin``.
     """
-    mean, spread = abs(float(differences.mean())), float(differences.std(ddof=1))
-    one_sided, two_sided = _NORMAL.inv_cdf(1 - alpha), _NORMAL.inv_cdf(1 - alpha / 2)
-    wanted = []
-    for distance, quantile, extra in (
-        (margin - mean, one_sided + _Z_BOTH_TESTS, 1.4),
-        (mean, two_sided + _Z_POWER, 1.9),
-    ):
-        if distance > 0 and (left := (distance / quantile) ** 2 - floor) > 0:
-            wanted.append(spread**2 / left + extra)
-    fewest = max(len(differences) + 1, FEWEST_FOR_INTERVAL)
-    return max(fewest, math.ceil(min(wanted))) if wanted else None
+    quantile = _NORMAL.inv_cdf(1 - alpha) + _Z_BOTH_TESTS
+    return _seeds_at(differences, margin - abs(float(differences.mean())), quantile, 1.4, floor)
+
+
+def seeds_to_differ(differences: Array, alpha: float, floor: float = 0.0) -> int | None:
+    """Approximate the paired seeds that show a difference, ``((z_alpha/2 + z_power) s / |mean|)²``.
+
+    As :func:`seeds_to_equal`.
+    """
+    quantile = _NORMAL.inv_cdf(1 - alpha / 2) + _Z_POWER
+    return _seeds_at(differences, abs(float(differences.mean())), quantile, 1.9, floor)
+
+
+def _seeds_at(
+    differences: Array, distance: float, quantile: float, further: float, floor: float
+) -> int | None:
+    """Return the seeds at which the standard error is a ``quantile``-th of the ``distance``."""
+    left = (distance / quantile) ** 2 - floor
+    if distance <= 0 or left <= 0:
+        return None
+    count = math.ceil(float(differences.var(ddof=1)) / left + further)
+    return max(len(differences) + 1, FEWEST_FOR_INTERVAL, count)

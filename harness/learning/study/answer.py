@@ -1,7 +1,6 @@
 """The answer of a study on one configuration: sentences, and the table of all numbers."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from harness.core.documents.document import Cell, Table, Tone
 from harness.core.documents.numbers import (
@@ -21,12 +20,11 @@ from harness.core.documents.numbers import (
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL
 from harness.learning.study.finding import Effect, StudyFinding
-from harness.learning.study.judging import Verdict
+from harness.learning.study.judging import NO_NEED, Verdict
+from harness.learning.study.needs import need_text
 from harness.learning.study.parts import parts_of
 from harness.learning.study.quantities import Quantity
 
-#: The number of seeds that an undecided variant needs is not stated above this one.
-_MOST_SEEDS = 200
 #: Variants that a headline names; more are counted.
 _MOST_NAMED = 3
 
@@ -126,35 +124,6 @@ def plural(noun: str) -> str:
     return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
 
 
-class Outlook(NamedTuple):
-    """The verdicts that a study has not reached: ``open`` variants by name, and the seeds that would decide.
-
-    ``seeds`` is the approximate number of seeds, at the present means and spreads, after which every verdict
-    is expected (power 0.8); None where it cannot be estimated, or where more seeds do not decide.
-    """
-
-    open: list[str]
-    seeds: int | None
-
-
-def outlook(studies: Sequence[StudyFinding]) -> Outlook:
-    """Return which variants are undecided on any configuration of a study, and how many seeds would decide.
-
-    Each look at verdicts while seeds are added is a further chance of a wrong one: count them as
-    :attr:`harness.learning.study.record.Study.looks`.
-    """
-    found = [(study, each) for study in studies for each in study.of_verdict("undecided", "few")]
-    # The verdict on the leading variant follows from those on its rivals.
-    counts = [
-        max(each.needed or FEWEST_FOR_INTERVAL, FEWEST_FOR_INTERVAL) if each.verdict == "few" else each.needed
-        for study, each in found
-        if each.verdict == "few" or not (study.asks_for_best and each is study.reference)
-    ]
-    known = [count for count in counts if count is not None]
-    names = list(dict.fromkeys(each.variant.name for _, each in found))
-    return Outlook(names, max(known) if known and len(known) == len(counts) else None)
-
-
 def answer(study: StudyFinding) -> str:
     """State in a few sentences which variants are better, worse or as good as the reference, or the best."""
     name = study.reference.variant.name
@@ -217,8 +186,9 @@ def changes_text(study: StudyFinding, effect: Effect) -> str:
         f"{study.quantities[name].measure.name} {change_text(study.quantities[name], effect.changes[name])}"
         for name in study.study.kind.decisive
     ]
-    if effect.verdict == "undecided" and effect.needed and effect.needed <= _MOST_SEEDS:
-        texts.append(f"about {effect.needed} seeds would decide if the difference stays as it is")
+    if effect.verdict == "undecided" and effect.need != NO_NEED:
+        stays = " if the difference stays as it is" * (effect.need.seeds is not None)
+        texts.append(f"{need_text(effect.need)}{stays}")
     return ", ".join(texts)
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -33,8 +33,10 @@ from harness.core.shell.run_options import OwnModelOptions
 from harness.core.shell.runs_display import reuse_text
 from harness.errors import HarnessError, UsageError
 from harness.learning.study.across_tasks_page import across_tasks_page, across_tasks_text
+from harness.learning.study.effects import findings_of
+from harness.learning.study.judging import Need
 from harness.learning.study.kinds import listing, load
-from harness.learning.study.needs import Need, findings_of, needs, needs_text
+from harness.learning.study.needs import MOST_SEEDS, needs, needs_text, seeds_wanted
 from harness.learning.study.own_models import VARIANTS, of_task, variants_kind
 from harness.learning.study.pace import Pace
 from harness.learning.study.plan import FEWEST_SEEDS, FEWEST_TRIALS, StudyPlan
@@ -49,8 +51,6 @@ from harness.spec.study import StudyKind, StudyVariant
 _STEPS_OF_PROBE = 16
 #: A budget that is advised is so much larger than the estimate.
 _SLACK = 1.2
-#: ``--until-decided`` adds no seeds beyond these.
-_MOST_SEEDS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +169,7 @@ def command(ctx: click.Context, given: Given) -> None:
 
     As many runs are made at once as cores and memory allow, in processes that start with all imports made;
     their scores are those of fresh processes. Their times are not judged: `harness duel` compares times.
+    Runs of `study variants`, which states times as costs, are made one at a time unless --jobs is given.
 
     Runs are ordinary records. Repeat the command to continue an interrupted study, or to add seeds or
     backends: recorded runs are reused.
@@ -223,6 +224,8 @@ class _Conduct:
         )
         with shown_progress(quiet=given.quiet) as progress:
             self._plan = StudyPlan(chosen, progress)
+        if given.until_decided:  # fewer would be a look at no verdict
+            self._plan.seeds = max(self._plan.seeds, FEWEST_SEEDS)
         self._given = given
         self._executor = executor
         self._store = Store(given.results)
@@ -250,7 +253,7 @@ class _Conduct:
         reference = best if plan.kind.reference == "best" else ""
         if not self._interrupted:
             self._keep_to_budget(found, reference or plan.variants[0].name)
-        study = plan.study(found, tuning.trials, reference, target)
+        study = self._with_looks(plan.study(found, tuning.trials, reference, target))
         path = self._save(study)
         if not self._interrupted:
             study = self._compare(study, found)
@@ -265,6 +268,13 @@ class _Conduct:
 
     def _save(self, study: Study) -> Path:
         return STUDIES.save(study, self._given.results / STUDIES.folder)
+
+    def _with_looks(self, study: Study) -> Study:
+        """Return the study with the looks of earlier commands, by which its number of seeds was chosen."""
+        path = self._given.results / STUDIES.folder / f"{study.id}.json"
+        earlier = STUDIES.read_each([path] if path.is_file() else [])
+        looks = [each.looks for each in earlier if isinstance(each, Study)]
+        return msgspec.structs.replace(study, looks=max(looks, default=0))
 
     @property
     def _interrupted(self) -> bool:
@@ -385,7 +395,7 @@ class _Conduct:
         plan, until = self._plan, self._given.until_decided
         requests = plan.runs(found)
         self._say(reuse_text(self._shared(requests)))
-        done, total, records = 0, plan.seeds, list[Record]()
+        done, total, looks, records = 0, plan.seeds, 0, list[Record]()
         while done < total:
             portion = range(done, min(total, max(FEWEST_SEEDS, done + self._portion(done))))
             requests = plan.runs(found, portion)
@@ -398,7 +408,8 @@ class _Conduct:
                 break
             done = portion.stop
             if until and done == total:
-                study = msgspec.structs.replace(study, looks=study.looks + 1)
+                looks += 1
+                study = msgspec.structs.replace(study, looks=max(study.looks, looks))
                 self._save(study)
             needed = needs(findings_of(study, records))
             if until and done == total:
@@ -411,20 +422,19 @@ class _Conduct:
         """Return how many seeds to run before it is said what verdicts need: with a budget, one."""
         return max(1, done) if self._given.budget is None else 1
 
-    def _more_seeds(self, done: int, needed: Sequence[Need]) -> int:
+    def _more_seeds(self, done: int, needed: Mapping[str, Need]) -> int:
         """Return the seeds in all with which all variants may be decided; ``done`` if no more would help.
 
         At most twice as many as now, because the estimate is uncertain.
         """
-        wanted = max((need.seeds or 0 for need in needed), default=0)
-        return max(done, min(wanted, 2 * done, _MOST_SEEDS))
+        return max(done, min(seeds_wanted(needed), 2 * done, MOST_SEEDS))
 
-    def _needs_text(self, found: dict[str, list[str]], done: int, needed: Sequence[Need]) -> str:
+    def _needs_text(self, found: dict[str, list[str]], done: int, needed: Mapping[str, Need]) -> str:
         """State after ``done`` seeds what the verdicts need, and how long that takes."""
         if not needed:
             return f"After {counted(done, 'seed')}: every {self._plan.kind.noun} has a verdict"
-        most = max((need.seeds or 0 for need in needed), default=0)
-        if most <= done:
+        most = seeds_wanted(needed)
+        if not done < most <= MOST_SEEDS:
             return f"After {counted(done, 'seed')}: {needs_text(needed)}"
         seconds = self._pace.seconds(self._left(self._plan.runs(found, range(done, most))))
         return f"After {counted(done, 'seed')}: {needs_text(needed)} ({about(seconds)} more)"

@@ -11,15 +11,18 @@ from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import joint_confidence, spread_of_best
 from harness.core.training.measures import Measure
 from harness.learning.runs.conditions import Conditions
-from harness.learning.runs.grouping import RunGroup
-from harness.learning.runs.rows import ConfigurationRuns
+from harness.learning.runs.grouping import RunGroup, grouped
+from harness.learning.runs.rows import ConfigurationRuns, rows_of
+from harness.learning.runs.run_curves import Run
 from harness.learning.study.finding import Effect, StudyFinding
 from harness.learning.study.judging import (
+    NO_NEED,
     Contrast,
     Side,
     Standing,
     contrast,
     leading,
+    need_of,
     standings,
     verdict_of,
 )
@@ -63,6 +66,12 @@ def study_findings(
     most = max((len(each.effects) for each in compared if _label(each) == study.tuned_on), default=0)
     own = [each for each in compared if _label(each) == study.tuned_on or len(each.effects) >= most]
     return own or findings
+
+
+def findings_of(study: Study, records: Sequence[Record]) -> list[StudyFinding]:
+    """Return the findings of a study from its runs, those that diverged included."""
+    diverged = [record for record in records if record.status == "diverged"]
+    return study_findings(study, grouped(rows_of(map(Run.of, records)).rows), diverged)
 
 
 def _with_trained_reference(study: Study, groups: Sequence[RunGroup]) -> Study:
@@ -146,7 +155,7 @@ def _finding(
         verdict = "diverged" if name in diverged else verdict
         seeds, lost = len(ours.runs.runs), diverged.get(name, ())
         changes |= against.changes
-        effects.append(Effect(variant, described, seeds, levels, changes, verdict, against.needed, lost))
+        effects.append(Effect(variant, described, seeds, levels, changes, verdict, against.need, lost))
     effects += _without_runs(study, quantities, {each: diverged[each] for each in diverged.keys() - sides})
     # Not every task has every quantity: regression is not calibrated.
     known = {
@@ -175,8 +184,7 @@ def _sides(
 def _against_reference(decisive: Sequence[Contrast]) -> Standing:
     """Judge a variant against the reference by the decisive quantities."""
     verdict = verdict_of(decisive)
-    counts = [each.seeds_needed for each in decisive if verdict in {"undecided", "few"}]
-    return Standing(verdict, {}, min((count for count in counts if count is not None), default=None))
+    return Standing(verdict, {}, need_of(decisive) if verdict in {"undecided", "few"} else NO_NEED)
 
 
 def _without_runs(
@@ -185,7 +193,9 @@ def _without_runs(
     """Return the effects of variants of which every run diverged: they have no values."""
     nothing = dict.fromkeys(quantities)
     return [
-        Effect(each, study.described(each.name), 0, nothing, nothing, "diverged", None, diverged[each.name])
+        Effect(
+            each, study.described(each.name), 0, nothing, nothing, "diverged", NO_NEED, diverged[each.name]
+        )
         for each in study.variants
         if each.name in diverged
     ]

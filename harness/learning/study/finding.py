@@ -12,7 +12,7 @@ from harness.learning.runs.grouping import RunGroup
 from harness.learning.runs.overfit import Overfitting, overfitting
 from harness.learning.runs.rows import ConfigurationRuns
 from harness.learning.runs.run_curves import Run
-from harness.learning.study.judging import Side, Verdict, contrast, verdict_of
+from harness.learning.study.judging import NO_NEED, Need, Side, Verdict, contrast, verdict_of
 from harness.learning.study.quantities import Quantity
 from harness.learning.study.record import Study, Variant
 from harness.spec.study import StudyVariant
@@ -34,8 +34,8 @@ class Effect:
     changes: Mapping[str, Estimate | None]
     verdict: Verdict | None
     """None for the reference of a kind that compares with the first variant."""
-    needed: int | None = None
-    """The approximate number of seeds for a verdict that is open; None if it cannot be estimated."""
+    need: Need = NO_NEED
+    """What a verdict that is open needs; nothing for the leading variant, which waits for the others."""
     diverged: tuple[int, ...] = ()
     """The seeds whose training diverged."""
 

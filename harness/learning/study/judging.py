@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from harness.core.stats.equivalence import seeds_needed
+from harness.core.stats.equivalence import seeds_to_differ, seeds_to_equal
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import Array, joint_confidence, mean_interval, with_further_error
 from harness.core.stats.scales import Linearised, finite_pairs, linearised
@@ -29,6 +29,23 @@ from harness.learning.study.quantities import Quantity, SeedValues
 Verdict = Literal[
     "best", "better", "worse", "mixed", "equal", "undecided", "yes", "no", "few", "diverged", "control"
 ]
+
+#: What keeps a verdict open however many seeds there are.
+Limit = Literal["", "the test set", "the tuning"]
+
+
+class Need(NamedTuple):
+    """What a verdict needs: an approximate number of ``seeds`` in all, or something else than its ``limit``.
+
+    Without both the number of seeds is not known, as where there are fewer than two.
+    """
+
+    seeds: int | None = None
+    limit: Limit = ""
+
+
+#: The need of a verdict that is there, or of which nothing is known.
+NO_NEED = Need()
 
 
 class Side(NamedTuple):
@@ -48,9 +65,10 @@ class Side(NamedTuple):
 class Contrast(NamedTuple):
     """The change from one variant to another in one quantity, with an interval of this ``confidence``.
 
-    The change is a difference, or a quotient where the quantity is a ratio. ``differences`` ``(seeds,)``,
-    their ``floor``, a variance of the mean that more seeds do not reduce, and ``margin`` are on the scale on
-    which it was judged; ``is_equal`` says that the whole interval is within the margin.
+    The change is a difference, or a quotient where the quantity is a ratio. ``differences`` ``(seeds,)``, the
+    variances of their mean that more seeds do not reduce, from the test set and from the tuning, and
+    ``margin`` are on the scale on which it was judged; ``is_equal`` says that the whole interval is within
+    the margin.
     """
 
     quantity: Quantity
@@ -58,8 +76,9 @@ class Contrast(NamedTuple):
     confidence: float
     is_equal: bool
     differences: Array
-    floor: float
     margin: float
+    sampled: float = 0.0
+    tuned: float = 0.0
 
     @property
     def gain(self) -> Estimate | None:
@@ -84,11 +103,35 @@ class Contrast(NamedTuple):
         return self._replace(change=_mirrored(self.quantity, self.change), differences=0.0 - self.differences)
 
     @property
-    def seeds_needed(self) -> int | None:
-        """The approximate number of seeds for a verdict at this mean and spread; None without one."""
-        if len(self.differences) < 2:  # noqa: PLR2004  (no spread)
-            return None
-        return seeds_needed(self.differences, self.margin, 1 - self.confidence, self.floor)
+    def seeds_to_differ(self) -> int | None:
+        """The approximate number of seeds that show a difference; None if no number does."""
+        return seeds_to_differ(self.differences, 1 - self.confidence, self.sampled + self.tuned)
+
+    @property
+    def seeds_to_equal(self) -> int | None:
+        """The approximate number of seeds that show equality; None if no number does.
+
+        The interval, whose two ends share the error, must lie within the margin.
+        """
+        alpha = (1 - self.confidence) / 2
+        return seeds_to_equal(self.differences, self.margin, alpha, self.sampled + self.tuned)
+
+
+def need_of(contrasts: Sequence[Contrast]) -> Need:
+    """Estimate what a verdict needs at the means and spreads so far, from contrasts of two variants.
+
+    A difference in one of the quantities decides, or equality in all.
+    """
+    spread = [each for each in contrasts if len(each.differences) > 1]
+    equal = [each.seeds_to_equal for each in spread]
+    known = [count for each in spread if (count := each.seeds_to_differ) is not None]
+    known += [max(each for each in equal if each is not None)] if equal and None not in equal else []
+    if known or not spread:
+        return Need(min(known, default=None))
+    limiting = max(spread, key=lambda each: each.sampled + each.tuned)
+    if not limiting.sampled + limiting.tuned:
+        return NO_NEED
+    return Need(None, "the test set" if limiting.sampled >= limiting.tuned else "the tuning")
 
 
 def _neutral(quantity: Quantity) -> float:
@@ -119,12 +162,12 @@ def contrast(quantity: Quantity, ours: Side, theirs: Side, confidence: float) ->
         margin = math.log1p(margin)
         is_equal = _lies_within(found, margin)
         change = None if found is None else found.exp()
-        return Contrast(quantity, change, confidence, is_equal, logs, 0.0, margin)
+        return Contrast(quantity, change, confidence, is_equal, logs, margin)
     if not len(mine):
-        return Contrast(quantity, None, confidence, False, mine, 0.0, margin)
+        return Contrast(quantity, None, confidence, False, mine, margin)
     if quantity.measure.relative:
         margin *= abs(float(other.mean()))
-    line, found, floor = linearised(mine, other, quantity.scale), None, 0.0
+    line, sampled = linearised(mine, other, quantity.scale), 0.0
     if quantity.of_samples is not None:
         records, others = ([run.record for run in side.runs.runs] for side in (ours, theirs))
         paired = paired_scores(
@@ -135,14 +178,13 @@ def contrast(quantity: Quantity, ours: Side, theirs: Side, confidence: float) ->
             their_best=theirs.best,
             scale=quantity.scale,
         )
-        found, floor = paired.wider(confidence), paired.sampling.variance if paired.sampling else 0.0
+        found, sampled = paired.wider(confidence), paired.sampling.variance if paired.sampling else 0.0
     else:
         found = mean_interval(line.differences, confidence)
-    further = _tuning_error(quantity, ours, theirs, line)
-    found, floor = with_further_error(found, further, confidence), floor + further**2
-    change = line.taken_back(found)
-    is_equal = _lies_within(change, margin)
-    return Contrast(quantity, change, confidence, is_equal, line.differences, floor, margin * line.slopes[1])
+    error = _tuning_error(quantity, ours, theirs, line)
+    change = line.taken_back(with_further_error(found, error, confidence))
+    is_equal, margin = _lies_within(change, margin), margin * line.slopes[1]
+    return Contrast(quantity, change, confidence, is_equal, line.differences, margin, sampled, error**2)
 
 
 def _tuning_error(quantity: Quantity, ours: Side, theirs: Side, line: Linearised) -> float:
@@ -170,14 +212,11 @@ def verdict_of(contrasts: Sequence[Contrast]) -> Verdict:
 
 
 class Standing(NamedTuple):
-    """A variant among several: its verdict, and by quantity its change from the best of the others.
-
-    ``needed`` is the approximate number of seeds for a verdict; None where it cannot be estimated.
-    """
+    """A variant among several: its verdict, by quantity its change from the best of the others, its need."""
 
     verdict: Verdict
     changes: Mapping[str, Estimate | None]
-    needed: int | None = None
+    need: Need = NO_NEED
 
 
 def standings(sides: Mapping[str, Side], decisive: Sequence[Quantity], looks: int = 0) -> dict[str, Standing]:
@@ -208,7 +247,7 @@ def standings(sides: Mapping[str, Side], decisive: Sequence[Quantity], looks: in
         }
         verdicts = {each: verdict_of(found) for each, found in others.items()}
         rivals = [each for each, verdict in verdicts.items() if verdict != "better"]
-        needed = None
+        need = NO_NEED
         if "worse" in verdicts.values():
             verdict: Verdict = "worse"
         elif not rivals:
@@ -217,9 +256,8 @@ def standings(sides: Mapping[str, Side], decisive: Sequence[Quantity], looks: in
             verdict = "equal"
         else:
             verdict = "undecided"
-            counts = [each.seeds_needed for each in others.get(leader, ())]
-            needed = min((count for count in counts if count is not None), default=None)
-        standing[name] = Standing(verdict, changes, needed)
+            need = need_of(others.get(leader, ()))
+        standing[name] = Standing(verdict, changes, need)
     return standing
 
 

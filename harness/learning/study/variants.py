@@ -209,8 +209,10 @@ def _chosen(kind: StudyKind, names: Sequence[str]) -> tuple[StudyVariant, ...]:
     chosen = []
     for text in names:
         new, sign, name = text.partition("=")
-        if (known := by_name.get(name if sign else new)) is None:
-            raise unknown_name(kind.noun, name if sign else new, by_name)
+        if not sign or text in by_name:  # names of variants of one's own model have a sign, too
+            new = name = text
+        if (known := by_name.get(name)) is None:
+            raise unknown_name(kind.noun, name, by_name)
         chosen.append(msgspec.structs.replace(known, name=new))
     if len({variant.name for variant in chosen}) < len(chosen):
         raise UsageError(f"two {kind.noun} variants have the same name; write NEW=NAME for a further one.")

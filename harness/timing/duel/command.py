@@ -184,7 +184,8 @@ def _proved(models: tuple[Asked, ...], options: Given) -> tuple[tuple[Asked, ...
         raise UsageError("give two models or --task, not both")
     if options.dataset is None:
         raise UsageError(
-            "models need --dataset, which they are trained on; `harness list datasets` lists them"
+            "models need --dataset, which they are trained on: your own file or folder, or one of `harness "
+            "list datasets`"
         )
     prove = features.only("model_proof", "a duel of two models")
     backends, task = prove(

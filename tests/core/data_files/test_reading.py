@@ -249,7 +249,7 @@ def test_a_broken_parquet_and_a_missing_pyarrow_are_told_apart(tmp_path, monkeyp
     assert refused(tmp_path, "a.parquet", b"none", "target=b").startswith("it is no readable .parquet file (")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     line = refused(tmp_path, "a.parquet", b"none", "target=b")
-    assert line == "to read it takes pyarrow; run: pip install 'dl-harness[report]'"
+    assert line == 'reading it needs pyarrow, of the extra "report": pip install "dl-harness[report]"'
 
 
 X, Y = points()

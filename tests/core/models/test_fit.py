@@ -3,14 +3,28 @@
 import numpy as np
 import pytest
 
-from harness.core.models.fit import remarks, require_fit, whole_numbers
-from harness.core.models.reading import OwnModel, SideSpec
-from harness.core.models.task_file import TaskData
+from harness.core.models.fit import remarks, whole_numbers
+from harness.core.models.reading import OwnModel, SideSpec, read_model
+from harness.core.models.task_file import Choice, TaskData, task_file
 from harness.errors import UsageError
+from harness.layers import Native, NativeModel
+from harness.spec.task import BinaryClassification, Classification, Regression
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, InputShape, Trace, Value
 
 CLASSES = TaskData("digits", InputShape((32, 32, 3)), (), 10)
+_WITHOUT_ROWS = """
+import torch
+
+
+class Model(torch.nn.Linear):
+    def forward(self, x):
+        return super().forward(x).sum(0)
+
+
+def make():
+    return Model(4, 4)
+"""
 NUMBERS = TaskData("sunspots", InputShape((32,)), (1,), None)
 
 
@@ -24,25 +38,53 @@ def _model(shape, *, ends_in=None):
     return OwnModel(SideSpec("nets.py:make"), None, None, trace, trace)
 
 
+def _layer(*outputs, **arguments):
+    return Native((NativeModel("torch", "nets.py:make", arguments),), (), outputs)
+
+
 @pytest.mark.parametrize(
-    ("shape", "data", "message"),
+    ("outputs", "data", "message"),
     [
-        ((10,), CLASSES, r"of shape \(10,\) for 2 samples; expected a row for each sample, \(2, 10\)"),
-        ((), NUMBERS, r"of shape \(\) for 2 samples; expected a row for each sample, \(2, outputs\)"),
-        ((2,), CLASSES, r"of shape \(2,\), and digits has 10 classes; .* \(2, 10\)"),
-        ((2, 1), CLASSES, r"of shape \(2, 1\), and digits has 10 classes; .* \(2, 10\)"),
+        ((), CLASSES, r"the shape \(batch\); expected \(batch, 10\), one for each class"),
+        ((1,), CLASSES, r"the shape \(batch, 1\); expected \(batch, 10\)"),
+        ((64, 10), CLASSES, r"the shape \(batch, 64, 10\); expected \(batch, 10\)"),
+        ((2,), NUMBERS, r"the shape \(batch, 2\); expected \(batch, 1\), a number for each target"),
     ],
 )
-def test_an_output_that_does_not_fit_is_refused_with_the_shape_that_does(shape, data, message):
-    with pytest.raises(UsageError, match=message):
-        require_fit(_model(shape), data)
+def test_an_output_that_does_not_fit_is_refused_with_the_shape_that_does(outputs, data, message):
+    with pytest.raises(UsageError, match=f"nets.py:make does not fit {data.dataset}: .*{message}"):
+        data.objective(_layer(*outputs))
 
 
 @pytest.mark.parametrize(
-    ("shape", "data"), [((2, 10), CLASSES), ((2, 64, 10), CLASSES), ((2, 1), NUMBERS), ((2, 1000), CLASSES)]
+    ("outputs", "data", "kind"),
+    [
+        ((10,), CLASSES, Classification),
+        ((1000,), CLASSES, Classification),
+        ((1,), CLASSES._replace(classes=2), BinaryClassification),
+        ((1,), NUMBERS, Regression),
+    ],
 )
-def test_an_output_that_fits_is_accepted(shape, data):
-    require_fit(_model(shape), data)
+def test_an_output_that_fits_says_what_is_predicted(outputs, data, kind):
+    assert isinstance(data.objective(_layer(*outputs)), kind)
+
+
+@pytest.mark.parametrize(
+    ("choices", "classes", "message"),
+    [((10, 3), 10, "nets.py:make with outputs=3 does not fit digits"), ((2, 1), 2, "others two; give one")],
+)
+def test_every_choice_of_arguments_must_fit(choices, classes, message):
+    layers = [Choice({"outputs": count}, _layer(count, outputs=count)) for count in choices]
+    with pytest.raises(UsageError, match=message):
+        task_file("nets", layers, CLASSES._replace(classes=classes), "run")
+
+
+def test_an_output_without_a_row_for_each_sample_is_refused(tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "nets.py").write_text(_WITHOUT_ROWS)
+    expected = r"shape \(4,\) for 2 samples; expected a row for each sample, \(2, outputs\)"
+    with pytest.raises(UsageError, match=expected):
+        read_model(SideSpec(f"{tmp_path / 'nets.py'}:make"), InputShape((4,)), None, lambda _phase: None)
 
 
 @pytest.mark.parametrize(

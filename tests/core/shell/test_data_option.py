@@ -61,16 +61,8 @@ def test_a_built_in_task_whose_shapes_do_not_fit_is_refused(quick, labels, shape
 @pytest.mark.parametrize(
     ("labels", "outputs", "expected"),
     [
-        (
-            range(3),
-            2,
-            "an output of shape (2, 2), and data.npz has 3 classes; expected an output for each class",
-        ),
-        (
-            [0.5, 1.5],
-            2,
-            "the shape ('batch', 2); expected outputs of shape ('batch', 1), a number for each target",
-        ),
+        (range(3), 2, "the shape (batch, 2); expected (batch, 3), one for each class"),
+        ([0.5, 1.5], 2, "the shape (batch, 2); expected (batch, 1), a number for each target"),
     ],
 )
 def test_a_model_whose_outputs_do_not_fit_is_refused(harness, labels, outputs, expected):

@@ -73,7 +73,9 @@ def test_an_undecided_variant_says_how_many_seeds_would_decide():
     a, b = (70 + 2 * rng.normal(size=5)).tolist(), (72 + 2 * rng.normal(size=5)).tolist()
     found = standings(_sides(a=a, b=b), [ACCURATE])
     assert {each.verdict for each in found.values()} == {"undecided"}
-    (needed,) = (each.needed for each in found.values() if each.needed is not None)  # the leader has none
+    (needed,) = (
+        each.need.seeds for each in found.values() if each.need.seeds is not None
+    )  # the leader has none
     assert 5 < needed < 100
     more = math.ceil(needed / 5)
     again = standings(_sides(a=a * more, b=b * more), [ACCURATE])

@@ -1,9 +1,15 @@
 """What verdicts still need: a number of seeds, or what more seeds cannot give."""
 
 import msgspec
+import numpy as np
+import pytest
 from support.made_records import made_record
 
-from harness.learning.study.needs import findings_of, needs, needs_text
+from harness.learning.study.answer import answer
+from harness.learning.study.effects import findings_of
+from harness.learning.study.judging import Contrast, Need, need_of
+from harness.learning.study.needs import needs, needs_text, seeds_wanted
+from harness.learning.study.page import method
 from harness.learning.study.record import Study, Trial, Variant
 from harness_tasks.studies import STUDIES as KINDS
 
@@ -18,41 +24,69 @@ STUDY = Study(
     threads=2,
     variants=[Variant("plain", [], "0" * 64, 2), Variant("dropout", ["dropout=0.5"], "1" * 64, 2)],
 )
+GAINS = (0.02, 0.09, 0.05)
 
 
-def _records(gains):
+def _findings(gains, study=STUDY, **changes):
+    records = []
     for seed, gain in enumerate(gains):
         for number, accuracy in enumerate((0.6, 0.6 + gain)):
             record = made_record(seed=seed, accuracy=accuracy)
             task = msgspec.structs.replace(record.task, sha256=f"{number}" * 64)
-            yield msgspec.structs.replace(record, task=task)
+            records.append(msgspec.structs.replace(record, task=task))
+    records[-1] = msgspec.structs.replace(records[-1], **changes)
+    return findings_of(study, records)
 
 
 def _needs(gains, study=STUDY):
-    return needs(findings_of(study, list(_records(gains))))
+    return needs(_findings(gains, study))
 
 
 def test_a_variant_with_a_verdict_needs_nothing():
-    assert _needs((0.10, 0.11, 0.105)) == []
-    assert needs_text([]) == ""
+    assert _needs((0.10, 0.11, 0.105)) == {}
+    assert (needs_text({}), seeds_wanted({})) == ("", 0)
 
 
 def test_the_smaller_the_difference_the_more_seeds_are_needed():
-    (near,) = _needs((0.02, 0.09, 0.05))
-    (nearer,) = _needs((-0.02, 0.07, 0.03))
-    assert 3 < near.seeds < nearer.seeds
-    assert needs_text([near]) == f"dropout: about {near.seeds} seeds would decide"
+    near, nearer = _needs(GAINS), _needs((-0.02, 0.07, 0.03))
+    assert 3 < seeds_wanted(near) < seeds_wanted(nearer)
+    assert needs_text(near) == f"dropout: about {near['dropout'].seeds} seeds would decide"
+
+
+@pytest.mark.parametrize("reference", ["first", "best"])
+def test_the_page_states_the_number_of_the_terminal(reference):
+    kind = msgspec.structs.replace(KIND, reference=reference)
+    findings = _findings(GAINS, msgspec.structs.replace(STUDY, kind=kind))
+    number = f"about {seeds_wanted(needs(findings))} seeds would decide"
+    named = "dropout and plain" if reference == "best" else "dropout"
+    assert needs_text(needs(findings)) == f"{named}: {number}"
+    assert answer(findings[0]).count(number) == 1
+
+
+def test_the_method_states_how_often_verdicts_were_looked_at():
+    looked = _findings(GAINS, msgspec.structs.replace(STUDY, looks=2))
+    assert "in 2 looks; look k has the error 5 % / 2^k" in method(looked)
+    assert "looks" not in method(_findings(GAINS))
 
 
 def test_each_look_at_the_verdicts_needs_more_seeds():
-    gains = (0.02, 0.09, 0.05)
-    (once,), (again,) = (_needs(gains, msgspec.structs.replace(STUDY, looks=looks)) for looks in (0, 3))
-    assert again.seeds > once.seeds
+    once, again = (_needs(GAINS, msgspec.structs.replace(STUDY, looks=looks)) for looks in (0, 3))
+    assert seeds_wanted(again) > seeds_wanted(once)
 
 
 def test_without_a_spread_the_number_is_not_known():
-    (need,) = _needs((0.02,))
-    assert (need.seeds, need.limit) == (None, "")
+    needed = _needs((0.02,))
+    assert needed == {"dropout": Need()}
+    assert needs_text(needed) == "dropout: how many seeds would decide is not known"
+
+
+def test_a_large_number_of_seeds_is_not_stated():
+    assert needs_text({"l2": Need(5000)}) == "l2: more than 200 seeds would be needed"
+
+
+def test_a_variant_that_diverged_needs_nothing():
+    assert [each.verdict for each in _findings(GAINS, status="diverged")[0].effects] == [None, "diverged"]
+    assert needs(_findings(GAINS, status="diverged")) == {}
 
 
 def test_chance_in_the_tuning_is_named_where_more_seeds_would_not_decide():
@@ -61,6 +95,22 @@ def test_chance_in_the_tuning_is_named_where_more_seeds_would_not_decide():
     ]
     kind = msgspec.structs.replace(KIND, criterion="score")
     study = msgspec.structs.replace(STUDY, kind=kind, trials=trials)
-    (need,) = _needs((0.02, 0.09, 0.05), study)
-    assert (need.seeds, need.limit) == (None, "the tuning")
-    assert "add --trials" in needs_text([need])
+    needed = _needs(GAINS, study)
+    assert needed == {"dropout": Need(None, "the tuning")}
+    assert "add --trials" in needs_text(needed)
+    assert "add --trials" in answer(_findings(GAINS, study)[0])
+
+
+def test_equality_takes_the_seeds_of_all_quantities_and_a_difference_those_of_one():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=20)
+    noise = (noise - noise.mean()) / noise.std(ddof=1)
+
+    def contrast(mean, margin):
+        return Contrast(None, None, 0.95, False, mean + noise, margin)
+
+    steady, wide, apart = contrast(0.01, 1.0), contrast(0.01, 0.5), contrast(0.4, 0.1)
+    assert need_of([steady]).seeds < need_of([wide]).seeds
+    assert need_of([steady, wide]) == need_of([wide])
+    assert need_of([steady, apart]).seeds == apart.seeds_to_differ
+    assert need_of([]) == Need()

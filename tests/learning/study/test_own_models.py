@@ -8,6 +8,7 @@ from harness.core.runs.matrix import OwnTask
 from harness.errors import UsageError
 from harness.learning.study.own_models import VARIANTS, of_task, variants_kind
 from harness.learning.study.parts import check_names
+from harness.learning.study.variants import Design, StudyOptions
 
 GRID = OwnTask(["torch"], ["width=16", "width=64", "act=relu", "own_loss=none", "own_loss=l.py:focal"])
 
@@ -26,6 +27,16 @@ def test_the_variants_are_the_combinations_of_values():
     ]
     assert kind.variants[1].assignments == ("width=16", "own_loss=l.py:focal")
     check_names(kind)
+
+
+def test_variants_are_chosen_by_their_names():
+    kind = variants_kind({"mlp": OwnTask(["torch"], ["width=0.25", "width=0.5", "width=1.0"])})
+    chosen = ["width=1.0", "wide=width=0.5"]
+    design = Design(StudyOptions(kind=kind, task="mlp", backends=[], chosen=chosen))
+    assert [(each.name, each.assignments) for each in design.variants] == [
+        ("width=1.0", ("width=1.0",)),
+        ("wide", ("width=0.5",)),
+    ]
 
 
 def test_an_option_with_one_value_is_that_of_every_variant():

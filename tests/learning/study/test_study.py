@@ -417,6 +417,9 @@ def test_a_seed_that_misses_the_target_is_counted():
     rows = {row[0]: [*row[1:3]] for row in content.above[1].rows}
     assert rows == {"adam": ["3 of 3", "2"], "gd": ["1 of 3", "not reached"]}
     assert all("gd" in figure.caption for figure in part.charts(finding, "part"))
+    epochs_alone = msgspec.structs.replace(kind, quantities=("epochs to target",))
+    finding = _finding(*records, study=msgspec.structs.replace(study, kind=epochs_alone))
+    assert [figure.name for figure in part.charts(finding, "part")] == ["part-target-epochs-to-target"]
 
 
 def test_the_target_is_what_half_of_the_winners_reached():

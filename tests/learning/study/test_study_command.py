@@ -73,6 +73,8 @@ def test_seeds_are_added_until_every_variant_has_a_verdict(harness):
     assert looks == len(re.findall("^After", done.stderr, re.MULTILINE))
     if seeds == 3:
         assert "After 3 seeds: every remedy has a verdict" in done.stderr
+    assert executed(harness, *IMBALANCE, *QUICK, *chosen[:-1])[0] == 0
+    assert json.loads(study.read_text())["looks"] == looks
 
 
 def test_the_kinds_of_study_are_listed_with_their_remedies(quick, snapshot):

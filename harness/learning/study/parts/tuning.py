@@ -168,11 +168,10 @@ def _median_text(amounts: Sequence[float]) -> str:
 
 def _target_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """Draw the epochs, and the time, that each seed of each variant needs to the target."""
-    for name in _AMOUNTS:
-        of = study.quantities.get(name)
+    for name in (name for name in _AMOUNTS if name in study.quantities):
+        of = study.quantities[name]
         seeds = {effect.variant.name: _amounts(study, effect, name) for effect in study.effects}
-        finite = [amount for each in seeds.values() for amount in each if math.isfinite(amount)]
-        if of is None or not finite:
+        if not any(math.isfinite(amount) for each in seeds.values() for amount in each):
             continue
         rows: list[Row] = [
             {"variant": variant, "amount": amount}
