@@ -48,4 +48,4 @@ def test_the_variants_of_the_page_are_trained_and_compared(file, harness):
     run = ("run", "--model", f"{file}:make", "--dataset", "mnist1d", "--max-steps", "5", "--threads", "1")
     done = harness(*run, "--set-model", "width=16,64", "--loss", f"none,{file}:focal")
     assert done.returncode == 0, done.stderr
-    assert "width and own_loss on net" in done.stdout
+    assert "own_loss and width on net" in done.stdout

@@ -122,6 +122,8 @@ class TaskData(NamedTuple):
     """The number of classes; None for numbers."""
     remarks: tuple[str, ...] = ()
     """What may be unintended in the data."""
+    batch_size: int = _BATCH_SIZE
+    """Samples of a training step, where no option sets another number."""
 
     def objective(self, layer: Native) -> Objective:
         """Return the objective of a model that is trained on the data.
@@ -189,6 +191,8 @@ def task_data(dataset: str) -> TaskData:
         tuple(train.targets.shape[1:]),
         classes,
         tuple(whole_numbers(train.targets, dataset)),
+        # An epoch of few samples has some steps, too.
+        max(1, min(_BATCH_SIZE, len(train.targets) // 4)),
     )
 
 
@@ -260,7 +264,7 @@ def task_file(
             ]
         ),
         variants=msgspec.json.format(msgspec.json.encode(variants), indent=1).decode(),
-        batch_size=_BATCH_SIZE,
+        batch_size=data.batch_size,
         epochs=_EPOCHS,
         dataset=data.dataset,
         reference=f'Path(__file__).with_suffix("{reference}")' if reference else "None",

@@ -23,6 +23,8 @@ _SPECIFIC |= {"--seed", "--timeout"}
 _SPECIFIC |= {"--within", "--benchmark", "--profile", "--metric"}
 #: A score of runs, and a column of a table to train on.
 _SPECIFIC |= {"--target"}
+#: A loss for both sides of a port, and the user's own loss of a training.
+_SPECIFIC |= {"--loss"}
 
 
 @pytest.mark.parametrize(
