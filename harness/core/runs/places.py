@@ -69,16 +69,14 @@ class Place:
         Raises:
             HarnessError: it cannot be started, or the place is abandoned.
         """
-        if self.abandoned:
-            raise HarnessError(self.abandoned)
+        self._refuse_if_abandoned()
         own = {**self.variables(configuration), **(variables or {})}
         template = None if fresh or variables else self.template(configuration)
         try:
             session = self._start(own, limit_seconds, template)
         except CannotFork as error:
             assert template is not None  # noqa: S101
-            if self.abandoned:  # and its template killed
-                raise
+            self._refuse_if_abandoned()  # which kills templates, too
             self._templates.give_up(configuration.backend, template, error)
             template, session = None, self._start(own, limit_seconds, None)
         with self._lock:
@@ -86,6 +84,10 @@ class Place:
             if self.abandoned:
                 session.kill()
         return session, Making("fresh" if template is None else "forked", self._jobs)
+
+    def _refuse_if_abandoned(self) -> None:
+        if self.abandoned:
+            raise HarnessError(self.abandoned)
 
     def _start(
         self, variables: Mapping[str, str], limit_seconds: float | None, template: Template | None
