@@ -33,8 +33,9 @@ def load_results(results: str | Path = "results") -> pd.DataFrame:
     - ``others_cpus``, ``stolen_cpus``, ``disturbed``: CPUs that other programs and the hypervisor used
     - ``option_NAME``: options of the task
 
-    Times are in seconds, memory in bytes, shares such as accuracies from 0 to 1. A file that cannot be read
-    is skipped with a warning that names it.
+    Times are in seconds, memory in bytes, shares such as accuracies from 0 to 1. Runs with ``--jobs`` have
+    neither times nor memory, because these are not judged. A file that cannot be read is skipped with a
+    warning that names it.
     """
     from harness.core.runs.frames import runs_frame
     from harness.core.runs.store import RUNS

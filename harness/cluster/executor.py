@@ -1,7 +1,7 @@
 """The nodes of a Ray cluster as an executor: the value ``ray`` of ``--executor``."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -67,7 +67,7 @@ class RayExecutor:
         with RayNodes(tasks, backends, datasets, requests if certify else ()) as nodes:
             return Dispatcher(shared, nodes, store, observer).execute_all()
 
-    def conclude(self, store: Store, say: Callable[[str], None]) -> None:
+    def conclude(self, store: Store, records: Sequence[Record], say: Callable[[str], None]) -> None:
         """Do nothing: all processes were fresh. See :class:`harness.core.shell.executors.Executor`."""
 
     def carry_out(self, work: PlacedWork, folder: Path, notify: Callable[[Any], None]) -> Any:

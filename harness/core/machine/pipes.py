@@ -46,12 +46,14 @@ class LinePipe:
             LineTooLong: the line is longer than ``longest_bytes``.
         """
         searched, watched = 0, time.monotonic()
+        poll = select.poll()  # select() knows no descriptors above 1023
+        poll.register(self._descriptor, select.POLLIN)
         while (end := self._pending.find(b"\n", searched)) < 0:
             searched = len(self._pending)  # no byte is searched twice
             if searched > self._longest_bytes:
                 raise LineTooLong
             wait_seconds = min(_POLL_SECONDS, max(0.0, due - time.monotonic()))
-            ready, _, _ = select.select([self._descriptor], [], [], wait_seconds)
+            ready = poll.poll(1000 * wait_seconds)
             if ready:
                 chunk = os.read(self._descriptor, _CHUNK_BYTES)
                 if not chunk:

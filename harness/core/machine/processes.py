@@ -46,7 +46,11 @@ class ProcessMark(msgspec.Struct, frozen=True):
 
 def this_process() -> ProcessMark:
     """Return the mark of this process."""
-    pid = os.getpid()
+    return process_mark(os.getpid())
+
+
+def process_mark(pid: int) -> ProcessMark:
+    """Return the mark of the process ``pid`` of this machine."""
     return ProcessMark(pid, _start_of(pid) or "", _this_place())
 
 
@@ -144,7 +148,7 @@ def start_guard(group: int, mark: str = "") -> subprocess.Popen[bytes]:
 def update_guard(guard: subprocess.Popen[bytes], beyond: Iterable[int]) -> None:
     """Replace the list of processes outside the group that the guard kills with it."""
     if guard.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(BrokenPipeError, ValueError):  # another thread may have released the guard
             guard.stdin.write(" ".join(map(str, beyond)).encode() + b"\n")
             guard.stdin.flush()
 

@@ -111,8 +111,8 @@ class TrainingRun:
 
     def _other_session(self, variables: Mapping[str, str]) -> Session:
         limit = self._request.timeout_seconds
-        if self._place is not None and not variables:
-            return self._place.session(self._request.configuration, limit)[0]
+        if self._place is not None:
+            return self._place.session(self._request.configuration, limit, variables)[0]
         own = {**self._record.worker_variables, **variables}
         return Session(own, limit, silence_seconds=silence_within(limit))
 
@@ -384,36 +384,43 @@ def _carry_out(
             record.worker_variables = place.variables(request.configuration)
         store.save(record)
         with _worker(request, record, place, fresh=fresh) as session:
-            try:
-                TrainingRun(request, record, session, store, notify, place).carry_out()
-                record.status = "ok"
-            except Diverged as error:
-                record.status, record.failure = "diverged", Failure(str(error))
-            except Stopped as error:
-                record.status, record.failure = "stopped", Failure(str(error))
-            except Declined as error:
-                record.status, record.failure = "unsupported", Failure(str(error))
-            except DishonestClock as error:
-                record.status, record.failure, record.clock = "failed", Failure(str(error)), error.clock
-            except WorkDiffers as error:
-                record.status, record.failure = "failed", Failure(str(error))
-                record.verification = error.verification
-            except (RequestFailed, WorkerLost, WorkerTimeout) as error:
-                record.status = "timeout" if isinstance(error, WorkerTimeout) else "failed"
-                record.failure = Failure(
-                    str(error),
-                    getattr(error, "worker_exit_code", None),
-                    getattr(error, "signal_name", None),
-                    getattr(error, "traceback", ""),
-                    session.process.last_lines(),
-                )
-                if place is not None and place.abandoned:
-                    record.status, record.failure = "interrupted", Failure(place.abandoned)
+            _train(TrainingRun(request, record, session, store, notify, place), record, session)
     except HarnessError as error:  # such as: no worker can be started, now or later
         record.status, record.failure = "failed", Failure(str(error))
-        store.save(record)
-        raise
+        if place is None or not place.abandoned:
+            store.save(record)
+            raise
+    if place is not None and place.abandoned:
+        # Its workers were killed, which the verification takes for a failure of the second program.
+        record.status, record.failure = "interrupted", Failure(place.abandoned)
     store.save(record)
+
+
+def _train(run: TrainingRun, record: Record, session: Session) -> None:
+    """Carry out a run in its worker, and record how it ended."""
+    try:
+        run.carry_out()
+        record.status = "ok"
+    except Diverged as error:
+        record.status, record.failure = "diverged", Failure(str(error))
+    except Stopped as error:
+        record.status, record.failure = "stopped", Failure(str(error))
+    except Declined as error:
+        record.status, record.failure = "unsupported", Failure(str(error))
+    except DishonestClock as error:
+        record.status, record.failure, record.clock = "failed", Failure(str(error)), error.clock
+    except WorkDiffers as error:
+        record.status, record.failure = "failed", Failure(str(error))
+        record.verification = error.verification
+    except (RequestFailed, WorkerLost, WorkerTimeout) as error:
+        record.status = "timeout" if isinstance(error, WorkerTimeout) else "failed"
+        record.failure = Failure(
+            str(error),
+            getattr(error, "worker_exit_code", None),
+            getattr(error, "signal_name", None),
+            getattr(error, "traceback", ""),
+            session.process.last_lines(),
+        )
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import pandas as pd
 
 from harness.core.machine.quantities import by_name
 from harness.core.runs.own_models import model_text
-from harness.core.runs.record import Epoch, Record, generalization_gap, steady_steps
+from harness.core.runs.record import Epoch, Phases, Record, generalization_gap, steady_steps
 
 
 def _row(record: Record) -> dict[str, object]:
@@ -24,7 +24,7 @@ def _row(record: Record) -> dict[str, object]:
         for split, values in scored.items()
         for measure, value in (values or {}).items()
     }
-    steps = steady_steps(record)
+    steps, judged = steady_steps(record), record.judged_seconds
     step_seconds = statistics.median(steps.seconds) if steps.seconds else None
     return {
         "id": record.id,
@@ -53,7 +53,7 @@ def _row(record: Record) -> dict[str, object]:
         "step_seconds": step_seconds,
         "settled": steps.settled if steps.seconds else None,
         "samples_per_second": step_seconds and record.batch_size / step_seconds,
-        **msgspec.structs.asdict(record.phases),
+        **(dict.fromkeys(Phases.__struct_fields__) if judged is None else msgspec.structs.asdict(judged)),
         **scores,
         "generalization_gap": generalization_gap(record),
         **by_name(record.measured),
@@ -69,12 +69,12 @@ _CONDITIONS: tuple[str, ...] = ("id", "status", "task", "dataset", "backend", "m
 _CONDITIONS += ("batch_size", "seed")
 
 
-def _epoch_row(epoch: Epoch) -> dict[str, object]:
+def _epoch_row(record: Record, epoch: Epoch) -> dict[str, object]:
     scored = {"train": epoch.train, "validation": epoch.validation}
     return {
         "epoch": epoch.epoch,
         "steps": epoch.steps,
-        "training_seconds": epoch.training_seconds,
+        "training_seconds": None if record.judged_seconds is None else epoch.training_seconds,
         "training_loss": epoch.training_loss,
         "discriminator_loss": epoch.discriminator_loss,
         "scored_at": epoch.scored_at,
@@ -87,7 +87,7 @@ def epochs_frame(records: Iterable[Record]) -> pd.DataFrame:
     rows = [
         {
             **{name: row[name] for name in _CONDITIONS},
-            **_epoch_row(epoch),
+            **_epoch_row(record, epoch),
             "best": epoch.epoch == record.best_epoch,
             **{name: value for name, value in row.items() if name.startswith("option_")},
         }

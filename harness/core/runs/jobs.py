@@ -4,12 +4,16 @@ Threads execute the runs, each at a place of its own, and save their records. Th
 runs, shows what happens, and ends everything after Ctrl-C, so that nothing else has to be safe for threads.
 """
 
+import contextlib
 import queue
 import random
+import resource
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import msgspec
@@ -33,13 +37,15 @@ from harness.core.runs.sequence import Certification, SequenceObserver
 from harness.core.runs.sharing import PlannedRun, SharedRuns
 from harness.core.runs.store import RecordWriter
 from harness.core.worker.template import Templates
-from harness.errors import HarnessError, interruption
+from harness.errors import interruption
 
 #: How long news are awaited before the records of other processes are looked up.
 _POLL_SECONDS = 0.5
 _ENDING_POLL_SECONDS = 0.05
 #: A worker is expected to take so much memory before the first one has ended.
 _EXPECTED_BYTES = 1 << 30
+#: A place has at most two workers, each with eight pipes and files; the rest of the command needs others.
+_FILES_OF_A_PLACE, _OTHER_FILES = 16, 256
 _RNG = random.SystemRandom()
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -59,11 +65,6 @@ class _News(NamedTuple):
     event: RunEvent | CertificationEvent | Record | BaseException
 
 
-class _Drawn(NamedTuple):
-    request: RunRequest
-    record: Record
-
-
 class Crew:
     """The places of this machine with their threads, for the whole of a command; a context manager.
 
@@ -79,8 +80,8 @@ class Crew:
         self._memory_bytes = psutil.virtual_memory().available if waits_for_memory else None
         self.places = places(self._templates, jobs, threads, device, gpus)
         self._pool = ThreadPoolExecutor(jobs)
-        self._drawn: _Drawn | None = None
-        self._forked = 0
+        self._forked: dict[str, RunRequest] = {}
+        _allow_open_files(_FILES_OF_A_PLACE * jobs + _OTHER_FILES)
 
     def submit(self, work: Callable[[], None]) -> Future[None]:
         """Have a thread do work."""
@@ -102,8 +103,10 @@ class Crew:
             finally:
                 free.put(place)
 
-        futures = [self._pool.submit(do, item) for item in items]
+        futures: list[Future[_R]] = []
         try:
+            for item in items:
+                futures.append(self._pool.submit(do, item))  # noqa: PERF401  those before a Ctrl-C are ended
             return [future.result() for future in futures]
         except BaseException as error:
             for future in futures:
@@ -131,16 +134,15 @@ class Crew:
         return (running + 1) * peak <= self._memory_bytes and psutil.virtual_memory().available > peak
 
     def note(self, request: RunRequest, record: Record) -> None:
-        """Draw one of the runs that forked workers have made, each with the same probability."""
+        """Note a run that has ended: :meth:`conclude` may repeat it if a forked worker has made it."""
         if record.status == "ok" and record.making is not None and record.making.process == "forked":
-            self._forked += 1
-            if _RNG.random() * self._forked < 1:
-                self._drawn = _Drawn(request, record)
+            self._forked[record.id] = request
 
-    def conclude(self, store: RecordWriter, say: Callable[[str], None]) -> None:
-        """Repeat the drawn run in a fresh process, and say in its record whether it is equal.
+    def conclude(self, store: RecordWriter, records: Sequence[Record], say: Callable[[str], None]) -> None:
+        """Repeat a run in a fresh process, and say in its record whether it is equal.
 
-        It has failed if it is not. ``say`` prints a line; also name the backends that could not be forked.
+        The run is drawn at random among those ``records`` that forked workers have made. It has failed if it
+        is not equal. ``say`` prints a line; also name the backends that could not be forked.
 
         Raises:
             KeyboardInterrupt: after Ctrl-C.
@@ -148,11 +150,13 @@ class Crew:
         """
         for backend, reason in self._templates.reasons.items():
             say(f"Each worker of backend {backend} was started anew instead of forked: {reason}")
-        if self._drawn is None:
+        forked = [record for record in records if record.id in self._forked]
+        if not forked:
             return
         say("One run, drawn at random, is repeated in a fresh process")
-        request, record = self._drawn
-        self._drawn, self._forked = None, 0
+        record = _RNG.choice(forked)
+        request = self._forked[record.id]
+        self._forked.clear()
         place = self.places[0]
         asked = msgspec.structs.replace(request, after_training=(), save_weights=False)
 
@@ -183,8 +187,50 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown()
-        self._templates.__exit__(kind, error, trace)
+        try:
+            self._pool.shutdown()
+        finally:
+            self._templates.__exit__(kind, error, trace)
+
+
+def _allow_open_files(number: int) -> None:
+    """Raise the limit of open files of this process to ``number``, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < number:
+        allowed = number if hard == resource.RLIM_INFINITY else min(number, hard)
+        with contextlib.suppress(ValueError, OSError):  # workers beyond the limit cannot be started
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+
+
+@contextlib.contextmanager
+def _interrupts_kept(keep: Callable[[KeyboardInterrupt], None]) -> Iterator[None]:
+    """Pass the first KeyboardInterrupt of a signal to ``keep``; it is raised nowhere. Raise later ones."""
+    known = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    is_kept = False
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        nonlocal is_kept
+        handle = known[signal.Signals(number)]
+        assert callable(handle)  # noqa: S101  others are left as they are
+        try:
+            handle(number, frame)
+        except KeyboardInterrupt as interrupt:
+            if is_kept:
+                raise
+            is_kept = True
+            keep(interrupt)
+
+    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread alone
+        yield
+        return
+    handled = [number for number, handle in known.items() if callable(handle)]
+    for number in handled:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number in handled:
+            signal.signal(number, known[number])
 
 
 class _Discarded:
@@ -226,8 +272,8 @@ def execute_beside(
     news: queue.SimpleQueue[_News] = queue.SimpleQueue()
     requests = [run.request for run in shared.left] if certify else []
     certification = Certification(requests, lambda _event: None)
-    with certification:
-        turn = _Execution(shared, store, observer, certification if certify else None, crew, news)
+    turn = _Execution(shared, store, observer, certification if certify else None, crew, news)
+    with certification, _interrupts_kept(turn.keep):
         try:
             turn.run(may_begin)
         except KeyboardInterrupt as interrupt:
@@ -236,10 +282,13 @@ def execute_beside(
         except BaseException as error:
             turn.abandon(str(error))
             raise
+    turn.raise_kept()  # it came after the last run
     return shared.records
 
 
 class _Execution:
+    """The runs at the places of a crew. A Ctrl-C is kept until no run is half begun or half ended."""
+
     def __init__(
         self,
         shared: SharedRuns,
@@ -253,10 +302,22 @@ class _Execution:
         self._certification, self._crew, self._news = certification, crew, news
         self._running: dict[int, tuple[PlannedRun, RunObserver, Future[None]]] = {}
         self._looked_at = time.monotonic()
+        self._interrupt: KeyboardInterrupt | None = None
+
+    def keep(self, interrupt: KeyboardInterrupt) -> None:
+        """Keep a Ctrl-C for :meth:`raise_kept`."""
+        self._interrupt = interrupt
+
+    def raise_kept(self) -> None:
+        """Raise the Ctrl-C that was kept, if there is one."""
+        interrupt, self._interrupt = self._interrupt, None
+        if interrupt is not None:
+            raise interrupt
 
     def run(self, may_begin: Callable[[], bool]) -> None:
         """Give out runs and take news until none is left."""
         while self._running or (self._shared.left and may_begin()):
+            self.raise_kept()
             self._look_around()
             while may_begin() and self._begin():
                 pass
@@ -342,11 +403,7 @@ class _Execution:
         futures = [future for *_, future in self._running.values()]
         certification = self._certification
         self._crew.end(futures, reason, certification.abandon if certification else lambda: None)
-        interrupted = False
         while self._running:
-            try:
+            with contextlib.suppress(BaseException):  # the first error is the one that counts
                 self._take_news()
-            except (HarnessError, KeyboardInterrupt):
-                continue  # the first error is the one that counts
-            interrupted = any(record.status == "interrupted" for record in self._shared.records)
-        return interrupted
+        return any(record.status == "interrupted" for record in self._shared.records)

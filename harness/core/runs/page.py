@@ -143,11 +143,14 @@ def _course(record: Record) -> Iterator[Node]:
     """Yield the curves, the blocks, and the failure if there is one."""
     adversarial = isinstance(record.task.description.objective, Adversarial)
     rows = [_scored(epoch, adversarial=adversarial) for epoch in _shown_epochs(record)]
+    if record.judged_seconds is None:
+        for each in rows:
+            del each["s"]
     left_out = f"; {_ALL}" if len(rows) < len(record.epochs) else ""
     mark = curves_mark(record.verification)
     title = f"Curves (scored in evaluation mode at the end of the epoch{left_out}{mark and f'; {mark}'})"
     yield table_of(rows, title, announced=True)
-    if record.blocks:
+    if record.blocks and record.judged_seconds is not None:
         yield _lines(f"Blocks ({_ALL})", f"  {_blocks(record)}")
     if failure := record.failure:
         facts = {"reason": failure.message, "exit code": failure.exit_code, "signal": failure.signal}

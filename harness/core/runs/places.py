@@ -55,33 +55,45 @@ class Place:
         )
 
     def session(
-        self, configuration: Configuration, limit_seconds: float | None, *, fresh: bool = False
+        self,
+        configuration: Configuration,
+        limit_seconds: float | None,
+        variables: Mapping[str, str] | None = None,
+        *,
+        fresh: bool = False,
     ) -> tuple[Session, Making]:
-        """Start a worker, and say how it was made; ``fresh``: not forked.
+        """Start a worker, and say how it was made.
 
-        Its end removes it from the place.
+        With ``fresh``, or further ``variables``, it is not forked. Its end removes it from the place.
 
         Raises:
             HarnessError: it cannot be started, or the place is abandoned.
         """
-        template = None if fresh else self.template(configuration)
+        self._refuse_if_abandoned()
+        own = {**self.variables(configuration), **(variables or {})}
+        template = None if fresh or variables else self.template(configuration)
         try:
-            session = self._start(configuration, limit_seconds, template)
+            session = self._start(own, limit_seconds, template)
         except CannotFork as error:
             assert template is not None  # noqa: S101
+            self._refuse_if_abandoned()  # which kills templates, too
             self._templates.give_up(configuration.backend, template, error)
-            template, session = None, self._start(configuration, limit_seconds, None)
+            template, session = None, self._start(own, limit_seconds, None)
         with self._lock:
             self._sessions.add(session)
             if self.abandoned:
                 session.kill()
         return session, Making("fresh" if template is None else "forked", self._jobs)
 
+    def _refuse_if_abandoned(self) -> None:
+        if self.abandoned:
+            raise HarnessError(self.abandoned)
+
     def _start(
-        self, configuration: Configuration, limit_seconds: float | None, template: Template | None
+        self, variables: Mapping[str, str], limit_seconds: float | None, template: Template | None
     ) -> Session:
         return _PlacedSession(
-            self.variables(configuration),
+            variables,
             limit_seconds,
             silence_seconds=silence_within(limit_seconds),
             template=template,

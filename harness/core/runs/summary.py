@@ -169,8 +169,9 @@ def _uncertified(name: str, certificate: Certificate) -> str:
 
 def _scoring(records: Sequence[Record]) -> str:
     """State the time of scoring: ``Scoring took 31.5 s, 63 % of training and scoring.``; empty for none."""
-    scoring = sum(record.phases.evaluation_seconds for record in records)
-    both = scoring + sum(record.phases.training_seconds for record in records)
+    judged = [seconds for record in records if (seconds := record.judged_seconds) is not None]
+    scoring = sum(seconds.evaluation_seconds for seconds in judged)
+    both = scoring + sum(seconds.training_seconds for seconds in judged)
     if not scoring:
         return ""
     share = scoring / both

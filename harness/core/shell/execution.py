@@ -49,7 +49,7 @@ def conclude(executor: Executor, store: Store, records: Sequence[Record], *, qui
         HarnessError: a record cannot be written.
     """
     if exit_code(records) != INTERRUPTED:
-        executor.conclude(store, (lambda _line: None) if quiet else print_error_line)
+        executor.conclude(store, records, (lambda _line: None) if quiet else print_error_line)
 
 
 def exit_code(records: Sequence[Record]) -> int:

@@ -101,8 +101,8 @@ class Executor(Protocol):
             HarnessError: a record cannot be written, or no node is left.
         """
 
-    def conclude(self, store: Store, say: Callable[[str], None]) -> None:
-        """End a command: where runs were forked, repeat one of them, drawn at random, in a fresh process.
+    def conclude(self, store: Store, records: Sequence[Record], say: Callable[[str], None]) -> None:
+        """End a command: where ``records`` were forked, repeat one, drawn at random, in a fresh process.
 
         If the two computed different things, the run has failed. ``say`` prints a line.
 
@@ -171,10 +171,10 @@ class ThisMachine:
         with certification or contextlib.nullcontext():
             return execute_all(shared, store, observer, deadline, certification)
 
-    def conclude(self, store: Store, say: Callable[[str], None]) -> None:
+    def conclude(self, store: Store, records: Sequence[Record], say: Callable[[str], None]) -> None:
         """See :class:`Executor`."""
         if self._crew is not None:
-            self._crew.conclude(store, say)
+            self._crew.conclude(store, records, say)
 
     def carry_out(self, work: PlacedWork, folder: Path, notify: Callable[[Any], None]) -> Any:
         """See :class:`Executor`."""

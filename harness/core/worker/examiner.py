@@ -74,8 +74,8 @@ class Examiner:
 
     def kill(self) -> None:
         """Kill the worker, if there is one: what another thread asks of it fails."""
-        if self._session is not None:
-            self._session.kill()
+        if (session := self._session) is not None:  # which the other thread may set to None
+            session.kill()
 
     def close(self) -> None:
         """End the worker, if there is one."""

@@ -5,12 +5,14 @@ they import, and imports these by name before it forks the next one.
 """
 
 import contextlib
+import itertools
 import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
@@ -18,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Self
 import msgspec
 
 from harness.core.machine.cpus import WORKER_CPUS, allowed_cpus
+from harness.core.machine.processes import process_mark
 from harness.core.worker.process import Child, Start, WorkerProcess, started
 from harness.errors import HarnessError
 
@@ -28,6 +31,9 @@ _PROGRAM = ("-P", "-c", "from harness.core.worker.template_process import main; 
 _NEW_MODULES = "harness.core.worker.template_process:new_modules"
 #: Longest import of a framework, on a machine that does much else.
 _FORK_SECONDS = 600.0
+#: Modules of one message, which the kernel limits to about 200 kB.
+_MODULES_AT_ONCE = 500
+_DYING_POLL_SECONDS = 0.01
 
 
 class CannotFork(HarnessError):
@@ -49,14 +55,17 @@ class _Forked:
         line = self._line(_FORK_SECONDS)
         if line is None or not line.isdigit():
             state.close()
-            raise CannotFork(line.removeprefix("!") if line else "its process has ended")
+            late = f"its import takes more than {_FORK_SECONDS:g} s"
+            raise CannotFork(late if line is None else line.removeprefix("!") or "its process has ended")
         self.pid = int(line)
+        self._mark = process_mark(self.pid)
 
     def _line(self, seconds: float | None) -> str | None:
         """Wait for a line; empty once the template has ended, None if there is none yet."""
+        poll = select.poll()  # select() knows no descriptors above 1023
+        poll.register(self._state, select.POLLIN)
         while b"\n" not in self._received:
-            ready, _, _ = select.select([self._state], [], [], seconds)
-            if not ready:
+            if not poll.poll(None if seconds is None else 1000 * seconds):
                 return None
             try:
                 more = self._state.recv(4096)
@@ -83,11 +92,20 @@ class _Forked:
         with self._lock:  # a thread that ends all workers may wait, too
             if self.returncode is None:
                 line = self._line(timeout)
-                if line is None:
+                if line is None or not (line or self._dies_within(timeout)):
                     raise subprocess.TimeoutExpired("worker", timeout or 0)
-                self.returncode = int(line) if line else -signal.SIGKILL  # it ends with its template
+                self.returncode = int(line or -signal.SIGKILL)
                 self._state.close()  # the template frees the process id
             return self.returncode
+
+    def _dies_within(self, seconds: float | None) -> bool:
+        """Wait for the death of a worker whose template has ended: the kernel kills it then."""
+        until = None if seconds is None else time.monotonic() + seconds
+        while not self._mark.has_ended():
+            if until is not None and time.monotonic() >= until:
+                return False
+            time.sleep(_DYING_POLL_SECONDS)
+        return True
 
 
 class Template:
@@ -148,8 +166,9 @@ class Template:
 
         with self._lock:
             pending, self._pending = self._pending, {}
-        if pending:
-            self._send(Import(pending), [])
+        modules = iter(pending.items())
+        while some := dict(itertools.islice(modules, _MODULES_AT_ONCE)):
+            self._send(Import(some), [])
 
     def _send(self, order: msgspec.Struct, descriptors: Sequence[int]) -> None:
         try:

@@ -16,12 +16,14 @@ import signal
 import socket
 import sys
 import tempfile
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import msgspec
 
+from harness.core.machine.files import system_text
 from harness.core.machine.processes import die_with_parent, replace_mark
 from harness.core.plugins import registry
 from harness.core.worker import protocol
@@ -81,9 +83,9 @@ _GPUS = ("/dev/nvidia", "/dev/kfd", "/dev/dri")
 
 def why_not_alone() -> str:
     """Say why this process cannot be forked as it is; empty if it can."""
-    names = {task.name: (task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()}
+    names = {task.name: system_text(task / "comm") for task in Path("/proc/self/task").iterdir()}
     names.pop(str(os.getpid()))
-    if others := sorted(set(names.values()) - _SURVIVING):
+    if others := sorted(set(names.values()) - {*_SURVIVING, ""}):  # a thread that has just ended has no name
         return f"its import starts threads ({', '.join(others)})"
     for descriptor in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
@@ -138,27 +140,38 @@ class _Template:
         global _present  # noqa: PLW0603  the worker that is forked reads it
         requests, replies, log, state_descriptor = descriptors
         state = socket.socket(fileno=state_descriptor)
-        if reason := why_not_alone():
-            with contextlib.suppress(OSError):
-                state.send(f"!{reason}\n".encode())
-            state.close()
-        else:
+        pid, reason = 0, why_not_alone()
+        if not reason:
             _present = frozenset(sys.modules)
             gc.collect()
             gc.freeze()  # a worker's collections need not look at what never becomes garbage
             parent = os.getpid()
-            pid = os.fork()
-            if not pid:
-                try:
+            try:
+                pid = os.fork()
+            except OSError as error:  # the limit of processes, or no memory
+                reason = f"its process cannot be forked: {error.strerror}"
+            else:
+                if not pid:
                     state.close()
-                    self._become_worker(order, parent, requests, replies, log)
-                finally:
-                    os._exit(1)  # whatever is raised: nothing may return into the loop of the template
+                    self._live_as_worker(order, parent, requests, replies, log)
+        with contextlib.suppress(OSError):  # the parent has closed it
+            state.send(f"!{reason}\n".encode() if reason else f"{pid}\n".encode())
+        if reason:
+            state.close()
+        else:
             self._children[pid] = state
-            with contextlib.suppress(OSError):
-                state.send(f"{pid}\n".encode())
         for descriptor in (requests, replies, log):
             os.close(descriptor)
+
+    def _live_as_worker(self, order: Fork, parent: int, requests: int, replies: int, log: int) -> NoReturn:
+        """Serve, then exit: whatever is raised, nothing may return into the loop of the template."""
+        try:
+            self._become_worker(order, parent, requests, replies, log)
+        except BaseException:  # noqa: BLE001  a fresh process prints it, too
+            traceback.print_exc()
+            sys.stdout.flush()
+        finally:
+            os._exit(1)
 
     def _become_worker(self, order: Fork, parent: int, requests: int, replies: int, log: int) -> NoReturn:
         signal.set_wakeup_fd(-1)

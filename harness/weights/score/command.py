@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from harness.core.data_files.providing import provide_again
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.machine.description import nvidia_gpus
 from harness.core.plugins.configuration import Configuration
@@ -100,6 +101,8 @@ def _scored(
             found.append(score_weights(record, folder, configuration))
     else:
         line.show(f"scoring with {', '.join(configuration.label for configuration in asked)}")
+        data = record.dataset
+        provide_again(data.name, data.fingerprint, data.file)  # once, before several threads ask for it
         with Crew(
             jobs, asked[0].threads, asked[0].device, gpus=nvidia_gpus(), waits_for_memory=False
         ) as crew:

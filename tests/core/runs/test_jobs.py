@@ -3,24 +3,31 @@
 import contextlib
 import errno
 import os
+import signal
 import sys
-from unittest.mock import Mock
+from unittest.mock import Mock, PropertyMock
 
 import msgspec
 import pytest
 from support.processes import processes_of
 from support.records import make_record, make_request
 
+from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs import jobs
 from harness.core.runs.claims import claim_paths
+from harness.core.runs.execute import execute
+from harness.core.runs.frames import epochs_frame, runs_frame
 from harness.core.runs.identity import ingredients_of
 from harness.core.runs.jobs import Crew, execute_beside, outcome_of
 from harness.core.runs.matrix import MatrixOptions, RunMatrix
+from harness.core.runs.places import Place
 from harness.core.runs.record import Making, Record, step_time
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import RUNS, Store
 from harness.core.runs.words import making_text
+from harness.core.shell.commands.show import run_document
 from harness.core.shell.executors import ThisMachine, unjudged
+from harness.core.worker.template import Templates
 from harness.errors import HarnessError
 
 RUN = ("run", "--task", "cnn", "--dataset", "digits", "--threads", "1", "--quiet", "--no-certify")
@@ -80,6 +87,10 @@ def test_times_of_runs_at_once_are_not_read():
     record = msgspec.structs.replace(judged, making=Making("forked", 2))
     assert (step_time(record), record.judged_seconds) == (None, None)
     assert making_text(record.making) == "forked, 2 at once: times are not judged"
+    for frame in (runs_frame([record]), epochs_frame([record])):
+        assert frame.filter(like="seconds").isna().all(axis=None)
+    shown = [terminal_text(run_document(each)) for each in (judged, record)]
+    assert [("Blocks" in text, "s in total" in text) for text in shown] == [(True, True), (False, False)]
 
 
 @pytest.mark.slow
@@ -148,8 +159,8 @@ def test_a_drawn_run_that_a_fresh_process_refutes_has_failed(tmp_path, monkeypat
     record = msgspec.structs.replace(computed(1), making=Making("forked", 2))
     with Crew(1, 1, "cpu", waits_for_memory=False) as crew:
         crew.note(make_request(), record)
-        crew.conclude(Store(tmp_path), lambda _line: None)
-        crew.conclude(Store(tmp_path), pytest.fail)  # once for each draw
+        crew.conclude(Store(tmp_path), [record], lambda _line: None)
+        crew.conclude(Store(tmp_path), [record], pytest.fail)  # once for each command
     assert (record.making.repeated, record.status) == (repeated, status)
     (path,) = Store(tmp_path).paths()
     assert RUNS.read(path).making == record.making
@@ -161,24 +172,62 @@ def test_a_backend_that_cannot_be_forked_is_named_and_ctrl_c_ends_the_repetition
     said = []
     with Crew(1, 1, "cpu", waits_for_memory=False) as crew:
         crew._templates.reasons["torch"] = "its import starts threads (pool)"
-        crew.note(make_request(), make_record(making=Making("forked", 1)))
+        record = make_record(making=Making("forked", 1))
+        crew.note(make_request(), record)
         with pytest.raises(KeyboardInterrupt):
-            crew.conclude(Store(tmp_path), said.append)
+            crew.conclude(Store(tmp_path), [record], said.append)
     assert said[0].endswith(
         "backend torch was started anew instead of forked: its import starts threads (pool)"
     )
 
 
-def test_each_run_is_drawn_with_the_same_probability(monkeypatch):
-    shares = iter([0.5, 0.4, 0.5])
-    monkeypatch.setattr(jobs, "_RNG", Mock(random=lambda: next(shares)))
-    records = [make_record(str(seed), seed=seed, making=Making("forked", 1)) for seed in range(3)]
+def test_a_run_is_drawn_among_those_records_of_a_command_that_were_forked(tmp_path, monkeypatch):
+    """A measurement of steps, for example, is forked, but is no record of its study."""
+    drawn_from = []
+    monkeypatch.setattr(jobs, "_RNG", Mock(choice=lambda among: drawn_from.extend(among) or among[0]))
+    monkeypatch.setattr(jobs, "execute", lambda *_, **__: make_record(status="failed"))
+    makings = [Making("forked", 1), Making("forked", 1), Making("fresh", 1), None]
+    records = [make_record(str(seed), seed=seed, making=making) for seed, making in enumerate(makings)]
+    records.append(make_record("diverged", status="diverged", making=Making("forked", 1)))
     with Crew(1, 1, "cpu", waits_for_memory=False) as crew:
-        for record in records:
+        for record in [*records, make_record("measurement", making=Making("forked", 1))]:
             crew.note(make_request(), record)
-        crew.note(make_request(), make_record(making=Making("fresh", 1)))
-        crew.note(make_request(), make_record(making=Making("forked", 1), status="diverged"))
-        assert crew._drawn.record is records[1]  # 0.5 < 1/1, 0.4 < 1/2, not 0.5 < 1/3
+        crew.conclude(Store(tmp_path), records, lambda _line: None)
+    assert drawn_from == records[:2]
+
+
+def test_a_run_at_an_abandoned_place_is_interrupted_whatever_came_of_it(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    place = Place(Templates(), [0])
+    place.abandon("interrupted by SIGTERM")
+    records = [execute(make_request(), None, store, pytest.fail, place)]
+    monkeypatch.setattr("harness.core.runs.execute._worker", lambda *_, **__: contextlib.nullcontext())
+    monkeypatch.setattr(
+        "harness.core.runs.execute._train", lambda _run, record, _: setattr(record, "status", "ok")
+    )
+    records.append(execute(make_request(), None, store, pytest.fail, place))
+    expected = ("interrupted", "interrupted by SIGTERM")
+    assert [(record.status, record.failure.message) for record in records] == [expected] * 2
+    assert [RUNS.read(path).status for path in store.paths()] == ["interrupted"] * 2
+
+
+def test_a_ctrl_c_is_kept_and_a_second_one_is_raised():
+    kept = []
+    with jobs._interrupts_kept(kept.append):
+        signal.raise_signal(signal.SIGINT)
+        assert len(kept) == 1
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert len(kept) == 1
+
+
+def test_a_ctrl_c_after_the_last_run_is_not_lost(tmp_path, monkeypatch):
+    shared = Mock(records=[])
+    type(shared).left = PropertyMock(side_effect=lambda: signal.raise_signal(signal.SIGINT) or [])
+    with Crew(1, 1, "cpu", waits_for_memory=False) as crew, pytest.raises(KeyboardInterrupt):
+        execute_beside(shared, Store(tmp_path), Mock(), lambda: True, False, crew)
 
 
 def test_workers_wait_for_memory(monkeypatch):

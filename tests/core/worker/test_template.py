@@ -1,8 +1,11 @@
 """Workers that are forked from a template compute what fresh ones do, and end as they do."""
 
+import errno
 import os
 import signal
+import socket
 import sys
+from unittest.mock import Mock
 
 import numpy as np
 import psutil
@@ -15,7 +18,7 @@ from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.selection import parse_backend
 from harness.core.training.weights import decoded
-from harness.core.worker import protocol
+from harness.core.worker import protocol, template_process
 from harness.core.worker.session import Conversation, Session
 from harness.core.worker.template import CannotFork, Templates
 from harness.errors import WorkerLost
@@ -132,6 +135,24 @@ def test_workers_are_not_forked_beside_threads(variables, monkeypatch, tmp_path)
         templates.give_up("numpy", another, raised.value)
         assert templates.template("numpy", 1, variables) is None
         assert "starts threads" in templates.reasons["numpy"]
+
+
+def test_a_fork_that_fails_ends_no_other_worker(monkeypatch):
+    monkeypatch.setattr(template_process, "why_not_alone", str)
+    monkeypatch.setattr(template_process.gc, "freeze", Mock())
+    monkeypatch.setattr(template_process.os, "fork", Mock(side_effect=OSError(errno.EAGAIN, "no room")))
+    loop = object.__new__(template_process._Template)
+    loop._children = {}
+    ours, its = socket.socketpair()
+    descriptors = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
+    with ours:
+        loop._fork(template_process.Fork({}, "", "", []), [*descriptors, its.detach()])
+        assert ours.recv(100) == b"!its process cannot be forked: no room\n"
+        assert ours.recv(100) == b""
+    assert loop._children == {}
+    for descriptor in descriptors:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.close(descriptor)
 
 
 def test_a_module_of_another_file_is_not_imported(variables, tmp_path):

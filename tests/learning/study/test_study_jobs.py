@@ -1,7 +1,9 @@
 """A study with two runs at once: the same trials and results as with one, and nothing is lost."""
 
+import contextlib
 import signal
 
+import psutil
 import pytest
 from support.processes import ended, processes_of, wait_until
 
@@ -10,7 +12,8 @@ from harness.core.runs.jobs import outcome_of
 from harness.core.runs.store import RUNS
 
 STUDY = ("study", "optimizers", "--backend", "torch", "--task", "mlp", "--variants", "adam,sgd")
-CALL = (*STUDY, "--trials", "2", "--seeds", "2", "--epochs", "25", "--no-certify", "--quiet")
+EPOCHS = 25
+CALL = (*STUDY, "--trials", "2", "--seeds", "2", "--epochs", str(EPOCHS), "--no-certify", "--quiet")
 
 
 def results_of(harness):
@@ -33,10 +36,37 @@ def alone(harness_in, tmp_path_factory):
 
 
 def under_way(harness):
-    """Check that two runs have scored an epoch and go on."""
-    return lambda: (
-        sum(record["status"] == "running" and bool(record["epochs"]) for record in harness.records()) > 1
-    )
+    """Check that two runs have scored an epoch, and stop their workers, so that neither run can end."""
+
+    def check():
+        workers = [process for process in processes_of(harness) if is_worker(process)]
+        signal_all(workers, signal.SIGSTOP)
+        training = [
+            record
+            for record in harness.records()
+            if record["status"] == "running" and 0 < len(record["epochs"]) < EPOCHS - 2
+        ]
+        if len(training) > 1:
+            return True
+        signal_all(workers, signal.SIGCONT)
+        return False
+
+    return check
+
+
+def is_worker(process):
+    """Check that a process is a worker: fresh, or forked from a template, whose words it has."""
+    words = process.info["cmdline"]
+    with contextlib.suppress(psutil.Error):
+        forked = any("template_process" in word for word in words) and process.parent().cmdline() == words
+        return forked or "harness.core.worker" in words
+    return False
+
+
+def signal_all(processes, number):
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(number)
 
 
 @pytest.mark.slow
