@@ -37,7 +37,7 @@ def folder(harness):
     pd.DataFrame({**table, "price": columns["size"] * 1e5}).to_csv(harness.folder / "houses.csv", index=False)
     for name in ("cat", "dog"):
         (harness.folder / "photos" / name).mkdir(parents=True)
-        for number in range(40):
+        for number in range(60):
             pixels = random.integers(0, 256, (20 + number % 2, 20, 3), np.uint8)
             Image.fromarray(pixels).save(harness.folder / "photos" / name / f"{number}.png")
     return harness

@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -15,6 +16,7 @@ from harness.errors import UsageError, unknown_name
 from harness.layers import Native, NativeArray, NativeModel
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import InputShape, Stored, Trace
+from harness.tracing.user_code import is_file, split_target
 
 
 class SideSpec(msgspec.Struct, frozen=True):
@@ -93,6 +95,12 @@ class Variant(NamedTuple):
     arguments: dict[str, Any]
 
 
+def _short(target: str) -> str:
+    """Return a target without the folders of its file."""
+    place, name = split_target(target)
+    return f"{Path(place).name}:{name}" if is_file(target) else target
+
+
 def read_variants(
     targets: Sequence[str],
     given: Mapping[str, Sequence[str]],
@@ -113,7 +121,7 @@ def read_variants(
         signatures = [side.inspect() for side in first]
         if unknown := [name for name in given if not any(each.argument(name) for each in signatures)]:
             known = dict.fromkeys(each.name for signature in signatures for each in signature.arguments)
-            owners = " and ".join(targets)
+            owners = " and ".join(map(_short, targets))
             if not known:
                 raise UsageError(f"{owners} takes no arguments; leave out --set-model {unknown[0]}")
             raise unknown_name("argument", unknown[0], known, owner=owners)
