@@ -172,7 +172,7 @@ def _seeds_at(
 ) -> int | None:
     """Return the seeds at which the standard error is a ``quantile``-th of the ``distance``."""
     left = (distance / quantile) ** 2 - floor
-    if distance <= 0 or left <= 0:
+    if not (distance > 0 and left > 0):  # or not a number
         return None
     count = math.ceil(float(differences.var(ddof=1)) / left + further)
     return max(len(differences) + 1, FEWEST_FOR_INTERVAL, count)

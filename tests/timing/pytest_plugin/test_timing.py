@@ -33,9 +33,9 @@ def test_samples_are_saved_compared_and_drawn_by_pytest_benchmark(suite, pyteste
     each = saved("one.json")
     step, call = each["test_step"], each["test_call"]
     assert len(step["stats"]["data"]) == 2
-    assert step["stats"]["data"] == pytest.approx([0.01, 0.01], rel=0.15)
     # On a busy machine a sleep takes longer.
-    assert all(0.02 <= seconds < 0.038 for seconds in call["stats"]["data"])
+    assert all(seconds >= 0.0099 for seconds in step["stats"]["data"])
+    assert all(seconds >= 0.02 for seconds in call["stats"]["data"])
     assert call["extra_info"]["block_calls"] >= 3
     info = step["extra_info"]
     names = [info[name] for name in ("backend", "mode", "task", "dataset")]
@@ -60,7 +60,7 @@ def test_samples_are_saved_compared_and_drawn_by_pytest_benchmark(suite, pyteste
     assert compared.stdout.count("test_step") == 2
     rows = Path("both.csv").read_text().splitlines()
     medians = sorted(float(row.split(",")[1]) for row in rows[1:] if "test_step" in row)
-    assert medians == pytest.approx([0.01, 0.013], rel=0.15)
+    assert medians[1] > 1.1 * medians[0]
 
 
 @pytest.mark.long
