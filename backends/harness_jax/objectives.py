@@ -159,7 +159,7 @@ def _updated(
 
 
 def _loss_of(task: Task) -> Callable[[jax.Array, jax.Array, LabelRules], jax.Array]:
-    """The loss of a batch by outputs, targets and rules: the user's own, or that of the objective."""
+    """Return the loss of a batch by outputs, targets and rules: the user's own, or the objective's."""
     own = feeding.own_part(task, "loss", own_callable)
     if own is None:
         return functools.partial(supervised_loss, task.objective)

@@ -88,7 +88,7 @@ def _linear_inputs() -> Iterator[list[_LinearInput]]:
 
 
 def _without_flatten(called: Sequence[_LinearInput]) -> str:
-    """A hint if the last linear layer takes all numbers of a sample, and received them unflattened."""
+    """Return a hint if the last linear layer takes all numbers of a sample and received them unflattened."""
     if not called:
         return ""
     layer, shape = called[-1]

@@ -1,4 +1,4 @@
-"""What hinders the training of a user's model although it fits its data."""
+"""Mistakes in a user's model or labels with which it trains, but badly."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def remarks(model: OwnModel, data: "TaskData") -> Iterator[str]:
-    """Yield what hinders the training of a model that fits."""
+    """Yield a remark on a model whose last operation the loss repeats."""
     if data.classes is None:
         return
     trace = model.evaluated

@@ -165,7 +165,7 @@ class WrittenTask(NamedTuple):
     path: Path
     choices: list[dict[str, OptionValue]]
     remarks: tuple[str, ...] = ()
-    """What hinders the training."""
+    """Likely mistakes in the data and the models."""
 
 
 def task_data(dataset: str) -> TaskData:
@@ -311,9 +311,9 @@ def write_task(
     except OSError as error:
         raise UsageError(f"the task {path} cannot be written: {error.strerror}") from error
     name_plugin_files([*plugin_files(), path])
-    hindering = (remark for model in models for remark in remarks(model, data))
+    of_models = (remark for model in models for remark in remarks(model, data))
     chosen = [choice.options for choice in choices]
-    return WrittenTask(name, backends, path, chosen, (*data.remarks, *hindering))
+    return WrittenTask(name, backends, path, chosen, (*data.remarks, *of_models))
 
 
 def write_model_task(

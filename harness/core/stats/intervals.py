@@ -124,7 +124,7 @@ def resampled_means(curves: Array, resamples: int = RESAMPLES) -> Array:
 
 @functools.lru_cache(maxsize=16)
 def _draws(seeds: int, resamples: int) -> Array:
-    """Draw weights ``(resamples, seeds)``: the share of draws that fell on each seed."""
+    """Draw weights ``(resamples, seeds)``: how often each seed is drawn, as a share."""
     drawn = np.random.default_rng(0).integers(seeds, size=(resamples, seeds))
     places = (drawn + seeds * np.arange(resamples)[:, None]).ravel()
     return np.bincount(places, minlength=resamples * seeds).reshape(resamples, seeds) / seeds

@@ -187,7 +187,7 @@ class Template:
 
     @property
     def has_learned(self) -> bool:
-        """Check whether it has been told to import more than the framework."""
+        """Check whether it was asked to import more than the framework."""
         return bool(self._known - self._pending.keys())
 
     def close(self) -> None:

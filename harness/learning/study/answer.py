@@ -79,14 +79,16 @@ def _diverged_text(effect: Effect) -> str:
 
 
 def _best_text(study: StudyFinding) -> str:
-    """State the set of variants that cannot be told apart from the best, and by how much others are worse."""
+    """State the variants that cannot be distinguished from the best, and how much worse others are."""
     noun, first = study.study.kind.noun, study.quantities[study.study.kind.decisive[0]]
     in_set, worse = study.may_be_best, study.of_verdict("worse")
     if best := study.of_verdict("best"):
         return f"{best[0].variant.name} is the best {noun}"
     count = len(in_set) + len(worse)
     names = listed([each.variant.name for each in in_set])
-    alike = "are equally good" if all(each.verdict == "equal" for each in in_set) else "cannot be told apart"
+    alike = (
+        "are equally good" if all(each.verdict == "equal" for each in in_set) else "cannot be distinguished"
+    )
     if not worse:
         return f"the {count} {plural(noun)} {alike}"
     who = names if len(in_set) <= _MOST_NAMED else f"{len(in_set)} of {count} {plural(noun)}"

@@ -113,7 +113,7 @@ class StudyFinding:
 
     @property
     def may_be_best(self) -> list[Effect]:
-        """The variants that cannot be told apart from the best, the leading one first."""
+        """The variants that cannot be distinguished from the best, the leading one first."""
         return [effect for effect in self.effects if effect.verdict in {"best", "equal", "undecided"}]
 
     @property

@@ -1,6 +1,6 @@
 """How long the runs of a study take: a cost of each training by its steps, corrected by what was measured.
 
-The cost follows from the task alone, so that variants that make other steps are told apart: full-batch
+The cost follows from the task alone, so that variants that make other steps differ: full-batch
 gradient descent, more epochs, rounds of clients. Only its relation between variants matters once a run was
 measured; before that it is that of a small network in PyTorch on one core.
 """

@@ -55,8 +55,8 @@ _TERMS = {
         "interval of a change contains 0, the study does not show which is better."
     ),
     "may be the best": (
-        "No other variant is certainly better: with these seeds it cannot be told apart from the best. All "
-        "variants that may be the best belong to the answer; more seeds would make them fewer."
+        "No other variant is certainly better: with these seeds it cannot be distinguished from the best. "
+        "All variants that may be the best belong to the answer; more seeds would make them fewer."
     ),
     "control": "A variant that answers nothing itself, but shows what the others are to be compared with.",
 }

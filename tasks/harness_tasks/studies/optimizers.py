@@ -88,12 +88,12 @@ OPTIMIZERS = StudyKind(
         ),
     ),
     exercise=(
-        "Before you look at the table: which optimizers do you expect to be told apart by these seeds, "
+        "Before you look at the table: which optimizers do you expect these seeds to distinguish, "
         "and which not? Then add a variant that must be equal, with `--variants adam,again=adam,sgd`, and "
         "read its verdict."
     ),
     solution=(
-        "Variants whose means differ by less than they vary between seeds cannot be told apart. adam and "
+        "Variants whose means differ by less than they vary between seeds cannot be distinguished. adam and "
         "again are the same optimizer with settings that were drawn apart: a verdict that one is worse "
         "than the other would be an error, which the intervals allow in at most 5 of 100 studies."
     ),

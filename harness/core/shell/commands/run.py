@@ -72,9 +72,9 @@ def command(ctx: click.Context, given: RunOptions) -> None:
 
     Task options, batch sizes, precisions and thread counts may also have several values: every combination
     is run, one after the other, each in its own process, and recorded in the results folder. --jobs makes
-    several at once, whose times are not judged. A backend
-    without a mode uses the one that its framework recommends for the network. BACKEND:best finds the
-    fastest mode by a short duel and remembers it; 'BACKEND:*' runs all modes.
+    several at once, whose times are not judged. A backend without a mode uses the one that its framework
+    recommends for the network. BACKEND:best finds the fastest mode by a short duel and remembers it;
+    'BACKEND:*' runs all modes.
 
     Recorded runs are not repeated while everything that affects their results is the same. Repeat a command
     to complete an interrupted matrix. Processes with the same results folder share the work.

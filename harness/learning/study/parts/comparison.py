@@ -140,7 +140,7 @@ def _order_text(study: StudyFinding) -> str:
         return f"The others are compared with {study.reference.variant.name}."
     return (
         "Ranks are of means over fresh seeds, which chose no setting. Variants that may be the best cannot "
-        "be told apart by these seeds: their order is chance."
+        "be distinguished by these seeds: their order is chance."
     )
 
 
