@@ -19,7 +19,6 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar
 import msgspec
 import psutil
 
-from harness.core.certify.certificate import Certificate
 from harness.core.runs.events import (
     CertificationEvent,
     Certified,
@@ -32,7 +31,7 @@ from harness.core.runs.events import (
 from harness.core.runs.execute import execute
 from harness.core.runs.places import Place, places
 from harness.core.runs.record import Failure, Record
-from harness.core.runs.request import RunRequest, new_record
+from harness.core.runs.request import RunRequest
 from harness.core.runs.sequence import Certification, SequenceObserver
 from harness.core.runs.sharing import PlannedRun, SharedRuns
 from harness.core.runs.store import RecordWriter
@@ -354,22 +353,12 @@ class _Execution:
         def work() -> None:
             try:
                 known = self._certification.certificate(request, send) if self._certification else None
-                send(self._executed(request, known, place, send))
+                send(execute(request, known, self._store, send, place))
             except BaseException as error:  # noqa: BLE001  the other thread raises it
                 send(error)
 
         self._running[number] = planned, notify, self._crew.submit(work)
         return True
-
-    def _executed(
-        self, request: RunRequest, known: Certificate | None, place: Place, send: RunObserver
-    ) -> Record:
-        if place.abandoned:
-            record = new_record(request)
-            record.status, record.failure = "interrupted", Failure(place.abandoned)
-            self._store.save(record)
-            return record
-        return execute(request, known, self._store, send, place)
 
     def _take_news(self) -> None:
         """Wait for news, and take all that has come."""

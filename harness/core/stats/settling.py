@@ -12,8 +12,6 @@ from typing import NamedTuple
 #: need more of them before caches and allocators have reached their steady state.
 _FEWEST_OF_A_WINDOW = 2
 _WINDOW_SECONDS = 0.2
-#: No warm-up is shorter.
-FEWEST_SECONDS = 2 * _WINDOW_SECONDS
 #: Settled: the later window's fastest block is less than this share faster than the earlier one's.
 _STILL_FALLING = 0.02
 #: A process that has not settled after this many blocks, or after this time with shorter blocks, is measured

@@ -15,7 +15,7 @@ from harness.core.stats.equivalence import Equivalence, equivalence_of, mean_int
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import CONFIDENCE, FEWEST_FOR_INTERVAL, Array, wider
 from harness.core.stats.sampling import Sampling, sampling
-from harness.core.stats.scales import Linearised, Scale, linearised
+from harness.core.stats.scales import Scale, linearised
 from harness.core.training.measures import Measure
 from harness.core.training.outcome_records import SampleScores
 from harness.core.training.scoring import Rows, unpacked
@@ -31,13 +31,11 @@ class PairedScores(NamedTuple):
     """The differences of the seeds that both have ``(seeds,)``, ascending, and what the samples add.
 
     ``sampling`` is None where a run has no scores of single samples, the measure is no mean of them, or
-    there are fewer than three seeds. Both are on a transformed scale if ``line`` is given, which takes
-    estimates back.
+    there are fewer than three seeds. Both are on the scale that :func:`paired_scores` was given.
     """
 
     differences: Array
     sampling: Sampling | None
-    line: Linearised | None = None
 
     def wider(self, confidence: float = CONFIDENCE) -> Estimate | None:
         """Return the mean difference with the wider of its intervals, over seeds and for the population."""
@@ -74,7 +72,7 @@ def paired_scores(
         return PairedScores(scores[:, 0] - scores[:, 1], _sampling(pairs, measure.key, (factor, factor)))
     line = linearised(scores[:, 0], scores[:, 1], scale)
     weights = factor * line.slopes[0], factor * line.slopes[1]
-    return PairedScores(line.differences, _sampling(pairs, measure.key, weights), line)
+    return PairedScores(line.differences, _sampling(pairs, measure.key, weights))
 
 
 class _Scored(NamedTuple):

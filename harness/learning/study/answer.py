@@ -21,7 +21,7 @@ from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL
 from harness.learning.study.finding import Effect, StudyFinding
 from harness.learning.study.judging import NO_NEED, Verdict
-from harness.learning.study.needs import need_text
+from harness.learning.study.needs import need_text, needs, needs_text, seeds_wanted
 from harness.learning.study.parts import parts_of
 from harness.learning.study.quantities import Quantity
 
@@ -153,6 +153,9 @@ def answer(study: StudyFinding) -> str:
     for verdict, title in titles.items():
         if found := study.of_verdict(verdict):
             sentences.append(f"{title}: {_changes_text(study, found)}")
+    if needed := needs([study]):
+        stays = " if the differences stay as they are" * bool(seeds_wanted(needed))
+        sentences.append(f"{needs_text(needed)}{stays}")
     sentences += [f"{_diverged_text(each)}: it is not ranked" for each in study.of_verdict("diverged")]
     return " ".join(f"{sentence}." for sentence in sentences)
 
@@ -167,7 +170,7 @@ def levels_text(study: StudyFinding, effect: Effect) -> str:
 
 def _changes_text(study: StudyFinding, effects: Sequence[Effect]) -> str:
     return "; ".join(
-        f"{effect.variant.name}{_how(effect)} ({changes_text(study, effect)})" for effect in effects
+        f"{effect.variant.name}{_how(effect)} ({_amounts_text(study, effect)})" for effect in effects
     )
 
 
@@ -178,20 +181,25 @@ def _how(effect: Effect) -> str:
 
 
 def changes_text(study: StudyFinding, effect: Effect) -> str:
+    """Write the decisive changes of a variant, and what a verdict on it needs."""
+    text = _amounts_text(study, effect)
+    if study.asks_each or not effect.seeds or effect.verdict != "undecided" or effect.need == NO_NEED:
+        return text
+    stays = " if the difference stays as it is" * (effect.need.seeds is not None)
+    return f"{text}, {need_text(effect.need)}{stays}"
+
+
+def _amounts_text(study: StudyFinding, effect: Effect) -> str:
     """Write ``test loss −1.65 [−1.9, −1.4], test accuracy +1.2 [0.4, 2.0] points``: the decisive changes.
 
     The decisive levels where nothing is compared.
     """
     if study.asks_each or not effect.seeds:
         return levels_text(study, effect)
-    texts = [
+    return ", ".join(
         f"{study.quantities[name].measure.name} {change_text(study.quantities[name], effect.changes[name])}"
         for name in study.study.kind.decisive
-    ]
-    if effect.verdict == "undecided" and effect.need != NO_NEED:
-        stays = " if the difference stays as it is" * (effect.need.seeds is not None)
-        texts.append(f"{need_text(effect.need)}{stays}")
-    return ", ".join(texts)
+    )
 
 
 def level_text(of: Quantity, level: Estimate | None) -> str:

@@ -375,9 +375,9 @@ class _Conduct:
             self._estimate(0)
 
         def seconds(variant: StudyVariant) -> float:
-            own = [each for each in plan.runs(found, seeds) if each.variant == variant.name]
-            return self._pace.seconds(self._left(own))
+            return self._pace.seconds(each for each in left if each.variant == variant.name)
 
+        left = self._left(plan.runs(found, seeds))
         while len(plan.variants) > FEWEST_VARIANTS and not self._fits(plan.runs(found, seeds)):
             longest = max((each for each in plan.variants if each.name != reference), key=seconds)
             plan.leave_out(longest.name)

@@ -23,7 +23,8 @@ def needs(findings: Sequence[StudyFinding]) -> dict[str, Need]:
         for effect in without:
             need = effect.need
             if finding.asks_for_best and effect is finding.reference:  # it waits for the others
-                need = max((each.need for each in without), key=_seeds)
+                others = [each.need for each in without if each is not effect]
+                need = max(others, key=_seeds, default=need)
             name = effect.variant.name
             found[name] = max(found.get(name, need), need, key=_seeds)
     return found

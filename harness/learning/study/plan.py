@@ -59,9 +59,9 @@ class StudyPlan(Design):
         """Return the name of the variant that requested a task of this description; None for other tasks."""
         return self._variant_of.get(description)
 
-    def leave_out(self, names: Sequence[str]) -> None:
-        """Compare the variants of these names no more."""
-        self.variants = [each for each in self.variants if each.name not in names]
+    def leave_out(self, name: str) -> None:
+        """Compare the variant of this name no more."""
+        self.variants = [each for each in self.variants if each.name != name]
 
     def trial(
         self, variant: StudyVariant, found: Sequence[str], label: str, stop: StopRule | None

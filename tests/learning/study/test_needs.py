@@ -89,14 +89,15 @@ def test_a_variant_that_diverged_needs_nothing():
     assert needs(_findings(GAINS, status="diverged")) == {}
 
 
-def test_chance_in_the_tuning_is_named_where_more_seeds_would_not_decide():
+@pytest.mark.parametrize(("reference", "without"), [("first", ["dropout"]), ("best", ["dropout", "plain"])])
+def test_chance_in_the_tuning_is_named_where_more_seeds_would_not_decide(reference, without):
     trials = [
         Trial("dropout", ["dropout=0.5"], f"{place}" * 64, value) for place, value in enumerate((40.0, 70.0))
     ]
-    kind = msgspec.structs.replace(KIND, criterion="score")
+    kind = msgspec.structs.replace(KIND, criterion="score", reference=reference)
     study = msgspec.structs.replace(STUDY, kind=kind, trials=trials)
     needed = _needs(GAINS, study)
-    assert needed == {"dropout": Need(None, "the tuning")}
+    assert needed == dict.fromkeys(without, Need(None, "the tuning"))
     assert "add --trials" in needs_text(needed)
     assert "add --trials" in answer(_findings(GAINS, study)[0])
 

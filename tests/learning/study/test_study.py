@@ -240,6 +240,14 @@ def test_a_remedy_that_the_plain_task_has_is_left_out():
     assert len(plan.runs({})) == len(plan.variants) == 5
 
 
+def test_a_variant_that_is_left_out_takes_none_with_a_shorter_name():
+    plan = _plan("federated")
+    names = [each.name for each in plan.variants]
+    assert {"even", "even 5 epochs"} <= {*names}
+    plan.leave_out("even 5 epochs")
+    assert [each.name for each in plan.variants] == [name for name in names if name != "even 5 epochs"]
+
+
 @pytest.mark.parametrize("task", ["lm", "tabular"])
 def test_every_other_remedy_fits_the_tasks_without_images(task):
     plan = _plan(task=task, dataset={"lm": "pydoc", "tabular": "breast_cancer"}[task])
