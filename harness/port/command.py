@@ -78,7 +78,7 @@ def _shape(
     callback=_shape,
     metavar="SIZES",
     help="Shape of an input without the batch, channels last, such as 32,32,3; repeat it for several inputs. "
-    "Each framework gets its own layout.",
+    "Each framework gets its own layout. Default: that of the samples of --dataset.",
 )
 @click.option(
     "--dtype",
@@ -163,9 +163,10 @@ def command(ctx: click.Context, given: Given) -> None:
     if given.save_task is not None and (given.b is None or not given.shapes):
         _save(specs, given.save_task, given)
         return
-    if not given.shapes:
+    if not given.shapes and given.dataset is None:
         raise UsageError(
-            "--input is missing: the shape of an input without the batch, such as --input 32,32,3"
+            "--input is missing: the shape of an input without the batch, such as --input 32,32,3; or give "
+            "--dataset, whose samples have it"
         )
     try:
         exit_code = _EXIT_CODES[_compared(specs[0], specs[1], given)]
@@ -202,7 +203,7 @@ def _compared(a: SideSpec, b: SideSpec, given: Given) -> str:
     from harness.port.pairing.names import write_map
 
     folder = prepare_folder(given.results / PORTS.folder)
-    inputs = _inputs(given.shapes, given.dtypes, given.maxima)
+    inputs = _inputs(given)
     chosen = PortOptions(
         loss=given.loss,
         batch=given.batch,
@@ -241,9 +242,14 @@ def _compared(a: SideSpec, b: SideSpec, given: Given) -> str:
     return findings.verdict
 
 
-def _inputs(shapes: list[tuple[int, ...]], dtypes: tuple[str, ...], maxima: tuple[int, ...]) -> list[Any]:
+def _inputs(given: Given) -> list[Any]:
+    """Return the shapes of the inputs: as given, or those of the data set."""
+    from harness.core.models.task_file import task_data
     from harness.tracing.calls import InputShape
 
+    shapes, dtypes, maxima = given.shapes, given.dtypes, given.maxima
+    if not shapes and given.dataset is not None:
+        return [task_data(given.dataset).shape]
     if len(dtypes) > len(shapes):
         raise UsageError(f"--dtype is given {len(dtypes)} times for {len(shapes)} inputs")
     kinds = [*dtypes, *["float"] * (len(shapes) - len(dtypes))]
