@@ -166,6 +166,7 @@ class _MlflowRun:
         self._run_id = run_id
         self._known = known
         self._start = values.started_at(record)
+        self._judged = record.judged_seconds is not None
         self._path = path
 
     def scored(self, epochs: Sequence[Epoch]) -> None:
@@ -174,7 +175,7 @@ class _MlflowRun:
             _metric(name, value, values.scored_at(self._start, epoch), epoch.epoch)
             for epoch in epochs
             if epoch.epoch not in self._known
-            for name, value in values.epoch_values(epoch).items()
+            for name, value in values.epoch_values(epoch, judged=self._judged).items()
         ]
         for first in range(0, len(metrics), _MOST_METRICS):
             self._client.log_batch(self._run_id, metrics=metrics[first : first + _MOST_METRICS])

@@ -167,6 +167,7 @@ class _TensorboardRun:
 
     def __init__(self, folder: Path, record: Record, path: Path) -> None:
         self._start = values.started_at(record)
+        self._judged = record.judged_seconds is not None
         self._path = path
         self._file = folder / f"events.out.tfevents.{int(self._start)}.{this_host().name}.{os.getpid()}"
         parameters = Moment(self._start, 0).parameters(values.parameters(record))
@@ -179,7 +180,7 @@ class _TensorboardRun:
             [
                 Moment(values.scored_at(self._start, epoch), epoch.epoch).scalar(*metric)
                 for epoch in epochs
-                for metric in values.epoch_values(epoch).items()
+                for metric in values.epoch_values(epoch, judged=self._judged).items()
             ],
         )
 

@@ -92,15 +92,15 @@ def tags(record: Record) -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
-def epoch_values(epoch: Epoch) -> dict[str, float]:
-    """Return the metrics of a scored epoch that are finite.
+def epoch_values(epoch: Epoch, *, judged: bool) -> dict[str, float]:
+    """Return the metrics of a scored epoch that are finite; times only of a run whose times are ``judged``.
 
     ``epoch/training_loss`` is the mean of the minimised loss, penalty included; ``train/loss`` is scored in
     evaluation mode.
     """
     values = {
         "epoch/steps": epoch.steps,
-        "epoch/training_seconds": epoch.training_seconds,
+        "epoch/training_seconds": epoch.training_seconds if judged else math.nan,
         "epoch/training_loss": epoch.training_loss,
         "epoch/discriminator_loss": epoch.discriminator_loss,
         **_scores("train", epoch.train),

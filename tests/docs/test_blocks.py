@@ -19,7 +19,7 @@ SHELL = [(block, words) for block in EVERY if block.language in {"sh", "yaml"} f
 #: Programs that a block may call, and what stands for a path to one of them.
 PROGRAMS = {"harness", "pip", "pytest", "python", "python3", "git", "export", ".", "BASE", ".ci/run"}
 PROGRAMS |= {"ruff", "mypy", "lint-imports", "PYTHONPATH", "tensorboard", "eval", "_HARNESS_COMPLETE"}
-PROGRAMS |= {"ray", "srun", "source", "head", "sleep", "HARNESS"}
+PROGRAMS |= {"ray", "srun", "source", "head", "sleep", "cp", "HARNESS"}
 #: Files that a reader of the page has, or the placeholder for one.
 FILES = [
     "my_numpy.py",

@@ -49,3 +49,14 @@ def test_the_variants_of_the_page_are_trained_and_compared(file, harness):
     done = harness(*run, "--set-model", "width=16,64", "--loss", f"none,{file}:focal")
     assert done.returncode == 0, done.stderr
     assert "own_loss and width on net" in done.stdout
+
+
+@pytest.mark.slow
+def test_fine_tuning_starts_from_the_arrays_that_the_page_says(file, harness):
+    run = ("run", "--model", f"{file}:make", "--dataset", "mnist1d", "--max-steps", "2", "--threads", "1")
+    harness.ok(*run, "--save-weights")
+    (saved,) = (harness.folder / "results" / "runs").glob("*-last.safetensors")
+    saved.rename(harness.folder / "weights.safetensors")
+    done = harness.ok(*run, "--set-model", "hidden=(16,)", "--start-from", "weights.safetensors")
+    (line,) = [block.text.strip() for block in blocks(PAGE, "text") if "starts from" in block.text]
+    assert line in done.stderr.splitlines()

@@ -20,15 +20,17 @@ def test_a_run_in_names_and_values(snapshot):
         certificate=Certificate(certified=False, reason="other losses"),
         machine=msgspec.structs.replace(base.machine, git=GitState("abc", dirty=True)),
     )
+    epoch = msgspec.structs.replace(EPOCHS[1], training_loss=math.inf)
     unknown = values.tags(msgspec.structs.replace(make_unfinished_record(), failure=Failure("no memory")))
     assert {
         "parameters": values.parameters(record),
         "tags": values.tags(record),
         "tags of a run that failed": unknown,
-        "scores of an epoch": values.epoch_values(msgspec.structs.replace(EPOCHS[1], training_loss=math.inf)),
+        "scores of an epoch": values.epoch_values(epoch, judged=True),
         "results": values.final_values(made_record()),
     } == snapshot
     assert all(unknown.values())
+    assert "epoch/training_seconds" not in values.epoch_values(epoch, judged=False)
 
 
 def test_a_run_that_reached_nothing_has_no_results():

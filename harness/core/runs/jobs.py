@@ -167,13 +167,15 @@ class Crew:
         if first.status == "interrupted":
             raise KeyboardInterrupt
         if first.status != "ok" or record.making is None:
-            return  # the machine has other troubles, which say nothing about this run
+            say(f"It could not be repeated: the fresh process ended as {first.status}")
+            return
         equal = outcome_of(first) == outcome_of(record)
         if not equal and outcome_of(again()) == outcome_of(first):
             record.status = "failed"
             record.failure = Failure(
                 "a fresh process computes other losses or scores than the forked one; times aside, both must "
-                f"be equal: report it, and run backend {record.configuration.backend} without --jobs"
+                f"be equal: report it, and train backend {record.configuration.backend} by harness run "
+                "without --jobs"
             )
         record.making = msgspec.structs.replace(
             record.making, repeated="equal" if equal else "not repeatable" if record.failure is None else None

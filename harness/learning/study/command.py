@@ -158,8 +158,8 @@ def command(ctx: click.Context, given: Given) -> None:
 
     KIND is one of `harness study --list`, or variants: the values of arguments of your own --model. A study
     trains variants of a task on the same seeds. Where the kind says so, each variant is tuned first with the
-    same number of trials; validation data choose its settings.
-    The result is a verdict and a page that explains the question, what was trained, and what came out.
+    same number of trials; validation data choose its settings. The result is a verdict and a page that
+    explains the question, what was trained, and what came out.
 
     \b
       harness study optimizers --backend torch --quick
@@ -325,6 +325,9 @@ class _Conduct:
         runs = self._left(plan.runs(centres))
         self._measure(plan.runs(centres))
         if self._interrupted:
+            return
+        if not self._pace.is_known:  # on nodes of a cluster, or the first run failed
+            self._say("How long this takes is known once a run has ended")
             return
         tried = [plan.trial(each, centre(each), "", None) for each in plan.variants if each.ranges]
         fewest = self._left(plan.runs(centres, range(seeds)))

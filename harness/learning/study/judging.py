@@ -226,8 +226,7 @@ def standings(sides: Mapping[str, Side], decisive: Sequence[Quantity], looks: in
     5): where the intervals of all pairs hold, the difference of a variant from the best of the others lies
     between the smallest of its lower and the smallest of its upper ends. The narrower intervals with each
     variant as the only control (Edwards and Hsu 1983) keep one of several equally good variants in the set,
-    but call another one of them worse in up to 15 % of studies of six. ``looks``: see
-    :attr:`harness.learning.study.record.Study.looks`.
+    but may call another one of them worse. ``looks``: see :attr:`harness.learning.study.record.Study.looks`.
     """
     names = list(sides)
     pairs_compared = len(names) * (len(names) - 1) // 2

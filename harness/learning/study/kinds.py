@@ -216,7 +216,7 @@ def listing() -> tuple[str, list[str]]:
         (kind.name, kind.tasks[0], *(_time(kind, quick=quick) for quick in (True, False)), _extras_text(kind))
         for kind in known
     ]
-    title = "Kinds of study. Times are those of PyTorch on one core, without certificates."
+    title = "Kinds of study. Times are rough estimates for PyTorch on one core, without certificates."
     nodes: list[Node] = [Table(headers, rows, title, announced=True), *map(_variants, known)]
     text = terminal_text(Document("study", "Studies", nodes))
     return text, [f"study {each.name} is left out: {each.failure}" for each in listed if each.failure]

@@ -2,7 +2,7 @@
 
 The cost follows from the task alone, so that variants that make other steps differ: full-batch
 gradient descent, more epochs, rounds of clients. Only its relation between variants matters once a run was
-measured; before that it is that of a small network in PyTorch on one core.
+measured; before that it is assumed, for a small network in PyTorch on one core.
 """
 
 import statistics
@@ -16,8 +16,9 @@ from harness.core.runs.request import RunRequest
 from harness.spec.description import description_sha256
 from harness.spec.task import Task, training_flops_per_sample
 
-#: Seconds of a step without its arithmetic, arithmetic per second, seconds until the first step is made, and
-#: seconds of a scored epoch; the audit and the end of a process are part of the start.
+#: Assumed until a run was measured: seconds of a step without its arithmetic, arithmetic per second, seconds
+#: until the first step is made, and seconds of a scored epoch; the audit and the end of a process are part of
+#: the start.
 _STEP, _FLOPS, _START, _SCORE = 3e-4, 2e10, 3.0, 0.02
 #: The clipping of single gradients multiplies the arithmetic of a step.
 _PRIVATE = 3.0

@@ -36,9 +36,9 @@ MEMORISATION = StudyKind(
             "where a quarter is copied, and 0 where all are."
         ),
         (
-            "The answer is yes where the interval of the ratio is below 0.9, and no where it is above 0.75: "
-            "no sign that a quarter is copied. A bad generator is no copier: its images are far from both "
-            "kinds, and the ratio stays about 1. So look at the Fréchet distance and at the images, too."
+            "The answer is yes where the interval of the ratio is below 0.9, otherwise no where it is above "
+            "0.75: no sign that a quarter is copied. A bad generator is no copier: its images are far from "
+            "both kinds, and the ratio stays about 1. So look at the Fréchet distance and at the images, too."
         ),
     ),
     terms={
