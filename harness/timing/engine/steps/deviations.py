@@ -242,7 +242,7 @@ def is_single(array: Array | None) -> bool:
 def parts(array: Array) -> Array:
     """Return all numbers in one row, of complex ones real and imaginary parts."""
     flat = np.ravel(array)
-    return flat.view(np.float64) if flat.dtype.kind == "c" else flat
+    return flat.view(flat.real.dtype) if flat.dtype.kind == "c" else flat
 
 
 def first_number(array: Array) -> float | None:

@@ -63,7 +63,9 @@ class Process(NamedTuple):
             return own
         flags = own.get("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
         flags = f"{flags} {_OTHER_INSTRUCTIONS['XLA_FLAGS']}".strip()
-        return {**own, **_OTHER_INSTRUCTIONS, "XLA_FLAGS": flags}
+        # TensorFlow's own operations have instructions that are fixed; it divides their sums among its threads.
+        threads = str(self.workload.configuration.threads + 1)
+        return {**own, **_OTHER_INSTRUCTIONS, "XLA_FLAGS": flags, "TF_NUM_INTRAOP_THREADS": threads}
 
 
 def observe(processes: Sequence[Process], calls: int, folder: Path) -> list[Observed]:
