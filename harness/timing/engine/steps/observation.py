@@ -63,7 +63,7 @@ class Process(NamedTuple):
             return own
         flags = own.get("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
         flags = f"{flags} {_OTHER_INSTRUCTIONS['XLA_FLAGS']}".strip()
-        # TensorFlow's own operations have instructions that are fixed; it divides their sums among its threads.
+        # The instructions of TensorFlow's own operations are fixed; it divides sums among its threads.
         threads = str(self.workload.configuration.threads + 1)
         return {**own, **_OTHER_INSTRUCTIONS, "XLA_FLAGS": flags, "TF_NUM_INTRAOP_THREADS": threads}
 
