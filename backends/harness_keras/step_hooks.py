@@ -21,6 +21,9 @@ def seed(number: int) -> None:
 def compute_in_float64() -> None:
     """Make float64 the type of weights and computations where the user's code names none."""
     keras.config.set_floatx("float64")
+    # Apart from TensorFlow, results of float64 are cast to float32 where Keras promotes types.
+    promotion = inspect.unwrap(keras.backend.result_type).__globals__
+    promotion.get("BIT64_TO_BIT32_DTYPE", {}).pop("float64", None)
     if (
         keras.backend.backend() == "tensorflow"
     ):  # where the scale of attention is of float32 whatever its inputs

@@ -82,7 +82,7 @@ def compared(framework, folder, nets=(), **variables):
 def unhurried(monkeypatch):
     """Many steps in one process take longer than one."""
     for limit in ("_FIRST_CALLS_SECONDS", "_FURTHER_SECONDS"):
-        monkeypatch.setattr(observation, limit, 300.0)
+        monkeypatch.setattr(observation, limit, 1200.0)
 
 
 def wrong(pairs):
