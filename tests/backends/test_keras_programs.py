@@ -175,6 +175,7 @@ MODES = {
 RUNS = [
     ("keras-torch", "fit", tuple(TASKS), tuple(NEAR)),  # which compiles nothing
     pytest.param(("keras", "fit", COMPILED, ("dense",)), marks=pytest.mark.slow),
+    pytest.param(("keras-jax", "fit", EXPLAINED, ("dense",)), marks=pytest.mark.slow),
     *(
         pytest.param((*mode, tuple(TASKS), tuple(NEAR)), marks=pytest.mark.long)
         for mode in MODES
