@@ -66,8 +66,11 @@ _present: frozenset[str] = frozenset()
 
 
 def new_modules(_worker: object, _arguments: msgspec.Raw) -> Modules:
-    """Return the modules that a worker has imported since it was forked, for :class:`Import`."""
-    found = {name: _origin(name) for name in sorted(sys.modules.keys() - _present)}
+    """Return the modules that a worker has imported since it was forked, for :class:`Import`.
+
+    They are in the order in which their imports began: some fail if a module that they import comes first.
+    """
+    found = {name: _origin(name) for name in list(sys.modules) if name not in _present}
     return {name: origin for name, origin in found.items() if origin is not None}
 
 
