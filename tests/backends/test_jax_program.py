@@ -7,13 +7,25 @@ import sys
 import msgspec
 import numpy as np
 import pytest
-from support.training_cases import ADAM, CLASSES, CONVOLUTIONS, TASKS, program, samples, steps, task, trained
+from support.training_cases import (
+    ADAM,
+    CLASSES,
+    CONVOLUTIONS,
+    TASKS,
+    assert_same_training,
+    program,
+    results,
+    samples,
+    steps,
+    task,
+    trained,
+)
 
 from harness.layers import Conv2D, ConvTranspose2D, Dense, Dropout
 from harness.network import Network
 from harness.spec.backend import Steps
 from harness.spec.schedules import CosineDecay
-from harness.spec.task import Classification
+from harness.spec.task import Classification, OwnCode
 from harness_jax import harness_backend
 
 # Frameworks start and compile in processes of their own, which a busy machine makes slow.
@@ -173,3 +185,20 @@ def test_the_environment_is_reported():
         [sys.executable, "-c", ENVIRONMENT], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+OWN_LOSS = """
+import jax
+
+def loss(outputs, targets):
+    logs = jax.nn.log_softmax(outputs)
+    return -jax.numpy.take_along_axis(logs, targets[:, None], axis=-1)
+"""
+
+
+@pytest.mark.slow
+def test_an_own_loss_trains_as_the_one_that_it_repeats(tmp_path):
+    (file := tmp_path / "own.py").write_text(OWN_LOSS)
+    other = Classification(loss="mse_logits")
+    own = msgspec.structs.replace(SMALL, objective=other, own_code=OwnCode(loss=f"{file}:loss"))
+    assert_same_training(results(program(JAX, own), own), results(program(JAX, SMALL), SMALL), 1e-12)

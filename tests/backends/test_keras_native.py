@@ -197,10 +197,8 @@ def child(name, mode, path):
 #: Engines and modes; the first compiles nothing.
 RUNS = [
     ("keras-torch", "fit"),
-    *(
-        pytest.param(run, marks=pytest.mark.long)
-        for run in (("keras", "fit"), ("keras-jax", "fit"), ("keras", "xla"))
-    ),
+    pytest.param(("keras", "fit"), marks=pytest.mark.slow),
+    *(pytest.param(run, marks=pytest.mark.long) for run in (("keras-jax", "fit"), ("keras", "xla"))),
 ]
 ENGINES = {"keras": "tensorflow", "keras-jax": "jax", "keras-torch": "torch"}
 

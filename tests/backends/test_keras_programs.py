@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from support import training_cases
 from support.engines import child_results
-from support.training_cases import CLASSES, CONVOLUTIONS, LAST_OUTPUTS, TASKS, task
+from support.training_cases import CLASSES, CONVOLUTIONS, LAST_OUTPUTS, MOMENTUM, TASKS, task
 
 from harness.core.certify.input_gradients import check_gradients
 from harness.layers import Dense, Dropout, Flatten, SelfAttention
 from harness.network import Network
 from harness.spec.backend import Plan, Steps, Unsupported
 from harness.spec.data import Samples
-from harness.spec.task import Augmentation, Regression, Sgd
+from harness.spec.task import Augmentation, Classification, OwnCode, Regression, Sgd
 
 # Frameworks start and compile in separate processes, which takes long on a busy machine.
 pytestmark = pytest.mark.timeout(900)
@@ -107,6 +107,25 @@ def _attention_dropout(backend, mode):
     return {"masks": masks, "evaluation": program.predict(data.inputs)}
 
 
+OWN = """
+import keras
+
+def loss(outputs, targets):
+    return keras.losses.sparse_categorical_crossentropy(targets, outputs, from_logits=True)
+
+def optimizer():
+    return keras.optimizers.SGD(0.1, momentum=0.9)
+"""
+
+
+def _own_code(backend, mode, folder):
+    """A training by the user's loss and optimizer in place of others, and the one that they repeat."""
+    (file := folder / "own.py").write_text(OWN)
+    code = OwnCode(loss=f"{file}:loss", optimizer=f"{file}:optimizer")
+    other = task(SMALL, Classification(loss="mse_logits"), Sgd(1.0), own_code=code)
+    return [_train(backend, mode, each) for each in (other, task(SMALL, optimizer=MOMENTUM))]
+
+
 def _gradients(built, task):
     """Gradients by the inputs beside exact ones; of tokens by their embeddings, in one table with the end."""
     inputs = training_cases.samples(task).inputs
@@ -142,6 +161,7 @@ def child(name, mode, cases, near, path):
     results |= {"name": name, "cases": cases, "first steps of Adam": first_steps}
     results["dropout"] = [_dropout(backend, mode, seed) for seed in (3, 3, 4)]
     results["attention dropout"] = [_attention_dropout(backend, mode)]
+    results["own code"] = _own_code(backend, mode, Path(path).parent)
     results["imports TensorFlow"] = "tensorflow" in sys.modules
     for precision in ("float32", "bfloat16"):
         results[precision] = {key: _train(backend, mode, NEAR[key], precision) for key in near}
@@ -175,6 +195,7 @@ MODES = {
 RUNS = [
     ("keras-torch", "fit", tuple(TASKS), tuple(NEAR)),  # which compiles nothing
     pytest.param(("keras", "fit", COMPILED, ("dense",)), marks=pytest.mark.slow),
+    pytest.param(("keras-jax", "fit", EXPLAINED, ("dense",)), marks=pytest.mark.slow),
     *(
         pytest.param((*mode, tuple(TASKS), tuple(NEAR)), marks=pytest.mark.long)
         for mode in MODES
@@ -265,6 +286,10 @@ def test_lower_precisions_stay_near(results, expected):
         for result in (single, half):
             arrays = [*result["predictions"].values(), *result["weights"].values(), result["losses"]]
             assert {array.dtype for array in arrays} == {np.dtype("float32")}
+
+
+def test_an_own_loss_and_optimizer_train_as_those_that_they_repeat(results):
+    training_cases.assert_same_training(*results["own code"], 1e-9)
 
 
 def test_missing_devices_and_other_engines_are_refused_with_the_reason(results):

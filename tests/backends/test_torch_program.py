@@ -2,15 +2,11 @@
 
 import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from support.training_cases import BOTH, CLASSES, CONVOLUTIONS, SGD, program, samples, task, trained
 
-import harness_torch
 from harness.layers import Dense
 from harness.network import Network
 from harness.spec.backend import Plan, Steps, Unsupported
@@ -105,21 +101,3 @@ def test_the_environment_is_reported_and_the_threads_are_set():
     assert reported["debug_build"] == "false"
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
-
-
-ROUNDED = """
-import pathlib, sys, torch
-hooks = {}
-exec(pathlib.Path(sys.argv[1]).read_text(), hooks)
-hooks["compute_in_float64"]()
-third = torch.ones(3) / 3
-asked = [third.float(), third.to(torch.float32), third.to(dtype=torch.float32), third.type(torch.float32)]
-asked += [torch.ones(3, dtype=torch.float32) / 3, torch.sum(third, dtype=torch.float32) / 3]
-print(all((each == third).all() for each in asked))
-"""
-
-
-def test_a_step_in_float64_is_rounded_nowhere():
-    hooks = Path(harness_torch.__file__).with_name("step_hooks.py")
-    done = subprocess.run([sys.executable, "-c", ROUNDED, hooks], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True"

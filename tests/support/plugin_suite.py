@@ -10,11 +10,19 @@ STEP = f"""
 def test_step(harness_benchmark):
     harness_benchmark("paced", "mlp", {QUICK})
 """
+#: Each call writes its own seconds, as the step of the backend does with PACED_CLOCK.
 CALL = """
 import time
 
+def sleep(seconds):
+    start = time.perf_counter()
+    time.sleep(seconds)
+    with open("clock-of-calls", "a") as file:
+        print(time.perf_counter() - start, file=file)
+    return "slept"
+
 def test_call(harness_benchmark):
-    assert harness_benchmark(lambda seconds: time.sleep(seconds) or "slept", 0.02, turns=3) == "slept"
+    assert harness_benchmark(sleep, 0.02, turns=3) == "slept"
 """
 DYING = """
 def test_step(harness_benchmark):

@@ -2,8 +2,9 @@
 
 It calls ``main`` with the arguments SOCKET_FD BACKEND THREADS. A worker that is forked from it sees what a
 worker sees that has just made the same imports: nothing has to be reset, because nothing but imports has
-happened. Two conditions are checked before each fork: the process has one thread, since a fork copies only
-the thread that calls it, and holds no GPU, since a driver's connection cannot be copied.
+happened. Three conditions are checked before each fork: no import has failed, since a part of the module may
+be left; the process has one thread, since a fork copies only the thread that calls it; and it holds no GPU,
+since a driver's connection cannot be copied.
 """
 
 import contextlib
@@ -17,7 +18,8 @@ import socket
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -64,8 +66,11 @@ _present: frozenset[str] = frozenset()
 
 
 def new_modules(_worker: object, _arguments: msgspec.Raw) -> Modules:
-    """Return the modules that a worker has imported since it was forked, for :class:`Import`."""
-    found = {name: _origin(name) for name in sorted(sys.modules.keys() - _present)}
+    """Return the modules that a worker has imported since it was forked, for :class:`Import`.
+
+    They are in the order in which their imports began: some fail if a module that they import comes first.
+    """
+    found = {name: _origin(name) for name in list(sys.modules) if name not in _present}
     return {name: origin for name, origin in found.items() if origin is not None}
 
 
@@ -97,8 +102,10 @@ def why_not_alone() -> str:
 class _Template:
     """The loop of the process, and its living workers by process id, with the sockets for their states."""
 
-    def __init__(self, orders: socket.socket) -> None:
+    def __init__(self, orders: socket.socket, failure: str) -> None:
         self._orders = orders
+        #: The first import that failed, as :func:`_failure_of` says it; empty if none did.
+        self._failure = failure
         self._children: dict[int, socket.socket] = {}
         self._ended: set[int] = set()
         # Only wakes up the loop when a worker ends.
@@ -132,7 +139,7 @@ class _Template:
         match order:
             case Import(modules):
                 for name, origin in modules.items():
-                    _import(name, origin)
+                    self._failure = self._failure or _failure_of(partial(_import, name, origin))
             case Fork():
                 self._fork(order, descriptors)
 
@@ -140,7 +147,7 @@ class _Template:
         global _present  # noqa: PLW0603  the worker that is forked reads it
         requests, replies, log, state_descriptor = descriptors
         state = socket.socket(fileno=state_descriptor)
-        pid, reason = 0, why_not_alone()
+        pid, reason = 0, self._failure or why_not_alone()
         if not reason:
             _present = frozenset(sys.modules)
             gc.collect()
@@ -219,13 +226,20 @@ def _draw_new_entropy() -> None:
 
 
 def _import(name: str, origin: str) -> None:
-    """Import a module by its name, if it is found in the same file; its own errors are ignored."""
-    if name in sys.modules:
-        return
-    with contextlib.suppress(BaseException):  # a worker that needs it imports it itself
+    """Import a module by its name, if it is found in the same file."""
+    if name not in sys.modules:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin == origin:
             importlib.import_module(name)
+
+
+def _failure_of(imports: Callable[[], object]) -> str:
+    """Call what imports modules, and say why it failed; empty if it did not."""
+    try:
+        imports()
+    except BaseException as error:  # noqa: BLE001  the code of a module may raise anything
+        return f"its import fails ({type(error).__name__})"
+    return ""
 
 
 def main() -> None:
@@ -233,8 +247,7 @@ def main() -> None:
     die_with_parent()
     registry.tried_apart = False
     orders = socket.socket(fileno=int(sys.argv[1]))
-    # A backend that cannot be imported says so in the workers, which try again.
-    with contextlib.suppress(Exception):
-        Worker().carry_out(protocol.Describe(sys.argv[2], int(sys.argv[3])))
-    _Template(orders).run()
+    # A backend that cannot be imported says so in fresh workers, too.
+    describe = protocol.Describe(sys.argv[2], int(sys.argv[3]))
+    _Template(orders, _failure_of(lambda: Worker().carry_out(describe))).run()
     os._exit(0)

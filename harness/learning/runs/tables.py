@@ -30,10 +30,8 @@ from harness.learning.runs.sentences import UNRELIABLE
 _TITLE = "Configurations by step time: mean [95 % interval from 3 seeds on]"
 #: How the columns of every comparison are defined.
 _STEP = "Step time: after the warm-up."
-_COLUMNS = (
-    "Training: all steps with the first one, without import, build and scoring. Test scores are those after "
-    "the last epoch."
-)
+_SCORES = "Test scores are those after the last epoch."
+_TRAINING = f"Training: all steps with the first one, without import, build and scoring. {_SCORES}"
 #: How a page colours verdicts on quality.
 VERDICT_TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "undecided": "unsure"}
 
@@ -70,9 +68,12 @@ def comparison_table(groups: Sequence[GroupFindings]) -> Table:
 def comparison_legend(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
     """Explain the columns of these comparisons."""
     ratios = any(map(has_ratios, comparisons))
-    busy = any(summary.disturbed for comparison in comparisons for summary in comparison.summaries)
-    steps = not all(comparison.group.is_of_settings for comparison in comparisons)
-    return (*[RATIO_LEGEND] * ratios, *[_STEP] * steps, _COLUMNS, *[BUSY_LEGEND] * busy)
+    summaries = [summary for comparison in comparisons for summary in comparison.summaries]
+    busy = any(summary.disturbed for summary in summaries)
+    of_settings = all(comparison.group.is_of_settings for comparison in comparisons)
+    steps = not of_settings and any(summary.step_seconds for summary in summaries)
+    columns = _TRAINING if any(summary.training_seconds for summary in summaries) else _SCORES
+    return (*[RATIO_LEGEND] * ratios, *[_STEP] * steps, columns, *[BUSY_LEGEND] * busy)
 
 
 def has_ratios(comparison: Comparison) -> bool:
@@ -80,9 +81,14 @@ def has_ratios(comparison: Comparison) -> bool:
     return bool(comparison.pairs) and not comparison.group.is_of_settings
 
 
-def time_of(summary: ConfigurationSummary, seconds: Estimate | None) -> str:
-    """Write a time of a configuration's runs, marked if other programs used the machine."""
-    return busy_mark(estimate(seconds, None), disturbed=summary.disturbed)
+def time_of(summary: ConfigurationSummary, seconds: Estimate | None) -> str | None:
+    """Write a time of a configuration's runs, marked if other programs used the machine; None without it."""
+    return _timed(estimate(seconds, None), disturbed=summary.disturbed)
+
+
+def _timed(text: str, *, disturbed: bool | None) -> str | None:
+    """Mark a time as :func:`busy_mark` does; None where nothing was judged: then no column is of use."""
+    return None if text == NOTHING else busy_mark(text, disturbed=disturbed)
 
 
 def score_header(measure: Measure) -> str:
@@ -140,22 +146,26 @@ def details_table(comparison: Comparison, peak_flops: float | None = None) -> Ta
             flops += f" ({summary.flops_per_second / peak_flops:.0%} of peak)"
         row = {
             "configuration": summary.name,
-            "samples/s": busy_mark(significant(summary.samples_per_second), disturbed=summary.disturbed),
-            "GFLOP/s": busy_mark(flops, disturbed=summary.disturbed),
-            until: summary.to_target and time_to_target(summary),
+            "samples/s": _timed(significant(summary.samples_per_second), disturbed=summary.disturbed),
+            "GFLOP/s": _timed(flops, disturbed=summary.disturbed),
+            until: time_to_target(summary),
             **{quantity.heading: quantity.text(summary.measured) for quantity in quantities},
         }
         rows.append(row)
     return table_of(rows, "Throughput and memory")
 
 
-def time_to_target(summary: ConfigurationSummary) -> str:
-    """Write the seconds to the target, and how many runs reached it if not all did."""
+def time_to_target(summary: ConfigurationSummary) -> str | None:
+    """Write the seconds to the target, and how many runs reached it if not all did; None without times."""
     target = summary.to_target
-    if target is None or not target.reached:
+    if target is None or summary.training_seconds is None:
+        return None
+    if not target.reached:
         return "not reached"
     text = time_of(summary, target.seconds)
-    return text if target.reached == target.of else f"{text}, by {target.reached} of {target.of} runs"
+    if text is None or target.reached == target.of:
+        return text
+    return f"{text}, by {target.reached} of {target.of} runs"
 
 
 def phases_table(comparison: Comparison) -> Table:
@@ -181,8 +191,8 @@ def runs_list(runs: Sequence[Run]) -> Table:
             "configuration": record.configuration.label,
             "seed": str(record.seed),
             "test score": significant(None if score is None else score * run.measure.factor),
-            "step (ms)": busy_mark(significant(step), disturbed=record.disturbed),
-            "training (s)": busy_mark(_seconds(run), disturbed=record.disturbed),
+            "step (ms)": _timed(significant(step), disturbed=record.disturbed),
+            "training (s)": _timed(_seconds(run), disturbed=record.disturbed),
             "epochs": f"{max(run.curves.get('epoch', [0])):g}",
         }
         rows.append(row)
@@ -257,7 +267,7 @@ def settings_table(comparison: Comparison) -> Table:
             "quality": verdict,
             "seeds needed to decide": f"about {needed:,}" if needed else None,
             epochs: reached and estimate(reached.epochs, 0 if reached.reached > 1 else None),
-            "time to it (s)": reached and time_to_target(summary),
+            "time to it (s)": time_to_target(summary),
             "training (s)": time_of(summary, summary.training_seconds),
         }
         rows.append(row)

@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from harness.core.documents.files import write_text
-from harness.core.documents.numbers import about, counted
+from harness.core.documents.numbers import about, counted, listed
 from harness.core.runs.extensions import with_work
 from harness.core.runs.record import Record
 from harness.core.runs.request import TRIAL_SEED, RunRequest
@@ -40,7 +40,7 @@ from harness.learning.study.needs import MOST_SEEDS, needs, needs_text, seeds_wa
 from harness.learning.study.own_models import VARIANTS, of_task, variants_kind
 from harness.learning.study.pace import Pace
 from harness.learning.study.plan import FEWEST_SEEDS, FEWEST_TRIALS, StudyPlan
-from harness.learning.study.quantities import TIMES
+from harness.learning.study.quantities import JUDGED
 from harness.learning.study.record import STUDIES, Sampler, Study
 from harness.learning.study.tuning import Tuning
 from harness.learning.study.variants import FEWEST_VARIANTS, StudyOptions, centre
@@ -184,13 +184,16 @@ def command(ctx: click.Context, given: Given) -> None:
     records: list[Record] = []
     results = sys.stdout
     jobs = given.jobs
-    if times := TIMES & {*kind.decisive}:
+    if alone := JUDGED & {*kind.decisive}:
         if jobs is not None:
             raise UsageError(
-                f"--jobs: study {kind.name} judges {min(times)}, which runs at once do not have; leave it out"
+                f"--jobs: study {kind.name} judges {min(alone)}, which runs at once do not have; leave it out"
             )
     elif jobs is None and options.is_local(given) and not is_of_variants:  # whose costs are times, too
         jobs = options.ALL_JOBS
+    unstated = [name for name in kind.quantities if name in JUDGED]
+    if given.jobs is not None and unstated and not given.quiet:
+        print_error_line(f"Runs with --jobs share the machine. Left out: {listed(unstated)}")
     asked = AskedJobs.of(jobs, [given.threads or 1], given.device)
     with executor_of(given, asked) as executor:
         given = dataclasses.replace(given, threads=given.threads or executor.threads)

@@ -167,8 +167,8 @@ def _last_epoch(run: Run, _best: bool) -> tuple[Epoch, Task] | None:
     return (record.epochs[-1], record.task.description) if record.epochs else None
 
 
-#: Quantities of judged times.
-TIMES = frozenset({"time", "time to target"})
+#: Quantities of judged runs: those of runs that share the machine have none.
+JUDGED = frozenset({"time", "time to target", "memory"})
 #: Quantities that belong to no part. Client drift is that of the last round, communication that of all
 #: rounds; both are 0 for central training.
 GENERAL: Mapping[str, Definition] = {

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import socket
 import sys
@@ -17,6 +18,7 @@ from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.selection import parse_backend
+from harness.core.reference.training import NUMPY
 from harness.core.training.weights import decoded
 from harness.core.worker import protocol, template_process
 from harness.core.worker.session import Conversation, Session
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are for
 
 BACKENDS = ("torch", "jax", "keras", "keras-torch", "keras-jax")
 #: A task for each backend in CI; all others take minutes.
-IN_CI = {("torch", "mlp"), ("torch", "cnn"), ("jax", "mlp"), ("keras", "mlp")}
+IN_CI = {("torch", "mlp"), ("torch", "cnn"), ("jax", "mlp"), ("keras", "mlp"), ("keras-torch", "mlp")}
 TASKS = sorted(registry.names("task"))
 
 
@@ -78,7 +80,7 @@ def test_a_forked_worker_computes_what_a_fresh_one_does(backend, task, variables
 @pytest.fixture
 def template(variables):
     with Templates() as templates:
-        yield templates.template("numpy", 1, variables)
+        yield templates.template(NUMPY, 1, variables)
 
 
 def test_a_forked_worker_ends_with_an_exit_status(template, variables):
@@ -113,28 +115,46 @@ def test_a_forked_worker_has_its_own_mark_group_and_folder(template, variables):
             assert os.getpgid(process.pid) == process.pid
 
 
-def test_workers_are_not_forked_beside_threads(variables, monkeypatch, tmp_path):
-    """The module starts a thread when it is imported, and counts its imports."""
-    (tmp_path / "threaded.py").write_text(
-        "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n"
-    )
+#: Modules that spoil the process that imports them, and why nothing may be forked from it then.
+SPOILING = {
+    "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n": (
+        "its import starts threads"
+    ),
+    # A worker would inherit the setting without the module that made it.
+    "import sys\nsys.setrecursionlimit(2345)\nraise SystemExit\n": r"its import fails \(SystemExit\)",
+}
+
+
+@pytest.mark.parametrize(("code", "reason"), SPOILING.items(), ids=["a thread", "a failure"])
+def test_nothing_is_forked_from_a_template_that_an_import_has_spoiled(variables, tmp_path, code, reason):
+    (tmp_path / "spoiling.py").write_text(code)
     variables |= {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
     with Templates() as templates:
-        template = templates.template("numpy", 1, variables)
-        template._pending = {"threaded": str(tmp_path / "threaded.py")}
-        template._known = {"threaded"}
-        with pytest.raises(CannotFork, match="its import starts threads") as raised:
-            Session(variables, 60, template=template)
-        templates.give_up("numpy", template, raised.value)
-        another = templates.template("numpy", 1, variables)
+        template = templates.template(NUMPY, 1, variables)
+        template._pending = {"spoiling": str(tmp_path / "spoiling.py")}
+        template._known = {"spoiling"}
+        for _ in range(2):  # it does not recover
+            with pytest.raises(CannotFork, match=reason) as raised:
+                Session(variables, 60, template=template)
+        templates.give_up(NUMPY, template, raised.value)
+        another = templates.template(NUMPY, 1, variables)
         assert another is not template  # only what was learned can be the cause
         with Session(variables, 60, template=another) as session:
             session.call(protocol.Ping(), protocol.Done)
             another.learn_from(session)
             assert not another.has_learned
-        templates.give_up("numpy", another, raised.value)
-        assert templates.template("numpy", 1, variables) is None
-        assert "starts threads" in templates.reasons["numpy"]
+        templates.give_up(NUMPY, another, raised.value)
+        assert templates.template(NUMPY, 1, variables) is None
+        assert re.search(reason, templates.reasons[NUMPY])
+
+
+def test_a_backend_whose_import_fails_is_not_forked(variables):
+    with Templates() as templates:
+        template = templates.template("missing", 1, variables)
+        with pytest.raises(CannotFork, match=r"its import fails \(UsageError\)") as raised:
+            Session(variables, 60, template=template)
+        templates.give_up("missing", template, raised.value)
+        assert templates.template("missing", 1, variables) is None
 
 
 def test_a_fork_that_fails_ends_no_other_worker(monkeypatch):
@@ -142,7 +162,7 @@ def test_a_fork_that_fails_ends_no_other_worker(monkeypatch):
     monkeypatch.setattr(template_process.gc, "freeze", Mock())
     monkeypatch.setattr(template_process.os, "fork", Mock(side_effect=OSError(errno.EAGAIN, "no room")))
     loop = object.__new__(template_process._Template)
-    loop._children = {}
+    loop._children, loop._failure = {}, ""
     ours, its = socket.socketpair()
     descriptors = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
     with ours:
@@ -159,7 +179,7 @@ def test_a_module_of_another_file_is_not_imported(variables, tmp_path):
     (tmp_path / "twice.py").write_text("raise SystemExit(1)\n")
     variables |= {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
     with Templates() as templates:
-        template = templates.template("numpy", 1, variables)
+        template = templates.template(NUMPY, 1, variables)
         template._pending = {"twice": "/another/twice.py", "wave": np.__file__}
         with Session(variables, 60, template=template) as session:
             session.call(protocol.Ping(), protocol.Done)
@@ -174,7 +194,7 @@ def test_a_template_ends_with_the_process_that_started_it(variables, tmp_path):
         "from harness.core.worker.session import Session\n"
         "from harness.core.worker import protocol\n"
         "templates = Templates()\n"
-        "template = templates.template('numpy', 1, {'OPENBLAS_NUM_THREADS': '1'})\n"
+        "template = templates.template('plain NumPy', 1, {'OPENBLAS_NUM_THREADS': '1'})\n"
         "session = Session({}, 60, template=template)\n"
         "session.call(protocol.Ping(), protocol.Done)\n"
         "print(template.process.pid, session.process.pid, flush=True)\n"

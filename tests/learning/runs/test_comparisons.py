@@ -1,10 +1,12 @@
 """Comparisons as sentences, tables and frames."""
 
+import msgspec
 from support.made_comparisons import BUSY, COMPARISONS, SETTINGS, eighteen_times, setting_records
 from support.made_runs import findings_of, only_group
 
 from harness.core.documents.document import text_of
 from harness.core.documents.numbers import BUSY_LEGEND
+from harness.core.runs.record import Making
 from harness.learning.runs.report import Report
 from harness.learning.runs.sentences import basis_text, headline, remarks
 from harness.learning.runs.tables import comparison_table, group_table
@@ -45,6 +47,17 @@ def test_the_table_of_settings(snapshot):
     table = group_table(only_group(*SETTINGS["undecided"]))
     rows = [" | ".join(map(text_of, row)) for row in (table.headers, *table.rows)]
     assert [table.title, *rows, *table.legend] == snapshot
+
+
+def test_times_that_nobody_judges_have_no_column():
+    beside_others = [
+        msgspec.structs.replace(record, making=Making("forked", 2))
+        for record in setting_records("adam", "sgd")
+    ]
+    table = group_table(only_group(*beside_others))
+    assert any("epochs to validation" in header for header in table.headers)
+    assert not any(header.endswith(("(s)", "(ms)")) for header in table.headers)
+    assert not any("Training" in text for text in table.legend)
 
 
 def test_frames_of_settings_have_a_column_for_each_axis():

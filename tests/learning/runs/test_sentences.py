@@ -1,15 +1,63 @@
-"""What reports of runs say about several axes, and about what was trained."""
+"""What reports of runs say about runs that are not compared, about several axes, and what was trained."""
 
-from support.made_records import made_mlp, made_record, made_setting
+import pytest
+from support.made_overfitting import overfitting_records
+from support.made_records import made_mlp, made_record, made_setting, seeds_of
 from support.made_runs import findings_of, only_group
 from support.records import reconfigured
 
-from harness.core.runs.record import TaskRecord
+from harness.core.runs.record import Evaluation, TaskRecord
+from harness.learning.runs.conditions import Difference
 from harness.learning.runs.kept_apart import (
+    DifferentWork,
+    KeptApart,
+    kept_apart_sentence,
+    left_out_sentence,
     variation_sentence,
 )
+from harness.learning.runs.overfitting_text import gap_sentence
+from harness.learning.runs.rows import LeftOut
 from harness.learning.runs.trained import trained_text
 from harness_tasks.mlp import MLP
+
+#: The training loss of the last epoch depends on the seed by so much.
+SPREADS = {"different": 0.02, "undecided": 2.0}
+
+
+@pytest.mark.parametrize("verdict", SPREADS)
+def test_gaps(verdict, snapshot):
+    """Those that are equal are in the outputs of reports."""
+
+    def train(seed):
+        return [2, 1.5, 1, 1, 1, 1 + SPREADS[verdict] * seed]
+
+    others = seeds_of(train=train, held_out=[2, 1.5, *[1.2] * 4])
+    gap = only_group(*overfitting_records("jax", range(3)), *others).gaps[0]
+    assert (gap.result.verdict, gap_sentence(gap)) == (verdict, snapshot)
+
+
+DIFFERENCES = (
+    Difference("dataset", "cifar10", "digits"),
+    Difference("fingerprint", "b" * 64, "f" * 64),
+    Difference("max_steps", 10, None),
+    Difference("evaluation", Evaluation(5, 1000), Evaluation()),
+    Difference("variables", "XLA_FLAGS=--fast", ""),
+    Difference("certified", ours=False, theirs=True),
+)
+WORK = str(DifferentWork(("jax:eager", "torch:eager"), 0, 3, (2.05, None)))
+APART = [
+    KeptApart("cnn", "cnn on digits", ("torch:eager",), 1, "alone under these conditions", DIFFERENCES),
+    KeptApart("cnn", "cnn on digits", ("jax:eager", "torch:eager"), 4, WORK),
+]
+LEFT_OUT = [
+    LeftOut("cnn", "torch:eager", "failed", "no memory", 1),
+    *(LeftOut("cnn", "torch:eager", reason, "", 2) for reason in ("running", "lost", "superseded", "trial")),
+    LeftOut("cnn", "torch:eager", "interrupted", "interrupted", 1),
+]
+
+
+def test_runs_that_are_not_compared(snapshot):
+    assert [*map(kept_apart_sentence, APART), *map(left_out_sentence, LEFT_OUT)] == snapshot
 
 
 def test_several_axes_and_the_ways_to_choose(snapshot):

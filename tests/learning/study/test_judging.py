@@ -25,11 +25,26 @@ def _sides(**values):
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("means", ["equal", "spread out"])
 @pytest.mark.parametrize("spread", SPREADS)
-def test_at_most_one_of_twenty_studies_makes_a_wrong_claim(rule, means, spread):
-    studies = 300
-    found = simulated(rule, MEANS[means], SPREADS[spread], 5, studies)
-    # The 99.9 % quantile of wrong claims where 5 % of studies make one.
-    assert found["wrong"] * studies <= stats.binom.ppf(0.999, studies, 0.05)
+@pytest.mark.parametrize(("seeds", "loss"), [(3, False), (5, True)])
+def test_at_most_one_of_twenty_studies_makes_a_wrong_claim(rule, means, spread, seeds, loss):
+    assert _is_seldom_wrong(simulated(rule, MEANS[means], SPREADS[spread], seeds, STUDIES, loss=loss))
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("loss", [False, True])
+def test_variants_that_differ_by_the_margin_are_seldom_called_equal(rule, loss):
+    """The first is better by the margin; losses are those of points, and their margin is relative."""
+    gap = -30 * math.log1p(-LOSS.measure.margin) if loss else ACCURATE.measure.margin
+    found = simulated(rule, [90.0, *[90.0 - gap] * 5], np.full(6, 0.4), 5, STUDIES, loss=loss)
+    assert _is_seldom_wrong(found)
+
+
+STUDIES = 200
+
+
+def _is_seldom_wrong(found):
+    """The 99.9 % quantile of wrong claims where 5 % of studies make one is not exceeded."""
+    return found["wrong"] * STUDIES <= stats.binom.ppf(0.999, STUDIES, 0.05)
 
 
 def test_a_variant_that_is_three_points_better_is_named():

@@ -1,5 +1,6 @@
 """Studies of the user's own models: what each task is asked, and the study of its variants."""
 
+import re
 import types
 
 import pytest
@@ -71,3 +72,50 @@ def test_a_built_in_task_needs_a_backend():
 def test_what_the_study_of_variants_needs_is_said(own, message):
     with pytest.raises(UsageError, match=message):
         variants_kind(own)
+
+
+MODEL = """
+from torch import nn
+
+
+class Scaled(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return x * self.factor
+
+
+def make(factor: float = 1.0):
+    return nn.Sequential(nn.Flatten(), nn.Linear(40, 16), nn.ReLU(), nn.Linear(16, 10), Scaled(factor))
+"""
+
+
+@pytest.mark.parametrize(
+    "jobs",
+    [
+        pytest.param(("--jobs", "1"), marks=pytest.mark.slow),
+        pytest.param((), marks=pytest.mark.long),  # a process for each run
+    ],
+)
+def test_the_better_variant_of_a_model_is_named_with_its_costs(harness, jobs):
+    """The first variant has no gradient, and so learns nothing."""
+    pytest.importorskip("torch")
+    (harness.folder / "net.py").write_text(MODEL)
+    own = ("--model", "net.py:make", "--dataset", "mnist1d", "--set-model", "factor=0.0,1.0")
+    training = ("--max-steps", "60", "--set", "optimizer=sgd", "--set", "learning_rate=0.5")
+    done = harness.ok("study", "variants", *own, *training, "--seeds", "3", "--threads", "1", *jobs)
+    assert re.search(r"factor=1\.0 helps\. Better than factor=0\.0: factor=1\.0 ", done.stdout)
+    assert ("Left out: time and memory" in done.stderr) == bool(jobs)
+    records = harness.records()
+    assert {(record["status"], record["task"]["options"]["factor"]) for record in records} == {
+        ("ok", 0.0),
+        ("ok", 1.0),
+    }
+    assert [len(records), sum(record["making"] is None for record in records)] == [6, 0 if jobs else 6]
+    (page,) = (harness.folder / "results" / "studies").glob("*.html")
+    text = page.read_text()
+    assert ">The costs<" in text
+    assert "A variant is worth its costs if no cheaper one is as good." in text
+    assert ("nothing is said about time and memory" in text) == bool(jobs)

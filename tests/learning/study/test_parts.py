@@ -7,6 +7,7 @@ from support.made_study import STUDY, made_study_records
 from support.outline import outline
 from support.pages import module
 
+from harness.core.runs.record import Making
 from harness.errors import UsageError
 from harness.learning.study import parts
 from harness.learning.study.page import study_document
@@ -47,6 +48,20 @@ def _page(*sections):
         for record in made_study_records()
     ]
     return outline(study_document(study_findings_of(*records, studies=[study])))
+
+
+@pytest.mark.parametrize("making", [None, Making("forked", 2)])
+def test_costs_of_runs_that_share_the_machine_are_named_and_not_shown(making):
+    kind = msgspec.structs.replace(
+        STUDY.kind, sections=("costs",), quantities=("parameters", "time", "memory")
+    )
+    changes = {} if making is None else {"making": making, "measured": {}}
+    records = [msgspec.structs.replace(record, **changes) for record in made_study_records()]
+    studies = [msgspec.structs.replace(STUDY, kind=kind)]
+    page = outline(study_document(study_findings_of(*records, studies=studies)))
+    assert "section: The costs" in page
+    assert ("training time" in page) == (making is None)
+    assert ("so nothing is said about time and memory." in page) == (making is not None)
 
 
 def test_a_part_of_an_absent_feature_is_named():

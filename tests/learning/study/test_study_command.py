@@ -82,12 +82,21 @@ def test_the_kinds_of_study_are_listed_with_their_remedies(quick, snapshot):
     assert (done.returncode, done.stderr, done.stdout) == (0, "", snapshot)
 
 
+@pytest.mark.parametrize("jobs", [(), ("--jobs", "1"), ("--jobs", "1", "--quiet")])
+def test_times_that_jobs_leave_out_are_named(quick, jobs):
+    """Before anything runs: the unknown variant is refused."""
+    refused = quick("study", "optimizers", "--backend", "torch", "--variants", "nothing", *jobs)
+    assert refused.returncode == 2
+    said = "Runs with --jobs share the machine. Left out: time to target and time" in refused.stderr
+    assert said == (jobs == ("--jobs", "1"))
+
+
 def test_a_termination_ends_a_study_as_ctrl_c_does(harness):
     hanging = [word.replace("faulty:ok", "faulty:hang") for word in IMBALANCE]
     call = (*hanging, "--seeds", "1", "--epochs", "2", *QUICK[2:])
     done = ended(harness, *call, when=lambda: _has_worker(harness), by=signal.SIGTERM)
     assert done.returncode == 130, done.stderr
-    assert {record["status"] for record in harness.records()} <= {"interrupted"}
+    assert {record["status"] for record in harness.records()} == {"interrupted"}
     assert "Record: results/studies/" in done.stdout
 
 

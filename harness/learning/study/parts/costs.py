@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from harness.core.documents.charts import PALETTE, Row, field, layer, layered, tips
 from harness.core.documents.document import Figure, Table
-from harness.core.documents.numbers import with_unit
+from harness.core.documents.numbers import listed, with_unit
 from harness.core.runs.record import Record
 from harness.learning.runs.run_curves import Run
 from harness.learning.study.answer import level_text, ranked
 from harness.learning.study.charts import slug
 from harness.learning.study.finding import StudyFinding
 from harness.learning.study.parts import Content, Part
-from harness.learning.study.quantities import measure, of_runs
+from harness.learning.study.quantities import JUDGED, measure, of_runs
 
 _COSTS = ("parameters", "time", "memory")
 
@@ -34,7 +34,11 @@ def _content(study: StudyFinding) -> Content | None:
         return None
     headers = [study.study.kind.noun, *(study.quantities[name].measure.name for name in names)]
     table = Table(headers, rows, "Score and costs: means over seeds", announced=True, form="texts")
-    return Content("The costs", ["A variant is worth its costs if no cheaper one is as good.", table])
+    texts = ["A variant is worth its costs if no cheaper one is as good."]
+    unstated = [name for name in _COSTS if name in JUDGED and name not in study.quantities]
+    if unstated and any(run.record.making is not None for run in study.runs):
+        texts.append(f"Runs with --jobs share the machine, so nothing is said about {listed(unstated)}.")
+    return Content("The costs", [*texts, table])
 
 
 def _charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:

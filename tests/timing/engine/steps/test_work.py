@@ -83,6 +83,15 @@ def test_float64_decides_where_it_can():
     assert ", in float64, where rounding explains 1e-11" in comparison_text(differs)
 
 
+@pytest.mark.parametrize(("deviation", "outcome"), [(5e-12, "rounding"), (2e-11, "differs")])
+def test_in_float64_rounding_explains_no_more_than_a_hundred_billionth(deviation, outcome):
+    exact, head = observed(0.1, 0.2), observed(0.1, 0.2 * (1 + deviation))
+    found = judged(
+        single(1.0, 1.0), single(1.0, 1.0 + 1e-7), exact_base=exact, exact_rounded=exact, exact_head=head
+    )
+    assert found.outcome == outcome
+
+
 def test_what_is_called_float64_and_is_not_decides_nothing():
     base, head = single(1.0, 1.0), single(1.0, 1.0 + 1e-7)
     fake = single(0.1, 0.2)
