@@ -135,53 +135,18 @@ class Crew:
 
     def note(self, request: RunRequest, record: Record) -> None:
         """Note a run that has ended: :meth:`conclude` may repeat it if a forked worker has made it."""
-        if record.status == "ok" and record.making is not None and record.making.process == "forked":
+        if is_repeatable(record):
             self._forked[record.id] = request
 
     def conclude(self, store: RecordWriter, records: Sequence[Record], say: Callable[[str], None]) -> None:
-        """Repeat a run in a fresh process, and say in its record whether it is equal.
-
-        The run is drawn at random among those ``records`` that forked workers have made. It has failed if it
-        is not equal. ``say`` prints a line; also name the backends that could not be forked.
-
-        Raises:
-            KeyboardInterrupt: after Ctrl-C.
-            HarnessError: the record cannot be written.
-        """
+        """Name the backends that could not be forked, and repeat a run: see :func:`conclude`."""
         for backend, reason in self._templates.reasons.items():
             say(f"Each worker of backend {backend} was started anew instead of forked: {reason}")
-        forked = [record for record in records if record.id in self._forked]
-        if not forked:
-            return
-        say("One run, drawn at random, is repeated in a fresh process")
-        record = _RNG.choice(forked)
-        request = self._forked[record.id]
-        self._forked.clear()
-        place = self.places[0]
-        asked = msgspec.structs.replace(request, after_training=(), save_weights=False)
 
-        def again() -> Record:
-            discarded: RecordWriter = _Discarded()
-            return execute(asked, record.certificate, discarded, lambda _event: None, place, fresh=True)
+        def again(request: RunRequest, record: Record) -> Record:
+            return repeated(request, record, self.places[0])
 
-        first = again()
-        if first.status == "interrupted":
-            raise KeyboardInterrupt
-        if first.status != "ok" or record.making is None:
-            say(f"It could not be repeated: the fresh process ended as {first.status}")
-            return
-        equal = outcome_of(first) == outcome_of(record)
-        if not equal and outcome_of(again()) == outcome_of(first):
-            record.status = "failed"
-            record.failure = Failure(
-                "a fresh process computes other losses or scores than the forked one; times aside, both must "
-                f"be equal: report it, and train backend {record.configuration.backend} by harness run "
-                "without --jobs"
-            )
-        record.making = msgspec.structs.replace(
-            record.making, repeated="equal" if equal else "not repeatable" if record.failure is None else None
-        )
-        store.save(record)
+        conclude(self._forked, records, again, store, say)
 
     def __enter__(self) -> Self:
         return self
@@ -235,6 +200,61 @@ def _interrupts_kept(keep: Callable[[KeyboardInterrupt], None]) -> Iterator[None
     finally:
         for number in handled:
             signal.signal(number, known[number])
+
+
+def is_repeatable(record: Record) -> bool:
+    """Check that a forked worker has made a run, so that a fresh process must compute the same."""
+    return record.status == "ok" and record.making is not None and record.making.process == "forked"
+
+
+def repeated(request: RunRequest, record: Record, place: Place) -> Record:
+    """Repeat a recorded run in a fresh process; return the record of the repetition, which is not saved."""
+    asked = msgspec.structs.replace(request, after_training=(), save_weights=False)
+    discarded: RecordWriter = _Discarded()
+    return execute(asked, record.certificate, discarded, lambda _event: None, place, fresh=True)
+
+
+def conclude(
+    forked: dict[str, RunRequest],
+    records: Sequence[Record],
+    again: Callable[[RunRequest, Record], Record],
+    store: RecordWriter,
+    say: Callable[[str], None],
+) -> None:
+    """Have ``again`` repeat a run, and say in its record whether the repetition is equal.
+
+    The run is drawn at random among those ``records`` that are ``forked``: requests by the id of the record,
+    which are then forgotten. It has failed if it is not equal. ``say`` prints a line.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C.
+        HarnessError: the record cannot be written.
+    """
+    candidates = [record for record in records if record.id in forked]
+    if not candidates:
+        return
+    say("One run, drawn at random, is repeated in a fresh process")
+    record = _RNG.choice(candidates)
+    request = forked[record.id]
+    forked.clear()
+    first = again(request, record)
+    if first.status == "interrupted":
+        raise KeyboardInterrupt
+    if first.status != "ok" or record.making is None:
+        say(f"It could not be repeated: the fresh process ended as {first.status}")
+        return
+    equal = outcome_of(first) == outcome_of(record)
+    if not equal and outcome_of(again(request, record)) == outcome_of(first):
+        record.status = "failed"
+        record.failure = Failure(
+            "a fresh process computes other losses or scores than the forked one; times aside, both must "
+            f"be equal: report it, and train backend {record.configuration.backend} by harness run "
+            "without --jobs"
+        )
+    record.making = msgspec.structs.replace(
+        record.making, repeated="equal" if equal else "not repeatable" if record.failure is None else None
+    )
+    store.save(record)
 
 
 class _Discarded:

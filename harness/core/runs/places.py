@@ -217,8 +217,8 @@ def places(templates: Templates, jobs: int, threads: int, device: str, gpus: int
     return [place(number) for number in range(jobs)]
 
 
-def most_jobs(threads: int, device: str, gpus: int) -> int:
-    """Return how many runs of so many threads fit the machine at once: on GPUs, one for each."""
-    fitting = max(1, usable_cpus() // threads)
+def most_jobs(threads: int, device: str, cpus: int, gpus: int) -> int:
+    """Return how many runs of so many threads fit these CPUs and GPUs at once: on GPUs, one for each."""
+    fitting = max(1, cpus // threads)
     on_gpus = gpus and device != "cpu"
     return min(fitting, 1 if ":" in device else gpus) if on_gpus else fitting
