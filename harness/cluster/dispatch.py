@@ -158,7 +158,9 @@ class Dispatcher:
         match arrival:
             case NodeState():
                 self._states[node] = arrival
-                self._observer.joined(arrival)
+                # Once a node, it is said what the node lacks.
+                lacking = {} if arrival.place else arrival.lacking
+                self._observer.joined(msgspec.structs.replace(arrival, lacking=lacking))
             case Lost():
                 self._lose(node, arrival.reason)
             case Save(record):
