@@ -19,7 +19,7 @@ from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
 from harness.core.shell.executors import AskedJobs, NodesObserver, PlacedWork
 from harness.core.shell.signals import interrupt_on_termination
-from harness.errors import UsageError
+from harness.errors import HarnessError
 
 
 class Repetition(NamedTuple):
@@ -49,6 +49,10 @@ class Repetition(NamedTuple):
         del folder, notify
         with self.jobs.crew() as crew:
             return repeated(self.request, self.record, crew.places[0])
+
+
+class NotRepeated(HarnessError):
+    """The drawn run could not be repeated on its node."""
 
 
 class RayExecutor:
@@ -122,13 +126,16 @@ class RayExecutor:
 
         def again(request: RunRequest, record: Record) -> Record:
             work, host = Repetition(request, record, jobs), record.machine.host_text
-            with RayNodes(work.tasks, work.backends, work.datasets) as nodes:
-                repetition: Record = on_one_node(nodes, work, store.folder, lambda _event: None, host)
+            try:
+                with RayNodes(work.tasks, work.backends, work.datasets) as nodes:
+                    repetition: Record = on_one_node(nodes, work, store.folder, lambda _event: None, host)
+            except HarnessError as error:
+                raise NotRepeated(str(error)) from error
             return repetition
 
         try:
             conclude(self._forked, records, again, store, say)
-        except UsageError as error:
+        except NotRepeated as error:
             say(f"It could not be repeated: {error}")
 
     def carry_out(self, work: PlacedWork, folder: Path, notify: Callable[[Any], None]) -> Any:

@@ -20,7 +20,7 @@ from harness.core.runs.events import Phase
 from harness.core.runs.record import Making
 from harness.core.runs.store import RUNS, Store
 from harness.core.shell.executors import AskedJobs
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 
 TWO = AskedJobs(2, 1, "cpu")
 
@@ -169,7 +169,8 @@ def test_a_lost_node_is_lost_at_all_its_places_once(played):
     [
         ([1.0], "equal", ""),
         ([2.0, 3.0], "not repeatable", ""),
-        ([UsageError("node x has left the cluster")], None, "node x has left"),
+        ([UsageError("node x has left the cluster")], None, "repeated: node x has left"),
+        ([HarnessError("node x was lost")], None, "repeated: node x was lost"),
     ],
 )
 def test_a_drawn_run_is_repeated_on_its_node(tmp_path, monkeypatch, again, repeated, said):

@@ -89,17 +89,21 @@ class Place:
         return session, Making("fresh" if template is None else "forked", self._jobs)
 
     def prepare(self, configuration: Configuration, limit_seconds: float | None) -> None:
-        """Where workers cannot be forked, start the worker of the next run, which imports the framework.
+        """Where workers cannot be forked, start the next worker, which imports the framework.
 
-        It is started as any other, and carries out the first request of any run. Then it waits. A run of
+        It is started as any other, and carries out the first request of any worker. Then it waits. A run of
         another configuration ends it. Call it in a thread that lives as long as the place.
         """
         if self.abandoned or self._prepared is not None or self.template(configuration) is not None:
             return
         with contextlib.suppress(HarnessError):  # the run reports it
-            use = _Use.of(self, configuration, limit_seconds, {})
-            self._prepared = self._start(use, None)
-            self._prepared.send_ahead(protocol.Describe(configuration.backend, configuration.threads))
+            session = self._start(_Use.of(self, configuration, limit_seconds, {}), None)
+            try:
+                session.send_ahead(protocol.Describe(configuration.backend, configuration.threads))
+            except HarnessError:
+                session.kill_and_close()
+                raise
+            self._prepared = session  # last: the present run may take it to repeat its work
 
     @property
     def is_prepared(self) -> bool:
