@@ -147,11 +147,16 @@ from harness.spec.backend import Backend
 
 class Threaded(Backend):
     name = "threaded"
+    summary = "starts a thread"
     modes = ("plain",)
+    requires = ("numpy>=1",)
 
     def environment(self, threads):
         threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
         return {"engine": "threaded", "threaded": "1"}
+
+    def build(self, plan, data):
+        raise NotImplementedError
 
 
 @hookimpl
@@ -172,7 +177,7 @@ def test_it_is_tried_whether_workers_can_be_forked(tmp_path, monkeypatch):
     assert re.fullmatch(r"its import starts threads \(.*python.*\)", forks["threaded"])
     nodes = check_document([], Extent([], (), (), {**forks, "torch": ""})).nodes
     assert [node.text for node in nodes[1:3]] == [
-        "--jobs forks the workers of numpy and torch from a process that has made the imports.",
+        f"--jobs forks the workers of {NUMPY} and torch from a process that has made the imports.",
         f"--jobs starts each worker of threaded anew: {forks['threaded']}.",
     ]
 
