@@ -1,11 +1,13 @@
-"""The agent of a node: does the work that the driver sends, one piece at a time, and streams its progress.
+"""The agent of a node: does the work that the driver sends, one piece at a place, and streams its progress.
 
 It is an ordinary class, which :mod:`harness.cluster.nodes` makes a Ray actor. Its process is the parent of
 the workers, so they end with it; nothing stays on the node but caches.
 """
 
+import contextlib
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,18 +21,25 @@ from harness.core.plugins import kept_data
 from harness.core.plugins.files import name_plugin_files
 from harness.core.plugins.installation import installation
 from harness.core.runs.execute import execute
+from harness.core.runs.places import Place
 from harness.core.runs.record import Failure, Record
 from harness.core.runs.request import RunRequest, new_record, summary_of
 from harness.core.runs.sequence import Certification
-from harness.core.shell.executors import PlacedWork
+from harness.core.shell.executors import AskedJobs, PlacedWork
 from harness.errors import HarnessError
 from harness.spec.data import Dataset
+
+#: How long a run waits for memory before it looks again.
+_POLL_SECONDS = 1.0
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
     """The orders an agent is started with. ``certified`` has a run of each work to certify."""
 
     cpus: int
+    gpus: int = 0
+    jobs: AskedJobs | None = None
+    """The runs that share the node; None: a run has the node for itself."""
     plugins: list[PluginFile] = []
     certified: list[RunRequest] = []
 
@@ -39,17 +48,20 @@ class NodeState(msgspec.Struct, frozen=True):
     """A node that is ready.
 
     ``lacking`` are backends that the node cannot run, and why; ``missing_data`` are names of data sets that
-    must be sent to it.
+    must be sent to it. ``place`` is one of the node's ``places`` for runs, from 0.
     """
 
     machine: Machine
     lacking: dict[str, str]
     missing_data: frozenset[str]
+    places: int = 1
+    place: int = 0
 
     @property
     def name(self) -> str:
-        """The host, ``alpha (3f2a1c09d4e7)``."""
-        return self.machine.host_text
+        """The host, ``alpha (3f2a1c09d4e7)``, with the number of the place if there are several."""
+        number = f" #{self.place + 1}" if self.places > 1 else ""
+        return f"{self.machine.host_text}{number}"
 
 
 class Agent:
@@ -64,9 +76,12 @@ class Agent:
             written(plugin, self._folder.path / f"plugin-{place}")
             for place, plugin in enumerate(orders.plugins)
         )
-        self._thread = ThreadPoolExecutor(1)
-        self._notify = Forward(send=lambda _message: None)  # nothing is under way
-        self._certification = Certification(orders.certified, self._notify)
+        # Runs that share the node have places of their own; its workers are forked, and end with its threads.
+        self._crew = orders.jobs.crew(orders.cpus, orders.gpus) if orders.jobs else None
+        self._places: Sequence[Place | None] = self._crew.places if self._crew else [None]
+        self._threads = [ThreadPoolExecutor(1) for _ in self._places]
+        self._certification = Certification(orders.certified, lambda _event: None)
+        self._room, self._running = threading.Condition(), 0
 
     def state(self, backends: list[str], fingerprints: dict[str, str]) -> NodeState:
         """Describe this node, with the backends and the data sets (fingerprints by name) that it lacks."""
@@ -77,6 +92,7 @@ class Agent:
             missing_data=frozenset(
                 name for name, fingerprint in fingerprints.items() if not self._has(name, fingerprint)
             ),
+            places=len(self._places),
         )
 
     def _has(self, name: str, fingerprint: str) -> bool:
@@ -97,33 +113,51 @@ class Agent:
             raise HarnessError(f"data set {dataset.name} cannot be kept: {error}") from error
         kept_data.announce(dataset.name, dataset.fingerprint)
 
-    def work(self, asked: RunRequest | PlacedWork, *datasets: Dataset) -> Iterator[Message]:
-        """Do the work ``asked`` for, after keeping its ``datasets`` that this node lacks.
+    def work(self, place: int, asked: RunRequest | PlacedWork, *datasets: Dataset) -> Iterator[Message]:
+        """Do the work ``asked`` for at a place, after keeping its ``datasets`` that this node lacks.
 
         The result of a run is its record; that of other work is its own result, and its records by file name.
         """
 
         def work(send: Send) -> object:
-            self._notify.send = send
-            for dataset in datasets:
-                self._receive(dataset)
-            return self._run(asked, send) if isinstance(asked, RunRequest) else self._carry_out(asked)
+            with self._room:  # another place may receive the same
+                for dataset in datasets:
+                    self._receive(dataset)
+            notify = Forward(send)
+            if not isinstance(asked, RunRequest):
+                return self._carry_out(asked, notify)
+            with self._memory():
+                return self._run(asked, self._places[place], send, notify)
 
-        yield from streamed(work, self._thread)
+        yield from streamed(work, self._threads[place])
 
-    def _run(self, request: RunRequest, send: Send) -> Record:
+    @contextlib.contextmanager
+    def _memory(self) -> Iterator[None]:
+        """Wait until the memory has room for another run."""
+        with self._room:
+            while self._crew is not None and not self._crew.room_beside(self._running):
+                self._room.wait(_POLL_SECONDS)
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._room:
+                self._running -= 1
+                self._room.notify_all()
+
+    def _run(self, request: RunRequest, place: Place | None, send: Send, notify: Forward) -> Record:
         if lacking := _state_of(request.configuration.backend):
             record = new_record(request)
             record.status = "unsupported"
             record.failure = Failure(f"node {record.machine.host_text}: {lacking}")
             ForwardedStore(send).save(record)
             return record
-        certificate = self._certification.certificate(request) if self._orders.certified else None
-        return execute(request, certificate, ForwardedStore(send), self._notify)
+        certificate = self._certification.certificate(request, notify) if self._orders.certified else None
+        return execute(request, certificate, ForwardedStore(send), notify, place)
 
-    def _carry_out(self, work: PlacedWork) -> tuple[Any, dict[str, bytes]]:
+    def _carry_out(self, work: PlacedWork, notify: Forward) -> tuple[Any, dict[str, bytes]]:
         folder = self._folder.path / "records"
-        result = work.do(folder, lambda event: self._notify(WorkEvent(event)))
+        result = work.do(folder, lambda event: notify(WorkEvent(event)))
         return result, {path.name: path.read_bytes() for path in folder.glob("*.json")}
 
 

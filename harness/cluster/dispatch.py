@@ -1,4 +1,4 @@
-"""The runs of a matrix on several nodes: each node executes one at a time, and this process records them.
+"""The runs of a matrix on several nodes: each place of a node executes one at a time; this process records.
 
 Nothing here knows Ray: tests play lost nodes through the protocol :class:`Nodes`.
 """
@@ -42,12 +42,13 @@ class Lost(NamedTuple):
     reason: str
 
 
-#: News of a node, after its id: it is ready for its first run, sends a message of its run, or is lost.
+#: News of a place of a node, after its id: it is ready for its first run, sends a message of its run, or is
+#: lost.
 Arrival = tuple[str, NodeState | Message | Lost]
 
 
 class Nodes(Protocol):
-    """The nodes of a cluster."""
+    """The nodes of a cluster, by the ids of their places: where runs share a node, it has several."""
 
     def poll(self, seconds: float) -> list[Arrival]:
         """Wait up to ``seconds`` for something to arrive.
@@ -157,7 +158,9 @@ class Dispatcher:
         match arrival:
             case NodeState():
                 self._states[node] = arrival
-                self._observer.joined(arrival)
+                # Once a node, it is said what the node lacks.
+                lacking = {} if arrival.place else arrival.lacking
+                self._observer.joined(msgspec.structs.replace(arrival, lacking=lacking))
             case Lost():
                 self._lose(node, arrival.reason)
             case Save(record):

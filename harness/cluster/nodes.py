@@ -1,4 +1,4 @@
-"""The nodes of a Ray cluster, each occupied as a whole by an agent."""
+"""The nodes of a Ray cluster, each occupied as a whole by an agent with one or several places for runs."""
 
 import time
 from collections import Counter
@@ -15,7 +15,7 @@ from harness.cluster.plugin_files import plugin_files
 from harness.core.runs.identity import data_fingerprint
 from harness.core.runs.request import RunRequest, loaded
 from harness.core.runs.sequence import certified_work
-from harness.core.shell.executors import PlacedWork
+from harness.core.shell.executors import AskedJobs, PlacedWork
 from harness.errors import HarnessError
 
 #: How often the list of nodes is read, and how long a node that was lost rests.
@@ -26,13 +26,22 @@ _MOST_LOSSES = 3
 
 
 class _Occupied:
-    """A node with its agent. ``awaited`` arrives next from the node: its state, or messages of its work."""
+    """A node with its agent. ``awaited`` arrives next: its state at place 0, or messages of work by place.
 
-    def __init__(self, actor: Any, awaited: Any) -> None:
+    ``carried`` are data sets that were sent with the work of a place, which has not answered yet.
+    """
+
+    def __init__(self, actor: Any, state: Any) -> None:
         self.actor = actor
-        self.awaited = awaited
+        self.awaited: dict[int, Any] = {0: state}
         self.state: NodeState | None = None
         self.missing: set[str] = set()
+        self.carried: dict[int, set[str]] = {}
+
+
+def _name(node: str, place: int) -> str:
+    """Return the id of a place of a node."""
+    return f"{node}/{place}"
 
 
 class RayNodes:
@@ -44,8 +53,9 @@ class RayNodes:
         backends: Iterable[str],
         datasets: Iterable[str],
         certified: Sequence[RunRequest] = (),
+        jobs: AskedJobs | None = None,
     ) -> None:
-        """Occupy nodes for work on these tasks, backends and data sets.
+        """Occupy nodes for work on these tasks, backends and data sets, with ``jobs`` at once on each.
 
         The nodes certify the work of the runs in ``certified``, each work once.
 
@@ -55,7 +65,7 @@ class RayNodes:
         """
         plugins = plugin_files(set(tasks))
         once = {certified_work(request): request for request in certified}
-        self._orders = Orders(cpus=1, plugins=plugins, certified=[*once.values()])
+        self._orders = Orders(cpus=1, jobs=jobs, plugins=plugins, certified=[*once.values()])
         self._backends = list(dict.fromkeys(backends))
         self._fingerprints = {
             name: data_fingerprint(name) or loaded(name).fingerprint for name in dict.fromkeys(datasets)
@@ -71,7 +81,11 @@ class RayNodes:
         import ray
 
         self._look_for_nodes()
-        waiting = {held.awaited: id_ for id_, held in self._occupied.items() if held.awaited is not None}
+        waiting = {
+            awaited: (node, place)
+            for node, held in self._occupied.items()
+            for place, awaited in held.awaited.items()
+        }
         if not waiting:
             time.sleep(seconds)
             return []
@@ -79,7 +93,7 @@ class RayNodes:
         if first and others:
             more, _ = ray.wait(others, num_returns=len(others), timeout=0)
             first += more
-        return [arrival for ready in first for arrival in self._arrived(waiting[ready])]
+        return [arrival for ready in first for arrival in self._arrived(*waiting[ready])]
 
     def awaited(self) -> bool:
         """See :class:`harness.cluster.dispatch.Nodes`."""
@@ -87,11 +101,12 @@ class RayNodes:
 
     def work(self, node: str, asked: RunRequest | PlacedWork, datasets: Iterable[str]) -> None:
         """See :class:`harness.cluster.dispatch.Nodes`."""
-        held = self._occupied[node]
+        node, _, number = node.rpartition("/")
+        held, place = self._occupied[node], int(number)
         lacking = [name for name in dict.fromkeys(datasets) if name in held.missing]
-        held.missing -= set(lacking)
+        held.carried[place] = {*lacking}
         call = held.actor.work.options(num_returns="streaming")
-        held.awaited = call.remote(asked, *map(self._put, lacking))
+        held.awaited[place] = call.remote(place, asked, *map(self._put, lacking))
 
     def _put(self, dataset: str) -> Any:
         """Put a data set into Ray's object store, from where each node gets it once."""
@@ -129,39 +144,48 @@ class RayNodes:
                 num_cpus=node.cpus,
                 num_gpus=node.gpus,
                 max_restarts=0,
+                max_concurrency=self._places(node),
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
             )
-            .remote(msgspec.structs.replace(self._orders, cpus=int(node.cpus)))
+            .remote(msgspec.structs.replace(self._orders, cpus=int(node.cpus), gpus=int(node.gpus)))
         )
         return _Occupied(actor, actor.state.remote(self._backends, self._fingerprints))
 
-    def _arrived(self, node: str) -> Iterator[Arrival]:
+    def _places(self, node: Node) -> int:
+        """Return how many places an agent can have on a node: it may find less CPUs there than Ray has."""
+        jobs = self._orders.jobs
+        return 1 if jobs is None else jobs.number or max(1, int(node.cpus) // jobs.threads)
+
+    def _arrived(self, node: str, place: int) -> Iterator[Arrival]:
         import ray
 
-        held = self._occupied[node]
+        held = self._occupied.get(node)
+        if held is None:  # it was lost, as another place has said
+            return
+        awaited = held.awaited.pop(place)
         try:
             if held.state is None:
-                held.state = ray.get(held.awaited)
-                held.missing = set(held.state.missing_data)
-                held.awaited = None
-                yield node, held.state
+                held.state = state = ray.get(awaited)
+                held.missing = set(state.missing_data)
+                for number in range(state.places):
+                    yield _name(node, number), msgspec.structs.replace(state, place=number)
                 return
-            message = ray.get(next(held.awaited))
+            message = ray.get(next(awaited))
         except StopIteration:
-            held.awaited = None
-            yield node, Ended(None, "the agent ended its work without a result")
+            yield _name(node, place), Ended(None, "the agent ended its work without a result")
         except ray.exceptions.RayTaskError as error:
-            held.awaited = None
-            yield node, Ended(None, _last_line(error))
+            yield _name(node, place), Ended(None, _last_line(error))
         except ray.exceptions.RayError as error:
             self._release(node)
             self._losses[node] += 1
             self._lost_at[node] = time.monotonic()
-            yield node, Lost(_reason(error))
+            for number in range(held.state.places if held.state else 1):
+                yield _name(node, number), Lost(_reason(error))
         else:
-            if isinstance(message, Ended):
-                held.awaited = None
-            yield node, message
+            held.missing -= held.carried.pop(place, set())
+            if not isinstance(message, Ended):
+                held.awaited[place] = awaited
+            yield _name(node, place), message
 
     def _release(self, node: str) -> None:
         import ray

@@ -1,6 +1,6 @@
 """Work that one machine does as a whole, such as a duel, placed on a node of a cluster."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,17 @@ from harness.errors import HarnessError, UsageError
 _POLL_SECONDS = 0.5
 
 
-def on_one_node(nodes: Nodes, work: PlacedWork, folder: Path, notify: Callable[[Any], None]) -> Any:
+def on_one_node(
+    nodes: Nodes, work: PlacedWork, folder: Path, notify: Callable[[Any], None], host: str | None = None
+) -> Any:
     """Have the first node that is ready and lacks none of the backends do ``work``; return its result.
+
+    With ``host``, only the node of this host does it.
 
     The records of the work are written to ``folder``, and its events are passed to ``notify``.
 
     Raises:
-        UsageError: every node lacks a backend; names a backend that one node lacks.
+        UsageError: every node lacks a backend; names a backend that one node lacks. Or no node has the host.
         HarnessError: the work failed, its node was lost, or a record cannot be written.
     """
     chosen: str | None = None
@@ -28,7 +32,7 @@ def on_one_node(nodes: Nodes, work: PlacedWork, folder: Path, notify: Callable[[
     while True:
         for node, arrival in nodes.poll(_POLL_SECONDS):
             match arrival:
-                case NodeState() if chosen is None and not arrival.lacking:
+                case NodeState() if chosen is None and _suits(arrival, host):
                     chosen, name = node, arrival.name
                     nodes.work(node, work, work.datasets)
                 case NodeState():
@@ -46,8 +50,17 @@ def on_one_node(nodes: Nodes, work: PlacedWork, folder: Path, notify: Callable[[
                     _write(folder, files)
                     return result
         if chosen is None and lacking and not nodes.awaited():
-            state = next(iter(lacking.values()))
-            raise UsageError(f"node {state.name}: {next(iter(state.lacking.values()))}")
+            raise _refusal(lacking.values(), host)
+
+
+def _refusal(lacking: Iterable[NodeState], host: str | None) -> UsageError:
+    """Return the error for work that none of the nodes can do."""
+    reasons = [f"node {state.name}: {reason}" for state in lacking for reason in state.lacking.values()]
+    return UsageError(next(iter(reasons), f"node {host} has left the cluster"))
+
+
+def _suits(node: NodeState, host: str | None) -> bool:
+    return not node.lacking and host in {None, node.machine.host_text}
 
 
 def _result(ended: Ended) -> Any:

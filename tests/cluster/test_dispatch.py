@@ -64,7 +64,10 @@ class PlayedNodes:
 
 class Silent:
     def __init__(self):
-        self.losses = []
+        self.losses, self.joins = [], []
+
+    def joined(self, node):
+        self.joins.append((node.name, node.lacking))
 
     def begin(self, _node, _request):
         return self
@@ -75,7 +78,8 @@ class Silent:
     def __call__(self, _event):
         """Observe a run."""
 
-    joined = recorded_elsewhere = lambda *_: None
+    def recorded_elsewhere(self, *_):
+        """Observe a run of another process."""
 
 
 def executed(tmp_path, nodes, backends=("torch",), seeds=(0, 1)):
@@ -133,6 +137,14 @@ def test_a_node_without_the_framework_is_passed_over(tmp_path):
     records, _ = executed(tmp_path, nodes)
     assert [record.status for record in records] == ["ok", "ok"]
     assert {node for node, _, _ in nodes.started} == {"b"}
+
+
+def test_places_of_a_node_join_by_their_names_and_what_it_lacks_is_said_once(tmp_path):
+    node = msgspec.structs.replace(state("alpha", ["jax"]), places=2)
+    both = {f"a/{place}": msgspec.structs.replace(node, place=place) for place in range(2)}
+    records, observer = executed(tmp_path, PlayedNodes(both))
+    assert [record.status for record in records] == ["ok", "ok"]
+    assert observer.joins == [("alpha #1", node.lacking), ("alpha #2", {})]
 
 
 def test_what_every_node_lacks_is_recorded_once_as_unsupported(tmp_path):

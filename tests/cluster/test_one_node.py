@@ -1,5 +1,6 @@
 """Work that one node does as a whole: which node, its events and records, and what is said if it fails."""
 
+import msgspec
 import pytest
 from support.records import MACHINE
 
@@ -7,6 +8,7 @@ from harness.cluster.agent import Agent, NodeState, Orders
 from harness.cluster.dispatch import Lost
 from harness.cluster.messages import Ended, WorkEvent
 from harness.cluster.one_node import on_one_node
+from harness.core.machine.description import Host
 from harness.core.runs.events import Phase
 from harness.errors import HarnessError, UsageError
 
@@ -45,7 +47,7 @@ class PlayedNodes:
 
 def test_an_agent_tells_the_events_and_returns_the_records_with_the_result():
     agent = Agent(Orders(cpus=1))
-    told, ended = agent.work(Work())
+    told, ended = agent.work(0, Work())
     agent._folder.close()
     assert told == WorkEvent(Phase("working"))
     assert ended == Ended((1, {"a.json": b"{}"}))
@@ -60,6 +62,15 @@ def test_the_first_node_that_lacks_nothing_does_the_work(tmp_path):
     assert events == [Phase("working")]
     assert [path.name for path in tmp_path.rglob("*.json")] == ["a.json"]
     assert (tmp_path / "duels" / "a.json").read_text() == "{}"
+
+
+def test_only_the_node_of_a_host_does_the_work_if_one_is_named(tmp_path):
+    there = msgspec.structs.replace(READY, machine=msgspec.structs.replace(MACHINE, host=Host("c", "there")))
+    nodes = PlayedNodes({"a": READY, "b": there}, ("b", Ended((3, {}))))
+    assert on_one_node(nodes, Work(), tmp_path, print, there.machine.host_text) == 3
+    assert [node for node, *_ in nodes.worked] == ["b"]
+    with pytest.raises(UsageError, match="node elsewhere has left the cluster"):
+        on_one_node(PlayedNodes({"a": READY}), Work(), tmp_path, print, "elsewhere")
 
 
 @pytest.mark.parametrize(

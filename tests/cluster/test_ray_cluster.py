@@ -121,3 +121,17 @@ def test_a_study_prints_its_answer(cluster, tmp_path):
     assert running.returncode == 0, errors
     assert "Study of optimizers" in output
     assert [record.status for record in stored(tmp_path)] == ["ok"] * 4
+
+
+def test_runs_whose_times_are_not_judged_share_a_node(cluster, tmp_path):
+    """One of them, drawn at random, is repeated on its node."""
+    matrix = ("--task", "tabular", "--backend", "torch", "--seeds", "5", "--max-steps", "20", "--no-certify")
+    running = command(cluster, tmp_path, *matrix, "--jobs", "2")
+    output, errors = running.communicate(timeout=250)
+    assert running.returncode == 0, output + errors
+    assert re.search(r" begins on .* #2", errors)
+    done = stored(tmp_path)
+    assert sorted((record.seed, record.status) for record in done) == [(seed, "ok") for seed in range(5)]
+    assert {(record.making.process, record.making.jobs) for record in done} == {("forked", 2)}
+    assert sorted(str(record.making.repeated) for record in done) == ["None"] * 4 + ["equal"]
+    assert all(record.clock is None for record in done)

@@ -2,11 +2,12 @@
 
 import enum
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.core.certify.certificate import Certificate
 from harness.core.documents.document import Document, Node, Paragraph, Table
+from harness.core.documents.numbers import listed
 from harness.core.stats.deviations import largest
 from harness.errors import HarnessError
 from harness.spec.backend import Precision
@@ -97,11 +98,15 @@ class Checked(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """What was checked: the tasks, the cases that were chosen, if any, and what could not be loaded."""
+    """What was checked: the tasks, the cases that were chosen, if any, and what could not be loaded.
+
+    ``forks`` says why workers of a backend cannot be forked, by its name; empty if they can.
+    """
 
     definitions: Sequence[TaskDefinition]
     cases: Sequence[str]
     broken: Sequence[str]
+    forks: Mapping[str, str] = {}
 
 
 def check_document(
@@ -127,12 +132,22 @@ def check_document(
     nodes += map(Paragraph, extent.broken)
     for checked in checks:
         nodes += _remarks(checked, by_case=by_case, traceback=traceback)
+    nodes += map(Paragraph, _fork_texts(extent.forks))
     if extent.cases:
         nodes.append(Paragraph(f"Only these cases were compared: {', '.join(extent.cases)}."))
     statuses = {*[Status.NOT_CHECKED] * len(extent.broken), *(checked.status for checked in checks)}
     worst = next(status for status in _CONCLUSIONS if status in {*statuses, Status.AGREES})
     nodes.append(Paragraph(_CONCLUSIONS[worst]))
     return Document("check", "Check against the references", nodes)
+
+
+def _fork_texts(forks: Mapping[str, str]) -> Iterator[str]:
+    """Say how --jobs starts the workers of each backend, and why those that are not forked are not."""
+    if forked := [backend for backend, reason in forks.items() if not reason]:
+        yield f"--jobs forks the workers of {listed(forked)} from a process that has made the imports."
+    for backend, reason in forks.items():
+        if reason:
+            yield f"--jobs starts each worker of {backend} anew: {reason}."
 
 
 def _remarks(checked: Checked, *, by_case: bool, traceback: bool) -> Iterator[Node]:

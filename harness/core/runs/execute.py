@@ -67,6 +67,7 @@ class TrainingRun:
         self._step = 0
         self._step_seconds = 0.0
         self._best_loss = math.inf
+        self._import_seconds = 0.0
 
     def carry_out(self) -> None:
         """Import, build, train and score.
@@ -119,7 +120,7 @@ class TrainingRun:
     def _preparation(self) -> Preparation:
         phases = self._record.phases
         return Preparation(
-            phases.import_seconds or 0.0,
+            self._import_seconds,
             phases.data_seconds or 0.0,
             phases.build_seconds or 0.0,
             phases.first_step_seconds or 0.0,
@@ -140,7 +141,8 @@ class TrainingRun:
         conversation = Conversation(self._session, backend, plan.threads)
         described = conversation.describe()
         record.framework = described.environment
-        # A forked worker has found everything imported.
+        # A forked worker has found everything imported, and so does the one that repeats its work.
+        self._import_seconds = described.import_seconds
         record.phases.import_seconds = described.import_seconds if self._place is None else None
         self._notify(Phase("building"))
         built = conversation.build(plan, record.dataset.name)

@@ -27,6 +27,7 @@ from harness.core.runs.events import (
     Finished,
     RunEvent,
     RunObserver,
+    Started,
 )
 from harness.core.runs.execute import execute
 from harness.core.runs.places import Place, places
@@ -43,8 +44,8 @@ _POLL_SECONDS = 0.5
 _ENDING_POLL_SECONDS = 0.05
 #: A worker is expected to take so much memory before the first one has ended.
 _EXPECTED_BYTES = 1 << 30
-#: A place has at most two workers, each with eight pipes and files; the rest of the command needs others.
-_FILES_OF_A_PLACE, _OTHER_FILES = 16, 256
+#: A place has at most three workers, each with eight pipes and files; the rest of the command needs others.
+_FILES_OF_A_PLACE, _OTHER_FILES = 24, 256
 _RNG = random.SystemRandom()
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -134,53 +135,18 @@ class Crew:
 
     def note(self, request: RunRequest, record: Record) -> None:
         """Note a run that has ended: :meth:`conclude` may repeat it if a forked worker has made it."""
-        if record.status == "ok" and record.making is not None and record.making.process == "forked":
+        if is_repeatable(record):
             self._forked[record.id] = request
 
     def conclude(self, store: RecordWriter, records: Sequence[Record], say: Callable[[str], None]) -> None:
-        """Repeat a run in a fresh process, and say in its record whether it is equal.
-
-        The run is drawn at random among those ``records`` that forked workers have made. It has failed if it
-        is not equal. ``say`` prints a line; also name the backends that could not be forked.
-
-        Raises:
-            KeyboardInterrupt: after Ctrl-C.
-            HarnessError: the record cannot be written.
-        """
+        """Name the backends that could not be forked, and repeat a run: see :func:`conclude`."""
         for backend, reason in self._templates.reasons.items():
             say(f"Each worker of backend {backend} was started anew instead of forked: {reason}")
-        forked = [record for record in records if record.id in self._forked]
-        if not forked:
-            return
-        say("One run, drawn at random, is repeated in a fresh process")
-        record = _RNG.choice(forked)
-        request = self._forked[record.id]
-        self._forked.clear()
-        place = self.places[0]
-        asked = msgspec.structs.replace(request, after_training=(), save_weights=False)
 
-        def again() -> Record:
-            discarded: RecordWriter = _Discarded()
-            return execute(asked, record.certificate, discarded, lambda _event: None, place, fresh=True)
+        def again(request: RunRequest, record: Record) -> Record:
+            return repeated(request, record, self.places[0])
 
-        first = again()
-        if first.status == "interrupted":
-            raise KeyboardInterrupt
-        if first.status != "ok" or record.making is None:
-            say(f"It could not be repeated: the fresh process ended as {first.status}")
-            return
-        equal = outcome_of(first) == outcome_of(record)
-        if not equal and outcome_of(again()) == outcome_of(first):
-            record.status = "failed"
-            record.failure = Failure(
-                "a fresh process computes other losses or scores than the forked one; times aside, both must "
-                f"be equal: report it, and train backend {record.configuration.backend} by harness run "
-                "without --jobs"
-            )
-        record.making = msgspec.structs.replace(
-            record.making, repeated="equal" if equal else "not repeatable" if record.failure is None else None
-        )
-        store.save(record)
+        conclude(self._forked, records, again, store, say)
 
     def __enter__(self) -> Self:
         return self
@@ -190,6 +156,8 @@ class Crew:
     ) -> None:
         try:
             self._pool.shutdown()
+            for place in self.places:
+                place.close()
         finally:
             self._templates.__exit__(kind, error, trace)
 
@@ -232,6 +200,61 @@ def _interrupts_kept(keep: Callable[[KeyboardInterrupt], None]) -> Iterator[None
     finally:
         for number in handled:
             signal.signal(number, known[number])
+
+
+def is_repeatable(record: Record) -> bool:
+    """Check that a forked worker has made a run, so that a fresh process must compute the same."""
+    return record.status == "ok" and record.making is not None and record.making.process == "forked"
+
+
+def repeated(request: RunRequest, record: Record, place: Place) -> Record:
+    """Repeat a recorded run in a fresh process; return the record of the repetition, which is not saved."""
+    asked = msgspec.structs.replace(request, after_training=(), save_weights=False)
+    discarded: RecordWriter = _Discarded()
+    return execute(asked, record.certificate, discarded, lambda _event: None, place, fresh=True)
+
+
+def conclude(
+    forked: dict[str, RunRequest],
+    records: Sequence[Record],
+    again: Callable[[RunRequest, Record], Record],
+    store: RecordWriter,
+    say: Callable[[str], None],
+) -> None:
+    """Have ``again`` repeat a run, and say in its record whether the repetition is equal.
+
+    The run is drawn at random among those ``records`` that are ``forked``: requests by the id of the record,
+    which are then forgotten. It has failed if it is not equal. ``say`` prints a line.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C.
+        HarnessError: the record cannot be written.
+    """
+    candidates = [record for record in records if record.id in forked]
+    if not candidates:
+        return
+    say("One run, drawn at random, is repeated in a fresh process")
+    record = _RNG.choice(candidates)
+    request = forked[record.id]
+    forked.clear()
+    first = again(request, record)
+    if first.status == "interrupted":
+        raise KeyboardInterrupt
+    if first.status != "ok" or record.making is None:
+        say(f"It could not be repeated: the fresh process ended as {first.status}")
+        return
+    equal = outcome_of(first) == outcome_of(record)
+    if not equal and outcome_of(again(request, record)) == outcome_of(first):
+        record.status = "failed"
+        record.failure = Failure(
+            "a fresh process computes other losses or scores than the forked one; times aside, both must "
+            f"be equal: report it, and train backend {record.configuration.backend} by harness run "
+            "without --jobs"
+        )
+    record.making = msgspec.structs.replace(
+        record.making, repeated="equal" if equal else "not repeatable" if record.failure is None else None
+    )
+    store.save(record)
 
 
 class _Discarded:
@@ -386,8 +409,25 @@ class _Execution:
                 raise event
             case Certifying() | Examined() | Certified():
                 self._observer.certificate(str(number + 1), event)
+            case Started():
+                self._prepare_next(number)
+                notify(event)
             case _:
                 notify(event)
+
+    def _prepare_next(self, number: int) -> None:
+        """Have the next worker of a place import while its run trains; see :meth:`Place.prepare`.
+
+        Which of the places takes the next run is open, so the next ones must all be of one configuration.
+        """
+        places = self._crew.places
+        prepared = sum(place.is_prepared for place in places)
+        own = {planned.key for planned, *_ in self._running.values()}
+        waiting = [run.request for run in self._shared.left if run.key not in own]
+        upcoming = {request.configuration for request in waiting[: len(places)]}
+        has_room = self._crew.room_beside(len(self._running) + prepared)
+        if len(waiting) > prepared and len(upcoming) == 1 and has_room:
+            places[number].prepare(waiting[0].configuration, waiting[0].timeout_seconds)
 
     def abandon(self, reason: str) -> bool:
         """End all runs under way; return whether one of them was recorded as interrupted."""

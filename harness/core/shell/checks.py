@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -14,10 +15,13 @@ from harness.core.certify.page import Checked, Status, result_text
 from harness.core.certify.parity import Finding
 from harness.core.certify.waiting import Waiting
 from harness.core.machine.cpus import bound_to_cpus
+from harness.core.machine.worker_variables import worker_variables
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.definition import define_task
 from harness.core.shell.printing import print_error_line
 from harness.core.worker.examiner import Examiner
+from harness.core.worker.session import Conversation, Session
+from harness.core.worker.template import CannotFork, Templates
 from harness.errors import HarnessError
 from harness.spec.task import TaskDefinition
 
@@ -150,3 +154,36 @@ def _cost(check: Check) -> int:
         return len(define_task(definition, definition.options()).parameters())
     except HarnessError:
         return 0
+
+
+#: Longest trial of a fork, the import of a large framework included.
+_FORK_LIMIT_SECONDS = 300.0
+
+
+def try_forks(configurations: Iterable[Configuration]) -> dict[str, str]:
+    """Try to fork a worker of each backend from a process that has imported its framework.
+
+    Return why a backend's workers cannot be forked, by its name; empty if they can. Leave out backends that
+    cannot be imported.
+    """
+    found: dict[str, str] = {}
+    for configuration in configurations:
+        if configuration.backend not in found:
+            with contextlib.suppress(HarnessError):  # the check has reported it
+                found[configuration.backend] = _why_not_forked(configuration)
+    return found
+
+
+def _why_not_forked(configuration: Configuration) -> str:
+    variables = worker_variables(configuration.threads, configuration.device, os.environ)
+    backend, threads = configuration.backend, configuration.threads
+    with Templates() as templates:
+        template = templates.template(backend, threads, variables)
+        if template is None:
+            return "workers are forked on Linux alone"
+        try:
+            with Session(variables, _FORK_LIMIT_SECONDS, template=template) as session:
+                Conversation(session, backend, threads).describe()
+        except CannotFork as error:
+            return str(error)
+    return ""

@@ -1,7 +1,8 @@
 """Executors: where a command's work is done, on this machine or on the nodes of a feature's executor.
 
 A feature names its executors by the value of ``--executor``. The object is called with the value of
-``--address`` and returns a context manager, which yields an :class:`Executor` while it is connected.
+``--address`` and with :class:`AskedJobs`, None where a run has a machine for itself. It returns a context
+manager, which yields an :class:`Executor` while it is connected.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from harness.core.machine.cpus import usable_cpus
 from harness.core.machine.description import Machine, nvidia_gpus
 from harness.core.runs.events import CertificationEvent
 from harness.core.runs.jobs import Crew, execute_beside
@@ -24,7 +26,6 @@ from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
 from harness.core.shell import features
 from harness.core.shell.options import ExecutorOptions, is_local
-from harness.errors import UsageError
 
 
 class ReadyNode(Protocol):
@@ -182,7 +183,7 @@ class ThisMachine:
 
 
 class AskedJobs(NamedTuple):
-    """Runs at once on this machine, each with so many threads on this ``device``.
+    """Runs at once on a machine, each with so many threads on this ``device``.
 
     The number 0 stands for as many as cores and memory allow.
     """
@@ -196,10 +197,11 @@ class AskedJobs(NamedTuple):
         """Return what ``--jobs`` asks for, with the largest number of threads; None without it."""
         return None if number is None else cls(number, max(threads, default=1), device)
 
-    def crew(self) -> Crew:
-        """Prepare the places for the runs."""
-        gpus = nvidia_gpus()
-        number = self.number or most_jobs(self.threads, self.device, gpus)
+    def crew(self, cpus: int | None = None, gpus: int | None = None) -> Crew:
+        """Prepare the places for the runs on this machine, or on a part of it with so many CPUs and GPUs."""
+        cpus = min(usable_cpus(), cpus or usable_cpus())
+        gpus = nvidia_gpus() if gpus is None else gpus
+        number = self.number or most_jobs(self.threads, self.device, cpus, gpus)
         return Crew(number, self.threads, self.device, gpus=gpus, waits_for_memory=not self.number)
 
 
@@ -207,25 +209,21 @@ class AskedJobs(NamedTuple):
 def executor_of(given: ExecutorOptions, jobs: AskedJobs | None = None) -> Iterator[Executor]:
     """Yield the executor that ``--executor`` and ``--address`` ask for, connected.
 
-    With ``jobs`` it is this machine, and several runs at once.
+    With ``jobs`` it makes several runs at once on this machine, or on each node.
 
     Raises:
-        UsageError: no cluster is reachable, its nodes are unsuitable, or ``--jobs`` is given for one.
+        UsageError: no cluster is reachable, or its nodes are unsuitable.
         PluginError: the executor belongs to another package, and connecting raises.
     """
     if is_local(given):
         with contextlib.nullcontext() if jobs is None else jobs.crew() as crew:
             yield ThisMachine(crew)
         return
-    if jobs is not None:
-        raise UsageError(
-            f"--jobs is for runs on this machine; leave it out with --executor {given.executor}."
-        )
     name = given.executor
     connect = features.one("executors", name)
     with contextlib.ExitStack() as connected:
         with features.faults_named(name, features.named("executors")[name]):
-            executor: Executor = connected.enter_context(connect(given.address))
+            executor: Executor = connected.enter_context(connect(given.address, jobs))
         yield executor
 
 

@@ -406,8 +406,8 @@ executor = together(
         type=_Executors(),
         default=_LOCAL,
         show_default=True,
-        help="local runs on this machine, ray on the nodes of a Ray cluster. A run or a whole duel "
-        "occupies one node.",
+        help="local runs on this machine, ray on the nodes of a Ray cluster. A run whose time is judged, or "
+        "a whole duel, occupies one node.",
     ),
     click.option(
         "--address",
@@ -422,8 +422,8 @@ ALL_JOBS = 0
 jobs = number(
     "--jobs",
     most=1024,
-    text="Workers at once on this machine, whose times are not judged. Default of study: as many as cores "
-    "and memory allow; of other commands: one after the other.",
+    text="Workers at once on this machine, or on each node, whose times are not judged. Default of study: as "
+    "many as cores and memory allow; of other commands: one after the other.",
 )
 
 

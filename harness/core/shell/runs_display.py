@@ -10,7 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column
 
 from harness.core.certify.page import certificate_label
-from harness.core.documents.numbers import score_value, significant, time_left
+from harness.core.documents.numbers import counted, score_value, significant, time_left
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.events import (
     CertificationEvent,
@@ -69,6 +69,8 @@ class RunsDisplay:
         planned += map(_run_activity, requests)
         self._remaining = Remaining(planned, time.monotonic, nodes=0 if on_nodes else jobs or 1)
         self._jobs = None if on_nodes else jobs
+        #: Runs that share a node have places there, each a node by its own name.
+        self._noun = "place" if on_nodes and jobs is not None else "node"
         self._console = console(quiet=quiet)
         self._printed = time.monotonic() if several else -math.inf
         self._trackers: Sequence[Tracker] = ()
@@ -256,7 +258,7 @@ class RunsDisplay:
     def _show_whole(self) -> None:
         """Show how many runs have ended, and the time left; without a terminal every ten seconds."""
         nodes = len(self._rows)
-        at = f"{self._jobs} at once" if self._jobs else f"{nodes} node{'s' * (nodes != 1)}"
+        at = f"{self._jobs} at once" if self._jobs else counted(nodes, self._noun)
         ended = f"{self._ended} of {self._runs} runs ended, {at}"
         text = ", ".join([ended, *self._left()])
         if self._live:

@@ -189,7 +189,7 @@ def command(ctx: click.Context, given: Given) -> None:
             raise UsageError(
                 f"--jobs: study {kind.name} judges {min(alone)}, which runs at once do not have; leave it out"
             )
-    elif jobs is None and options.is_local(given) and not is_of_variants:  # whose costs are times, too
+    elif jobs is None and not is_of_variants:  # whose costs are times, too
         jobs = options.ALL_JOBS
     unstated = [name for name in kind.quantities if name in JUDGED]
     if given.jobs is not None and unstated and not given.quiet:

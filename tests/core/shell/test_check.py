@@ -1,6 +1,7 @@
 """``harness check`` without a name reports what is broken and checks the rest."""
 
 import re
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -14,6 +15,7 @@ from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.installation import Installation
 from harness.core.plugins.selection import Selection as SelectedBackend
+from harness.core.reference.training import NUMPY
 from harness.core.shell import checks
 from harness.core.shell.checks import check_once
 from harness.core.shell.commands import check
@@ -52,6 +54,7 @@ def _two_of_each(monkeypatch):
         check, "select_backend", lambda name: SelectedBackend(registry.backend(name), "eager")
     )
     monkeypatch.setattr(checks, "check_once", agreeing)
+    monkeypatch.setattr(check, "try_forks", lambda tried: {each.backend: "" for each in tried})
 
 
 @pytest.mark.usefixtures("_two_of_each")
@@ -134,6 +137,49 @@ def test_each_case_is_printed_as_it_ends_and_what_rests_on_a_failed_one_is_skipp
     compared = [outcome.case for outcome in made.outcomes if isinstance(outcome, Finding)]
     assert [name for name, *_ in ended] == compared
     assert all(1 <= int(number) <= int(count) for _, number, count in ended)
+
+
+THREADED = """
+import threading, time
+from harness.hookspecs import hookimpl
+from harness.spec.backend import Backend
+
+
+class Threaded(Backend):
+    name = "threaded"
+    summary = "starts a thread"
+    modes = ("plain",)
+    requires = ("numpy>=1",)
+
+    def environment(self, threads):
+        threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+        return {"engine": "threaded", "threaded": "1"}
+
+    def build(self, plan, data):
+        raise NotImplementedError
+
+
+@hookimpl
+def harness_backend(name):
+    return Threaded() if name == "threaded" else None
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_it_is_tried_whether_workers_can_be_forked(tmp_path, monkeypatch):
+    """A backend that cannot be imported is left out."""
+    (tmp_path / "threaded.py").write_text(THREADED)
+    monkeypatch.setenv("HARNESS_PLUGIN_FILES", str(tmp_path / "threaded.py"))
+    names = (NUMPY, "threaded", "absent", NUMPY)
+    forks = checks.try_forks([Configuration(name, "plain", "cpu", 1) for name in names])
+    assert list(forks) == [NUMPY, "threaded"]
+    assert forks[NUMPY] == ""
+    assert re.fullmatch(r"its import starts threads \(.*python.*\)", forks["threaded"])
+    nodes = check_document([], Extent([], (), (), {**forks, "torch": ""})).nodes
+    assert [node.text for node in nodes[1:3]] == [
+        f"--jobs forks the workers of {NUMPY} and torch from a process that has made the imports.",
+        f"--jobs starts each worker of threaded anew: {forks['threaded']}.",
+    ]
 
 
 def test_networks_that_are_smaller_than_those_of_a_run_are_named(snapshot):

@@ -13,8 +13,8 @@ from harness.errors import PluginError, UsageError
 
 
 @contextlib.contextmanager
-def elsewhere(address):
-    yield f"connected to {address}"
+def elsewhere(address, jobs):
+    yield f"connected to {address} for {jobs and jobs.number} at once"
 
 
 def test_this_machine_does_work_itself(tmp_path):
@@ -38,14 +38,8 @@ def test_an_address_is_refused_where_there_is_no_cluster():
         pass
 
 
-def test_jobs_are_refused_where_runs_are_executed_elsewhere():
-    given, jobs = ExecutorOptions(executor="other", address=None), AskedJobs(2, 1, "cpu")
-    with pytest.raises(UsageError, match="leave it out with --executor other"), executor_of(given, jobs):
-        pass
-
-
 def test_jobs_have_one_thread_each_and_as_many_places_as_fit(monkeypatch):
-    monkeypatch.setattr(executors, "most_jobs", lambda threads, _device, _gpus: 6 // threads)
+    monkeypatch.setattr(executors, "most_jobs", lambda threads, _device, _cpus, _gpus: 6 // threads)
     given = ExecutorOptions(executor="local", address=None)
     found = {}
     for number, threads in ((None, []), (3, []), (0, []), (0, [2]), (0, [1, 3])):
@@ -56,18 +50,28 @@ def test_jobs_have_one_thread_each_and_as_many_places_as_fit(monkeypatch):
 
 def test_a_feature_brings_an_executor_by_its_name(monkeypatch):
     monkeypatch.setattr(features, "named", lambda _hook: {"other": f"{__name__}:elsewhere"})
-    with executor_of(ExecutorOptions(executor="other", address="a:1")) as executor:
-        assert executor == "connected to a:1"
+    given = ExecutorOptions(executor="other", address="a:1")
+    for jobs, number in ((None, None), (AskedJobs(2, 1, "cpu"), 2)):
+        with executor_of(given, jobs) as executor:
+            assert executor == f"connected to a:1 for {number} at once"
+
+
+def test_a_part_of_a_machine_has_as_many_places_as_fit_it(monkeypatch):
+    monkeypatch.setattr(executors, "usable_cpus", lambda: 6)
+    sizes = {(None, 0): 6, (4, 0): 4, (64, 0): 6, (4, 2): 2}
+    for (cpus, gpus), number in sizes.items():
+        with AskedJobs(0, 1, "auto").crew(cpus, gpus) as crew:
+            assert len(crew.places) == number
 
 
 @contextlib.contextmanager
-def unreachable(address):
+def unreachable(address, _jobs):
     raise ConnectionError(f"no answer from {address}")
     yield
 
 
 @contextlib.contextmanager
-def reachable(_address):
+def reachable(_address, _jobs):
     yield "executor"
 
 

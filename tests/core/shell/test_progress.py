@@ -14,6 +14,7 @@ from harness.core.documents.numbers import time_left
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.events import Certified, Certifying, Examined, Finished, Trained
 from harness.core.runs.record import Failure
+from harness.core.shell import runs_display
 from harness.core.shell.console import console
 from harness.core.shell.progress import Phases
 from harness.core.shell.runs_display import RunLine, RunsDisplay, fitted
@@ -172,6 +173,15 @@ def test_a_cluster_shows_where_runs_begin_and_end_and_which_begin_again(capsys, 
         display.lost(beta, "it does not answer", again=REQUESTS[1])
         display.begin(alpha, REQUESTS[1])(Finished(make_record()))
     assert capsys.readouterr().err.splitlines() == snapshot
+
+
+def test_places_of_a_cluster_are_counted_as_places(capsys, monkeypatch):
+    monkeypatch.setattr(runs_display, "_QUIET_SECONDS", 0.0)
+    with RunsDisplay(REQUESTS, quiet=False, on_nodes=True, jobs=2) as display:
+        for place in (1, 2):
+            display.joined(Node(f"alpha #{place}"))
+        display.begin("alpha #2", REQUESTS[0])(Finished(make_record()))
+    assert f"1 of {len(REQUESTS)} runs ended, 2 places" in capsys.readouterr().err
 
 
 def test_runs_at_once_have_one_count_and_no_place_in_their_lines(capsys):

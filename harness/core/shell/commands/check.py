@@ -18,7 +18,7 @@ from harness.core.plugins.installation import installation
 from harness.core.plugins.options import parse_options
 from harness.core.plugins.selection import select_backend
 from harness.core.shell import completion, options
-from harness.core.shell.checks import CLOCK, Check, check_all
+from harness.core.shell.checks import CLOCK, Check, check_all, try_forks
 from harness.core.shell.parameters import split_names
 from harness.core.shell.printing import echo
 from harness.errors import PluginError, UsageError, unknown_name
@@ -96,7 +96,8 @@ def command(ctx: click.Context, given: Given) -> None:
     Compared are the loss of each step, the gradients of the first step, all weights after the last, and
     the outputs in evaluation mode, for every optimizer and regulariser that the task accepts; then the
     first losses in --precision, to what its rounding allows. Default: every installed backend in all its
-    modes, and every task.
+    modes, and every task. Also tried, without --case, is whether workers of each backend can be forked, as
+    --jobs does to save imports.
 
     Exit code: 0 if all agree, 1 if anything deviates or could not be checked, 2 if the input is wrong.
     """
@@ -114,7 +115,8 @@ def command(ctx: click.Context, given: Given) -> None:
     selection = _selection(definitions, given)
     groups = cpu_groups(threads, threads if on_gpu else min(default_threads(), _MOST_WORKERS * threads))
     outcomes = check_all(checks, selection, groups)
-    extent = Extent(definitions, given.chosen_cases, broken)
+    forks = {} if given.chosen_cases else try_forks(check.configuration for check in checks)
+    extent = Extent(definitions, given.chosen_cases, broken, forks)
     document = check_document(outcomes, extent, by_case=given.by_case, traceback=given.traceback)
     echo(terminal_text(document))
     agrees = not broken and all(outcome.status is Status.AGREES for outcome in outcomes)
