@@ -16,7 +16,7 @@ from harness.core.documents.charts import (
 )
 from harness.core.documents.document import Figure
 from harness.core.documents.numbers import listed, significant, with_unit
-from harness.core.stats.intervals import Array
+from harness.core.stats.intervals import FEWEST_FOR_INTERVAL, Array
 from harness.learning.runs.curve_charts import VALIDATION, Line, coinciding, curve_chart
 from harness.learning.runs.overfit import Band, Overfitting
 from harness.learning.study.finding import StudyFinding
@@ -43,6 +43,12 @@ def colour_of_variants(study: StudyFinding, rows: Sequence[Row], name: str = "va
     names = list(dict.fromkeys(str(row[name]) for row in rows))
     colours = colours_of(study, names)
     return scaled(f"{name}:N", {each: colours[each] for each in names}, legend={"columns": 2})
+
+
+def interval_caption(study: StudyFinding) -> str:
+    """Explain the lines of a chart of means; empty where too few seeds give intervals."""
+    has_lines = any(effect.seeds >= FEWEST_FOR_INTERVAL for effect in study.effects)
+    return " Lines are 95 % intervals." * has_lines
 
 
 #: A curve of a loss or a distance whose peak is this multiple of the median peak is cut: the others would

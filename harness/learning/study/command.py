@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib
 import sys
 import tempfile
 import time
@@ -247,6 +248,7 @@ class _Conduct:
         with_work(plan.runs(self._centres()), features.places("after_training"))
         self._store.prepare()
         self._say(self._size_text())
+        self._say(missing_for_page())
         self._tune(tuning)
         found = tuning.found()
         best, target = tuning.reference()
@@ -481,14 +483,27 @@ class _Conduct:
             print_error_line(line)
 
 
+def missing_for_page() -> str:
+    """Say before the first training which library of the page is missing; empty if none is."""
+    try:
+        importlib.import_module("harness.core.documents.render.html")
+    except ImportError as error:
+        return f"{_no_page(error)}; the command, repeated, writes it without training anew"
+    return ""
+
+
+def _no_page(error: ImportError) -> str:
+    needed = f'{error.name or error} from the extra "report"'
+    return f'No page: it needs {needed}: pip install "dl-harness[report]"'
+
+
 def _write_page(path: Path, page: Any) -> None:
     """Write the page and print its path, or the reason why there is none."""
     try:
         write_text(path, page(), named=False)
         echo(f"Page:   {path}")
     except ImportError as error:
-        needed = f'{error.name or error} from the extra "report"'
-        print_error_line(f'No page: it needs {needed}: pip install "dl-harness[report]"')
+        print_error_line(_no_page(error))
     except HarnessError as error:
         print_error_line(f"No page: {error}")
     except OSError as error:

@@ -19,7 +19,7 @@ from harness.core.documents.document import Card, Cards, Figure, Node, Paragraph
 from harness.core.documents.numbers import NOTHING, seeds, with_unit
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL
 from harness.learning.study.answer import answer, changes_text, level_text, plural, ranked, verdict_word
-from harness.learning.study.charts import slug
+from harness.learning.study.charts import interval_caption, slug
 from harness.learning.study.finding import Effect, StudyFinding
 from harness.learning.study.parts import Content, Part, parts_of
 from harness.learning.study.quantities import Quantity
@@ -92,8 +92,7 @@ def _level_chart(study: StudyFinding, of: Quantity, prefix: str) -> Iterator[Fig
         interval("x", "level", 2, y=y, color=colour),
         layer("point", {"size": 80}, x=x, y=y, color=colour, tooltip=tip),
     )
-    with_lines = any(effect.seeds >= FEWEST_FOR_INTERVAL for effect in study.effects)
-    caption = f"Mean over seeds.{' A line is the 95 % interval.' * with_lines}"
+    caption = f"Mean over seeds.{interval_caption(study)}"
     yield Figure(f"{prefix}-{slug(of.name)}", caption, chart, of.measure.name.capitalize(), chosen=True)
 
 

@@ -88,12 +88,12 @@ def _headline(study: StudyFinding, task: str) -> str | None:
 def _frechet_chart(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """Draw the Fréchet distance to validation images over the steps, beside noise and real images."""
     read = study.curves
-    caption = "Mean over seeds. Dashed: noise (above) and training images (below)."
     first = next((run.record.outcomes for run in study.runs if run.record.outcomes), None)
     seen = first.generated if first is not None else None
     levels = [seen.frechet_of_noise, seen.frechet_of_training_images] if seen is not None else []
     lines: list[Row] = [{"level": level} for level in levels if level is not None]
     name = f"{prefix}-frechet"
+    caption = f"Mean over seeds.{' Dashed: noise (above) and training images (below).' * bool(lines)}"
     for figure in overlaid(study, read, list(read), study.measure.key, name, caption, over="steps"):
         if lines:
             look = {"strokeDash": [4, 4], "color": GREY}

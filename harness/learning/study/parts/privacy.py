@@ -7,7 +7,7 @@ from harness.core.documents.document import Figure
 from harness.core.documents.numbers import with_unit
 from harness.learning.privacy.membership import membership
 from harness.learning.privacy.record import privacy_claim
-from harness.learning.study.charts import colour_of_variants, slug
+from harness.learning.study.charts import colour_of_variants, interval_caption, slug
 from harness.learning.study.finding import StudyFinding
 from harness.learning.study.parts import Part, explained
 from harness.learning.study.quantities import measure, of_runs
@@ -39,7 +39,8 @@ def _charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
             interval("y", "level", x=x, color=colour),
             layer("point", {"size": 90, "filled": True}, x=x, y=y, color=colour, tooltip=tip),
         )
-        caption = "Mean over seeds; vertical lines are 95 % intervals. Dashed: without a proof."
+        dashed = " Dashed: without a proof." * bool(lines)
+        caption = f"Mean over seeds.{interval_caption(study)}{dashed}"
         title = f"{of.measure.name} against epsilon"
         yield Figure(f"{prefix}-privacy-{slug(of.name)}", caption, chart, title)
 
