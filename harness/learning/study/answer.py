@@ -108,6 +108,9 @@ def helpful_text(study: StudyFinding) -> str:
     if study.helpful:
         names = listed([each.variant.name for each in study.helpful])
         return f"{names} help; which helps most is undecided"
+    judged = [effect for effect in study.effects[1:] if effect.verdict not in {"diverged", "control"}]
+    if judged and judged == study.of_verdict("equal"):
+        return f"{listed([each.variant.name for each in judged])} {_are(judged)} as good as {reference}"
     worse = study.of_verdict("worse")
     if worse and all(effect.described.data for effect in study.effects[1:]):
         return f"{reference} is certainly better than {listed([each.variant.name for each in worse])}"
@@ -147,9 +150,6 @@ def answer(study: StudyFinding) -> str:
         "control": "A control, which shows what data are worth",
     }
     sentences: list[str] = []
-    if not study.asks_for_best and not study.asks_each and not study.helpful:
-        said = (part.none_better(study) for part in parts_of(study.study.kind) if part.none_better)
-        sentences += filter(None, said)
     for verdict, title in titles.items():
         if found := study.of_verdict(verdict):
             sentences.append(f"{title}: {_changes_text(study, found)}")
@@ -288,9 +288,10 @@ def _table_title(study: StudyFinding) -> str:
     if study.asks_each:
         return "Mean [95 % interval]"
     if study.asks_for_best:
+        ratios = any(each.ratio for each in study.quantities.values())
         return (
             f"Differences in {names} from the best of the others on the same seeds: mean [95 % intervals "
-            f"that hold together]; ratios are relative to {reference}"
+            f"that hold together]{f'; ratios are relative to {reference}' * ratios}"
         )
     return (
         f"Changes from {reference} on the same seeds: mean [95 % interval; those of {names} hold for all "
@@ -301,9 +302,12 @@ def _table_title(study: StudyFinding) -> str:
 def _table_legend(study: StudyFinding) -> tuple[str, ...]:
     ratios = any(each.ratio for each in study.quantities.values())
     few = any(0 < effect.seeds < FEWEST_FOR_INTERVAL for effect in study.effects)
+    levels = [level for effect in study.effects for level in effect.levels.values() if level is not None]
+    constant = any(level.low is None and level.n >= FEWEST_FOR_INTERVAL for level in levels)
     return (
         *[RATIO_LEGEND] * ratios,
         *[f"Fewer than {FEWEST_FOR_INTERVAL} seeds give no interval."] * few,
+        *["A number without an interval is the same with every seed."] * constant,
         *[BUSY_LEGEND] * study.disturbed,
     )
 

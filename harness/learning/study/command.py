@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import importlib
 import sys
 import tempfile
 import time
@@ -34,6 +33,7 @@ from harness.core.shell.run_options import OwnModelOptions
 from harness.core.shell.runs_display import reuse_text
 from harness.errors import HarnessError, UsageError
 from harness.learning.study.across_tasks_page import across_tasks_page, across_tasks_text
+from harness.learning.study.answer import plural
 from harness.learning.study.effects import findings_of
 from harness.learning.study.judging import Need
 from harness.learning.study.kinds import listing, load
@@ -248,7 +248,6 @@ class _Conduct:
         with_work(plan.runs(self._centres()), features.places("after_training"))
         self._store.prepare()
         self._say(self._size_text())
-        self._say(missing_for_page())
         self._tune(tuning)
         found = tuning.found()
         best, target = tuning.reference()
@@ -295,7 +294,7 @@ class _Conduct:
         """Return the number of runs, before the first one."""
         plan = self._plan
         tuned = sum(bool(variant.ranges) for variant in plan.variants)
-        noun = f"{plan.kind.noun}s" if tuned > 1 else plan.kind.noun
+        noun = plural(plan.kind.noun) if tuned > 1 else plan.kind.noun
         trials = f"{counted(plan.trials * tuned, 'trial')} of {tuned} {noun}, then " if tuned else ""
         runs = counted(len(plan.variants) * plan.seeds * len(plan.configurations), "run")
         return f"{plan.options.task}: {trials}{runs} ({counted(plan.seeds, 'seed')} of each variant)"
@@ -483,27 +482,14 @@ class _Conduct:
             print_error_line(line)
 
 
-def missing_for_page() -> str:
-    """Say before the first training which library of the page is missing; empty if none is."""
-    try:
-        importlib.import_module("harness.core.documents.render.html")
-    except ImportError as error:
-        return f"{_no_page(error)}; the command, repeated, writes it without training anew"
-    return ""
-
-
-def _no_page(error: ImportError) -> str:
-    needed = f'{error.name or error} from the extra "report"'
-    return f'No page: it needs {needed}: pip install "dl-harness[report]"'
-
-
 def _write_page(path: Path, page: Any) -> None:
     """Write the page and print its path, or the reason why there is none."""
     try:
         write_text(path, page(), named=False)
         echo(f"Page:   {path}")
     except ImportError as error:
-        print_error_line(_no_page(error))
+        needed = f'{error.name or error} from the extra "report"'
+        print_error_line(f'No page: it needs {needed}: pip install "dl-harness[report]"')
     except HarnessError as error:
         print_error_line(f"No page: {error}")
     except OSError as error:

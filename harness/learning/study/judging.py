@@ -173,7 +173,8 @@ def contrast(quantity: Quantity, ours: Side, theirs: Side, confidence: float) ->
         paired = paired_scores(
             records,
             others,
-            quantity.of_samples,
+            quantity.of_samples(ours.runs),
+            their_measure=quantity.of_samples(theirs.runs),
             our_best=ours.best,
             their_best=theirs.best,
             scale=quantity.scale,

@@ -48,7 +48,7 @@ IMBALANCE = StudyKind(
         ),
     ),
     terms={
-        "balanced accuracy": "The mean of the recalls of all classes: a rare class counts as much as another.",
+        "balanced accuracy": "The mean of the recalls of all classes: a rare one counts as much as another.",
         "recall": "Of the samples of a class, the share that the network recognises.",
         "precision": "Of the samples that the network takes for a class, the share that belong to it.",
     },

@@ -10,8 +10,6 @@ from support.damage import called
 from support.pages import module
 from support.processes import ended, processes_of
 
-from harness.learning.study.command import missing_for_page
-
 QUICK = ("--epochs", "1", "--threads", "1", "--no-certify")
 ON_MLP = ("--task", "mlp", "--backend", "faulty:ok")
 IMBALANCE = ("study", "imbalance", *ON_MLP)
@@ -177,12 +175,3 @@ def test_a_missing_library_is_named_before_the_first_run(kind, module, extra, fu
     code, output = called(*command, *further, "--results", tmp_path)
     assert (code, f'pip install "dl-harness[{extra}]"' in output) == (2, True)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-
-
-def test_a_missing_library_of_the_page_is_named_before_the_first_training(monkeypatch):
-    assert missing_for_page() == ""
-    monkeypatch.setitem(sys.modules, "vl_convert", None)
-    monkeypatch.delitem(sys.modules, "harness.core.documents.render.html")
-    assert missing_for_page().startswith(
-        'No page: it needs vl_convert from the extra "report": pip install "dl-harness[report]"; the command'
-    )

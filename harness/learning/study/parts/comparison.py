@@ -16,7 +16,7 @@ from harness.core.documents.charts import (
     zero_line,
 )
 from harness.core.documents.document import Card, Cards, Figure, Node, Paragraph, Span, Table, Text
-from harness.core.documents.numbers import NOTHING, seeds, with_unit
+from harness.core.documents.numbers import NOTHING, capitalised, seeds, with_unit
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL
 from harness.learning.study.answer import answer, changes_text, level_text, plural, ranked, verdict_word
 from harness.learning.study.charts import interval_caption, slug
@@ -93,7 +93,7 @@ def _level_chart(study: StudyFinding, of: Quantity, prefix: str) -> Iterator[Fig
         layer("point", {"size": 80}, x=x, y=y, color=colour, tooltip=tip),
     )
     caption = f"Mean over seeds.{interval_caption(study)}"
-    yield Figure(f"{prefix}-{slug(of.name)}", caption, chart, of.measure.name.capitalize(), chosen=True)
+    yield Figure(f"{prefix}-{slug(of.name)}", caption, chart, capitalised(of.measure.name), chosen=True)
 
 
 def _effects_caption(study: StudyFinding, of: Quantity, *, from_best: bool) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 from harness.core.documents.charts import GREY, Row, field, layer
 from harness.core.documents.document import Figure, Picture
 from harness.core.documents.files import read_png
-from harness.core.documents.numbers import listed
+from harness.core.documents.numbers import capitalised, listed
 from harness.core.runs.store import RUNS
 from harness.core.stats.estimate import Estimate
 from harness.core.training.outcome_records import Generated
@@ -38,7 +38,7 @@ def _samples(study: StudyFinding, prefix: str) -> Iterator[Picture]:
                 caption = (
                     f"{variant.name}, seed {record.seed}, with the weights of epoch {record.best_epoch}."
                 )
-                title = f"{variant.name.capitalize()}: generated, nearest training, nearest held-out"
+                title = f"{capitalised(variant.name)}: generated, nearest training, nearest held-out"
                 yield Picture(f"{prefix}-samples-{number}", caption, png, title)
                 break
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from harness.core.documents.charts import Row, ends, field, interval, layer, layered, tips
 from harness.core.documents.document import Figure
-from harness.core.documents.numbers import with_unit
+from harness.core.documents.numbers import capitalised, with_unit
 from harness.learning.privacy.membership import membership
 from harness.learning.privacy.record import privacy_claim
 from harness.learning.study.charts import colour_of_variants, interval_caption, slug
@@ -41,7 +41,7 @@ def _charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
         )
         dashed = " Dashed: without a proof." * bool(lines)
         caption = f"Mean over seeds.{interval_caption(study)}{dashed}"
-        title = f"{of.measure.name} against epsilon"
+        title = f"{capitalised(of.measure.name)} against epsilon"
         yield Figure(f"{prefix}-privacy-{slug(of.name)}", caption, chart, title)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.core.documents.charts import PALETTE, Row, field, layer, layered, tips
 from harness.core.documents.document import Figure
-from harness.core.documents.numbers import estimate, seeds, significant, with_unit
+from harness.core.documents.numbers import capitalised, estimate, seeds, significant, with_unit
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL, Array
 from harness.learning.study.finding import StudyFinding
@@ -181,7 +181,7 @@ def _chart(study: StudyFinding, prefix: str) -> Iterator[Figure]:
         dash = field("part:N", sort=["fitted law", "continued"], legend={"columns": 2})
         layers.append(layer("line", {"color": PALETTE[1]}, rows=within, x=x, y=y, strokeDash=dash))
         caption += " The line is the fitted law, continued to four times the data."
-    title = f"{of.measure.name.capitalize()} against training samples"
+    title = f"{capitalised(of.measure.name)} against training samples"
     yield Figure(f"{prefix}-scaling", caption, layered(rows, *layers), title, chosen=True)
 
 
