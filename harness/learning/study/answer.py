@@ -21,7 +21,7 @@ from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL
 from harness.learning.study.finding import Effect, StudyFinding
 from harness.learning.study.judging import NO_NEED, Verdict
-from harness.learning.study.needs import need_text, needs, needs_text, seeds_wanted
+from harness.learning.study.needs import need_text, needs, needs_text
 from harness.learning.study.parts import parts_of
 from harness.learning.study.quantities import Quantity
 
@@ -59,6 +59,8 @@ def verdict_text(study: StudyFinding) -> str:
     """State which variants are best, or which help; then those that diverged."""
     if too_few(study):
         said = f"too few seeds to say which {study.study.kind.noun} is better"
+    elif len(steady := [each for each in study.effects if each.verdict != "diverged"]) == 1:
+        said = f"there is nothing to compare {steady[0].variant.name} with"
     else:
         said = _best_text(study) if study.asks_for_best else helpful_text(study)
     diverged = [_diverged_text(each) for each in study.of_verdict("diverged")]
@@ -154,8 +156,7 @@ def answer(study: StudyFinding) -> str:
         if found := study.of_verdict(verdict):
             sentences.append(f"{title}: {_changes_text(study, found)}")
     if needed := needs([study]):
-        stays = " if the differences stay as they are" * bool(seeds_wanted(needed))
-        sentences.append(f"{needs_text(needed)}{stays}")
+        sentences.append(needs_text(needed, " if the differences stay as they are"))
     sentences += [f"{_diverged_text(each)}: it is not ranked" for each in study.of_verdict("diverged")]
     return " ".join(f"{sentence}." for sentence in sentences)
 
@@ -279,7 +280,7 @@ def _change_header(study: StudyFinding, of: Quantity) -> str:
 
 def _seeds_text(effect: Effect) -> str:
     ended = len(effect.diverged)
-    return f"{effect.seeds} ({ended} more diverged)" if ended else str(effect.seeds)
+    return f"{effect.seeds} ({ended} diverged)" if ended else str(effect.seeds)
 
 
 def _table_title(study: StudyFinding) -> str:
