@@ -131,8 +131,11 @@ def plural(noun: str) -> str:
     return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
 
 
-def answer(study: StudyFinding) -> str:
-    """State in a few sentences which variants are better, worse or as good as the reference, or the best."""
+def answer(study: StudyFinding, *, with_amounts: bool = True) -> str:
+    """State in a few sentences which variants are better, worse or as good as the reference, or the best.
+
+    ``with_amounts`` adds each change with its interval, and the settings of those that are better.
+    """
     name = study.reference.variant.name
     if too_few(study):
         return (
@@ -154,7 +157,8 @@ def answer(study: StudyFinding) -> str:
     sentences: list[str] = []
     for verdict, title in titles.items():
         if found := study.of_verdict(verdict):
-            sentences.append(f"{title}: {_changes_text(study, found)}")
+            names = listed([effect.variant.name for effect in found])
+            sentences.append(f"{title}: {_changes_text(study, found) if with_amounts else names}")
     if needed := needs([study]):
         sentences.append(needs_text(needed, " if the differences stay as they are"))
     sentences += [f"{_diverged_text(each)}: it is not ranked" for each in study.of_verdict("diverged")]

@@ -508,7 +508,7 @@ def _kind_of_amounts(count):
 
 
 def _runs_of_amounts(count, law):
-    """The records of a study of amounts of data, and the study; ``law`` makes the loss of samples and a noise."""
+    """The records of a study of amounts of data, and the study; ``law`` takes samples and noise."""
     kind = _kind_of_amounts(count)
     variants = [Variant(each.name, [], f"{number}" * 64, 2) for number, each in enumerate(kind.variants)]
     study = msgspec.structs.replace(STUDY, kind=kind, variants=variants)

@@ -33,7 +33,7 @@ def _effects(study: StudyFinding) -> Content | None:
     if study.asks_for_best or study.asks_each:
         title = "Compared with the best" if study.asks_for_best else "The answer"
     same_seeds = " All were trained on the same seeds."
-    return Content(title, [Paragraph((Span(answer(study)), same_seeds))])
+    return Content(title, [Paragraph((Span(answer(study, with_amounts=False)), same_seeds))])
 
 
 def effect_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:

@@ -142,8 +142,8 @@ def _target(study: StudyFinding) -> Content | None:
     measure, noun = study.measure, study.study.kind.noun
     text = (
         f"The target is a validation {measure.name} of {score_text(measure, target)}. It was fixed before "
-        f"these runs: half of the {plural(noun)} had reached it in tuning. The scores after each epoch are "
-        "searched for the first that reaches it."
+        f"these runs: at least half of the {plural(noun)} had reached it in tuning. The scores "
+        "after each epoch are searched for the first that reaches it."
     )
     rows = []
     for effect in study.effects:
