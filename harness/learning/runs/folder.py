@@ -35,9 +35,9 @@ def all_slides(findings: Findings) -> Iterator[Slide]:
         for figure in group_figures(group, prefix, colours, findings.results):
             yield Slide(figure, takeaway, data)
     for number, section in enumerate(findings.sections, 1):
-        for figure in section.figures(f"{section.prefix}-{number}"):
-            if isinstance(figure, Figure):
-                yield Slide(figure, section.takeaway, section.title)
+        shown = section.figures(f"{section.prefix}-{number}")
+        charts = [each for each in shown if isinstance(each, Figure)]
+        yield from (Slide(chart, section.takeaway, section.title) for chart in charts)
 
 
 def all_pictures(findings: Findings) -> dict[str, Picture]:
