@@ -1,5 +1,6 @@
 """Effects of a study's variants: levels, and changes from a reference or from the best on the same seeds."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -218,8 +219,10 @@ def _level(of: Quantity, side: Side) -> Estimate | None:
     if of.level is not None:
         return of.level(side.runs, side.best)
     level = of.scale.level(np.array([*side.values[of.name].values()], np.float64))
-    is_constant = level is not None and level.low == level.high
-    return Estimate(level.value, None, None, level.n) if level is not None and is_constant else level
+    if level is None or level.low is None or level.high is None:
+        return level
+    is_constant = math.isclose(level.low, level.high)  # epsilon, or a number of parameters
+    return Estimate(level.value, None, None, level.n) if is_constant else level
 
 
 def _tuning_error(study: Study, variant: Variant, tuned_by: Measure) -> float:
