@@ -34,8 +34,8 @@ def load_results(results: str | Path = "results") -> pd.DataFrame:
     - ``option_NAME``: options of the task
 
     Times are in seconds, memory in bytes, shares such as accuracies from 0 to 1. Runs with ``--jobs`` have
-    neither times nor memory, because these are not judged. A file that cannot be read is skipped with a
-    warning that names it.
+    neither times nor memory, because these are not judged. Trials of studies have no row. A file that cannot
+    be read is skipped with a warning that names it.
     """
     from harness.core.runs.frames import runs_frame
     from harness.core.runs.store import RUNS
@@ -55,7 +55,7 @@ def load_epochs(results: str | Path = "results") -> pd.DataFrame:
     - ``scored_at``: time in UTC
     - ``option_NAME``: options of the task
 
-    Unreadable files as in :func:`load_results`.
+    Trials and unreadable files as in :func:`load_results`.
     """
     from harness.core.runs.frames import epochs_frame
     from harness.core.runs.store import RUNS

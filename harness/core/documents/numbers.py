@@ -199,6 +199,11 @@ def time_left(seconds: float) -> str:
     return f"about {about(seconds)} left"
 
 
+def capitalised(text: str) -> str:
+    """Begin with a capital letter, and keep all others: ``Validation Fréchet distance``."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 def listed(names: Sequence[str]) -> str:
     """Join names: ``a``, ``a and b``, ``a, b and c``."""
     *first, last = names

@@ -1,7 +1,10 @@
-"""Records as pandas DataFrames: one row per run, or one per scored epoch."""
+"""Records as pandas DataFrames: one row per run, or one per scored epoch.
+
+Trials of studies have no rows: they only choose settings, and would be counted as runs of their task.
+"""
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import pandas as pd
@@ -9,6 +12,7 @@ import pandas as pd
 from harness.core.machine.quantities import by_name
 from harness.core.runs.own_models import model_text
 from harness.core.runs.record import Epoch, Phases, Record, generalization_gap, steady_steps
+from harness.core.runs.request import TRIAL_SEED
 
 
 def _row(record: Record) -> dict[str, object]:
@@ -91,10 +95,14 @@ def epochs_frame(records: Iterable[Record]) -> pd.DataFrame:
             "best": epoch.epoch == record.best_epoch,
             **{name: value for name, value in row.items() if name.startswith("option_")},
         }
-        for record, row in ((record, _row(record)) for record in records)
+        for record, row in ((record, _row(record)) for record in _without_trials(records))
         for epoch in record.epochs
     ]
     return with_times(pd.DataFrame(rows), "scored_at")
+
+
+def _without_trials(records: Iterable[Record]) -> Iterator[Record]:
+    return (record for record in records if record.seed != TRIAL_SEED)
 
 
 def with_times(frame: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -106,4 +114,4 @@ def with_times(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def runs_frame(records: Iterable[Record]) -> pd.DataFrame:
     """Return one row per run; seconds and bytes as in the record, the task's options as ``option_NAME``."""
-    return with_times(pd.DataFrame([_row(record) for record in records]), "started_at")
+    return with_times(pd.DataFrame([_row(record) for record in _without_trials(records)]), "started_at")

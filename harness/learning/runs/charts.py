@@ -25,7 +25,7 @@ from harness.core.documents.charts import (
     zero_line,
 )
 from harness.core.documents.document import Figure
-from harness.core.documents.numbers import busy_mark, with_unit
+from harness.core.documents.numbers import busy_mark, capitalised, with_unit
 from harness.learning.runs.comparison import Comparison
 from harness.learning.runs.curve_charts import (
     MARKED,
@@ -239,7 +239,7 @@ def _curve_figures(curves: Sequence[Overfitting], colours: Colours) -> dict[str,
             loss_curves(curves, colours),
         ),
         "curves": (
-            "Classified as real" if curves[0].adversarial else curves[0].measure.name.capitalize(),
+            "Classified as real" if curves[0].adversarial else capitalised(curves[0].measure.name),
             f"After each epoch. {how}",
             learning_curves(curves, colours),
         ),

@@ -16,6 +16,7 @@ from harness.core.stats.intervals import (
     mean_interval,
     resampled_means,
 )
+from harness.core.stats.scales import Scale, finite_pairs, linearised
 from harness.core.training.measures import Measure
 from harness.learning.runs.grouping import RunGroup
 from harness.learning.runs.population import paired_scores
@@ -150,7 +151,7 @@ def overfitting(group: RunGroup, configuration: ConfigurationRuns) -> Overfittin
     if not adversarial and train is not None and validation is not None:
         begins = _onset(train, validation, epochs)
         if begins.epoch is not None:
-            risen = mean_interval(generalization_loss(validation)[:, -1])
+            risen = Scale(0.0).level(generalization_loss(validation)[:, -1])
     best = [run.record.best_epoch for run in configuration.runs if run.record.best_epoch]
     return Overfitting(
         group=group,
@@ -227,13 +228,19 @@ def _lost(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None
     curves = configuration.curves(f"validation_{measure.key}")
     if curves is None:
         return None
-    best = curves[np.arange(len(curves)), configuration.best_positions]
-    return mean_interval(measure.sign * measure.factor * (best - curves[:, -1]))
+    best = measure.factor * curves[np.arange(len(curves)), configuration.best_positions]
+    line = linearised(best, measure.factor * curves[:, -1], Scale(0.0, measure.upper))
+    return measure.as_change(line.taken_back(mean_interval(line.differences)))
 
 
 def _gained(configuration: ConfigurationRuns, measure: Measure) -> Estimate | None:
-    records = [run.record for run in configuration.runs]
-    return paired_scores(records, records, measure, our_best=True, gain=True).wider()
+    """Return how much better the test score is at the best epoch than after the last one."""
+    scale, records = Scale(0.0, measure.upper), [run.record for run in configuration.runs]
+    best, last = finite_pairs(configuration.scores(measure, best=True), configuration.scores(measure))
+    if not len(best):
+        return None
+    paired = paired_scores(records, records, measure, our_best=True, scale=scale)
+    return measure.as_change(linearised(best, last, scale).taken_back(paired.wider()))
 
 
 def _bands(

@@ -51,6 +51,7 @@ def paired_scores(
     theirs: Iterable[Record],
     measure: Measure,
     *,
+    their_measure: Measure | None = None,
     our_best: bool = False,
     their_best: bool = False,
     gain: bool = False,
@@ -59,20 +60,22 @@ def paired_scores(
     """Subtract the test scores of ``theirs`` from those of ``ours`` on the same seeds, in the measure's unit.
 
     They are those after the last epoch, or with ``our_best`` and ``their_best`` those of the weights of the
-    best epoch. With ``gain`` a positive difference is better, whatever the measure's direction. With
-    ``scale`` differences are those on that scale. Seeds without a finite score of both are left out; of
-    several records with one seed the last counts.
+    best epoch. ``their_measure`` is the same quantity under the key of ``theirs``. With ``gain`` a positive
+    difference is better, whatever the measure's direction. With ``scale`` differences are those on that
+    scale. Seeds without a finite score of both are left out; of several records with one seed the last
+    counts.
     """
     first = _scored(ours, measure.key, best=our_best)
-    second = _scored(theirs, measure.key, best=their_best)
+    second = _scored(theirs, (their_measure or measure).key, best=their_best)
+    key = measure.key if measure == (their_measure or measure) else ""  # other rows are no means of it
     pairs = [(first[seed], second[seed]) for seed in sorted(first.keys() & second.keys())]
     factor = measure.factor * (-1.0 if gain and not measure.higher_is_better else 1.0)
     scores = factor * np.array([(our.score, their.score) for our, their in pairs], np.float64).reshape(-1, 2)
     if scale is None or not pairs:
-        return PairedScores(scores[:, 0] - scores[:, 1], _sampling(pairs, measure.key, (factor, factor)))
+        return PairedScores(scores[:, 0] - scores[:, 1], _sampling(pairs, key, (factor, factor)))
     line = linearised(scores[:, 0], scores[:, 1], scale)
     weights = factor * line.slopes[0], factor * line.slopes[1]
-    return PairedScores(line.differences, _sampling(pairs, measure.key, weights))
+    return PairedScores(line.differences, _sampling(pairs, key, weights))
 
 
 class _Scored(NamedTuple):

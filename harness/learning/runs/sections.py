@@ -45,6 +45,10 @@ class ReportSection(Protocol):
         """The answer, among the key sentences of the report."""
 
     @property
+    def takeaway(self) -> str:
+        """The answer in a few words, for slides."""
+
+    @property
     def table(self) -> Table:
         """All numbers, for a paper."""
 
@@ -92,6 +96,7 @@ class _Guarded(NamedTuple):
     title: str
     label: str
     sentence: str
+    takeaway: str
     table: Table
     nodes: Callable[[str], list[Node]]
     figures: Callable[[str], list[Figure | Picture]]

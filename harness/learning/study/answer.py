@@ -21,7 +21,7 @@ from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL
 from harness.learning.study.finding import Effect, StudyFinding
 from harness.learning.study.judging import NO_NEED, Verdict
-from harness.learning.study.needs import need_text, needs, needs_text, seeds_wanted
+from harness.learning.study.needs import need_text, needs, needs_text
 from harness.learning.study.parts import parts_of
 from harness.learning.study.quantities import Quantity
 
@@ -59,6 +59,8 @@ def verdict_text(study: StudyFinding) -> str:
     """State which variants are best, or which help; then those that diverged."""
     if too_few(study):
         said = f"too few seeds to say which {study.study.kind.noun} is better"
+    elif len(steady := [each for each in study.effects if each.verdict != "diverged"]) == 1:
+        said = f"there is nothing to compare {steady[0].variant.name} with"
     else:
         said = _best_text(study) if study.asks_for_best else helpful_text(study)
     diverged = [_diverged_text(each) for each in study.of_verdict("diverged")]
@@ -108,6 +110,9 @@ def helpful_text(study: StudyFinding) -> str:
     if study.helpful:
         names = listed([each.variant.name for each in study.helpful])
         return f"{names} help; which helps most is undecided"
+    judged = [effect for effect in study.effects[1:] if effect.verdict not in {"diverged", "control"}]
+    if judged and judged == study.of_verdict("equal"):
+        return f"{listed([each.variant.name for each in judged])} {_are(judged)} as good as {reference}"
     worse = study.of_verdict("worse")
     if worse and all(effect.described.data for effect in study.effects[1:]):
         return f"{reference} is certainly better than {listed([each.variant.name for each in worse])}"
@@ -126,8 +131,11 @@ def plural(noun: str) -> str:
     return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
 
 
-def answer(study: StudyFinding) -> str:
-    """State in a few sentences which variants are better, worse or as good as the reference, or the best."""
+def answer(study: StudyFinding, *, with_amounts: bool = True) -> str:
+    """State in a few sentences which variants are better, worse or as good as the reference, or the best.
+
+    ``with_amounts`` adds each change with its interval, and the settings of those that are better.
+    """
     name = study.reference.variant.name
     if too_few(study):
         return (
@@ -147,15 +155,12 @@ def answer(study: StudyFinding) -> str:
         "control": "A control, which shows what data are worth",
     }
     sentences: list[str] = []
-    if not study.asks_for_best and not study.asks_each and not study.helpful:
-        said = (part.none_better(study) for part in parts_of(study.study.kind) if part.none_better)
-        sentences += filter(None, said)
     for verdict, title in titles.items():
         if found := study.of_verdict(verdict):
-            sentences.append(f"{title}: {_changes_text(study, found)}")
+            names = listed([effect.variant.name for effect in found])
+            sentences.append(f"{title}: {_changes_text(study, found) if with_amounts else names}")
     if needed := needs([study]):
-        stays = " if the differences stay as they are" * bool(seeds_wanted(needed))
-        sentences.append(f"{needs_text(needed)}{stays}")
+        sentences.append(needs_text(needed, " if the differences stay as they are"))
     sentences += [f"{_diverged_text(each)}: it is not ranked" for each in study.of_verdict("diverged")]
     return " ".join(f"{sentence}." for sentence in sentences)
 
@@ -279,7 +284,7 @@ def _change_header(study: StudyFinding, of: Quantity) -> str:
 
 def _seeds_text(effect: Effect) -> str:
     ended = len(effect.diverged)
-    return f"{effect.seeds} ({ended} more diverged)" if ended else str(effect.seeds)
+    return f"{effect.seeds} ({ended} diverged)" if ended else str(effect.seeds)
 
 
 def _table_title(study: StudyFinding) -> str:
@@ -288,9 +293,10 @@ def _table_title(study: StudyFinding) -> str:
     if study.asks_each:
         return "Mean [95 % interval]"
     if study.asks_for_best:
+        ratios = any(each.ratio for each in study.quantities.values())
         return (
             f"Differences in {names} from the best of the others on the same seeds: mean [95 % intervals "
-            f"that hold together]; ratios are relative to {reference}"
+            f"that hold together]{f'; ratios are relative to {reference}' * ratios}"
         )
     return (
         f"Changes from {reference} on the same seeds: mean [95 % interval; those of {names} hold for all "
@@ -301,9 +307,12 @@ def _table_title(study: StudyFinding) -> str:
 def _table_legend(study: StudyFinding) -> tuple[str, ...]:
     ratios = any(each.ratio for each in study.quantities.values())
     few = any(0 < effect.seeds < FEWEST_FOR_INTERVAL for effect in study.effects)
+    levels = [level for effect in study.effects for level in effect.levels.values() if level is not None]
+    constant = any(level.low is None and level.n >= FEWEST_FOR_INTERVAL for level in levels)
     return (
         *[RATIO_LEGEND] * ratios,
         *[f"Fewer than {FEWEST_FOR_INTERVAL} seeds give no interval."] * few,
+        *["A number without an interval is the same with every seed."] * constant,
         *[BUSY_LEGEND] * study.disturbed,
     )
 

@@ -15,8 +15,8 @@ from harness.core.documents.charts import (
     scaled,
 )
 from harness.core.documents.document import Figure
-from harness.core.documents.numbers import listed, significant, with_unit
-from harness.core.stats.intervals import Array
+from harness.core.documents.numbers import capitalised, listed, significant, with_unit
+from harness.core.stats.intervals import FEWEST_FOR_INTERVAL, Array
 from harness.learning.runs.curve_charts import VALIDATION, Line, coinciding, curve_chart
 from harness.learning.runs.overfit import Band, Overfitting
 from harness.learning.study.finding import StudyFinding
@@ -45,6 +45,12 @@ def colour_of_variants(study: StudyFinding, rows: Sequence[Row], name: str = "va
     return scaled(f"{name}:N", {each: colours[each] for each in names}, legend={"columns": 2})
 
 
+def interval_caption(study: StudyFinding) -> str:
+    """Explain the lines of a chart of means; empty where too few seeds give intervals."""
+    has_lines = any(effect.seeds >= FEWEST_FOR_INTERVAL for effect in study.effects)
+    return " Lines are 95 % intervals." * has_lines
+
+
 #: A curve of a loss or a distance whose peak is this multiple of the median peak is cut: the others would
 #: lie on the axis.
 _CUT_ABOVE = 10.0
@@ -64,11 +70,12 @@ def overlaid(
     The horizontal axis is that of epochs, or of ``steps`` where variants have epochs of other lengths. Curves
     that leave the range of the others are cut, and the caption names them.
     """
-    bands = {
-        name: read[name].bands[f"validation {key}"]
+    is_score = key == study.measure.key
+    found = {
+        name: read[name].bands.get(f"validation {read[name].measure.key if is_score else key}")
         for name in names
-        if f"validation {key}" in read[name].bands
     }
+    bands = {name: band for name, band in found.items() if band is not None}
     if len(bands) < FEWEST_LINES:
         return
     if over == "steps":
@@ -98,7 +105,7 @@ def overlaid(
         caption += f" The axis ends at {significant(top)}; {listed(cut)} rose to {listed(highest)}."
     if together := [listed(names) for names in coinciding(lines)]:
         caption += f" The curves of {'; of '.join(together)} lie on each other."
-    heading = title.partition(" (")[0].capitalize()
+    heading = capitalised(title.partition(" (")[0])
     yield Figure(figure, caption, chart, f"{heading} of each {study.study.kind.noun}")
 
 

@@ -33,6 +33,7 @@ from harness.core.shell.run_options import OwnModelOptions
 from harness.core.shell.runs_display import reuse_text
 from harness.errors import HarnessError, UsageError
 from harness.learning.study.across_tasks_page import across_tasks_page, across_tasks_text
+from harness.learning.study.answer import plural
 from harness.learning.study.effects import findings_of
 from harness.learning.study.judging import Need
 from harness.learning.study.kinds import listing, load
@@ -296,7 +297,7 @@ class _Conduct:
         """Return the number of runs, before the first one."""
         plan = self._plan
         tuned = sum(bool(variant.ranges) for variant in plan.variants)
-        noun = f"{plan.kind.noun}s" if tuned > 1 else plan.kind.noun
+        noun = plural(plan.kind.noun) if tuned > 1 else plan.kind.noun
         trials = f"{counted(plan.trials * tuned, 'trial')} of {tuned} {noun}, then " if tuned else ""
         runs = counted(len(plan.variants) * plan.seeds * len(plan.configurations), "run")
         return f"{plan.options.task}: {trials}{runs} ({counted(plan.seeds, 'seed')} of each variant)"

@@ -1,5 +1,6 @@
 """Effects of a study's variants: levels, and changes from a reference or from the best on the same seeds."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -115,6 +116,7 @@ def _finding(
     treated: list[tuple[Variant, RunGroup, ConfigurationRuns]],
     diverged: Mapping[str, tuple[int, ...]],
 ) -> StudyFinding:
+    study = _without_repeats(study, group.measure)
     kind = study.kind
     needed = (name for part in parts_of(kind) for name in part.needs)
     names = dict.fromkeys([*kind.decisive, *kind.quantities, *needed])
@@ -166,6 +168,18 @@ def _finding(
     return StudyFinding(study, group, configuration, known, effects, treated, sides, confidence)
 
 
+def _without_repeats(study: Study, measure: Measure) -> Study:
+    """Name a quantity once: where the loss is the score of the task, as in regression, leave the loss out."""
+    if measure.key != "loss":
+        return study
+    decisive, quantities = (
+        tuple(dict.fromkeys("score" if name == "loss" else name for name in names))
+        for names in (study.kind.decisive, study.kind.quantities)
+    )
+    kind = msgspec.structs.replace(study.kind, decisive=decisive, quantities=quantities, criterion="score")
+    return msgspec.structs.replace(study, kind=kind)
+
+
 def _sides(
     study: Study,
     quantities: Mapping[str, Quantity],
@@ -204,7 +218,11 @@ def _without_runs(
 def _level(of: Quantity, side: Side) -> Estimate | None:
     if of.level is not None:
         return of.level(side.runs, side.best)
-    return of.scale.level(np.array([*side.values[of.name].values()], np.float64))
+    level = of.scale.level(np.array([*side.values[of.name].values()], np.float64))
+    if level is None or level.low is None or level.high is None:
+        return level
+    is_constant = math.isclose(level.low, level.high)  # epsilon, or a number of parameters
+    return Estimate(level.value, None, None, level.n) if is_constant else level
 
 
 def _tuning_error(study: Study, variant: Variant, tuned_by: Measure) -> float:

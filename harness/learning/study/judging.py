@@ -98,11 +98,6 @@ class Contrast(NamedTuple):
         return self.quantity.measure.sign * (1 if self.change.value > _neutral(self.quantity) else -1)
 
     @property
-    def mirrored(self) -> "Contrast":
-        """The contrast of the same variants in the other order."""
-        return self._replace(change=_mirrored(self.quantity, self.change), differences=0.0 - self.differences)
-
-    @property
     def seeds_to_differ(self) -> int | None:
         """The approximate number of seeds that show a difference; None if no number does."""
         return seeds_to_differ(self.differences, 1 - self.confidence, self.sampled + self.tuned)
@@ -173,7 +168,8 @@ def contrast(quantity: Quantity, ours: Side, theirs: Side, confidence: float) ->
         paired = paired_scores(
             records,
             others,
-            quantity.of_samples,
+            quantity.of_samples(ours.runs),
+            their_measure=quantity.of_samples(theirs.runs),
             our_best=ours.best,
             their_best=theirs.best,
             scale=quantity.scale,
@@ -226,16 +222,19 @@ def standings(sides: Mapping[str, Side], decisive: Sequence[Quantity], looks: in
     5): where the intervals of all pairs hold, the difference of a variant from the best of the others lies
     between the smallest of its lower and the smallest of its upper ends. The narrower intervals with each
     variant as the only control (Edwards and Hsu 1983) keep one of several equally good variants in the set,
-    but may call another one of them worse. ``looks``: see :attr:`harness.learning.study.record.Study.looks`.
+    but may call another one of them worse. A single variant has no standing. ``looks``: see
+    :attr:`harness.learning.study.record.Study.looks`.
     """
     names = list(sides)
     pairs_compared = len(names) * (len(names) - 1) // 2
     confidence = joint_confidence(pairs_compared * len(decisive) * 2**looks)
     pairs: dict[tuple[str, str], list[Contrast]] = {}
     for one, other in itertools.combinations(names, 2):
-        found = [contrast(each, sides[one], sides[other], confidence) for each in decisive]
-        pairs[one, other], pairs[other, one] = found, [each.mirrored for each in found]
-    if any(verdict_of(found) == "few" for found in pairs.values()) or len(names) == 1:
+        both = [_both_ways(each, sides[one], sides[other], confidence) for each in decisive]
+        pairs[one, other], pairs[other, one] = ([*found] for found in zip(*both, strict=True))
+    if len(names) == 1:
+        return {}
+    if any(verdict_of(found) == "few" for found in pairs.values()):
         return {name: Standing("few", dict.fromkeys(each.name for each in decisive)) for name in names}
     leader, standing = leading(sides, decisive[0]), {}
     for name in names:
@@ -258,6 +257,12 @@ def standings(sides: Mapping[str, Side], decisive: Sequence[Quantity], looks: in
             need = need_of(others.get(leader, ()))
         standing[name] = Standing(verdict, changes, need)
     return standing
+
+
+def _both_ways(quantity: Quantity, ours: Side, theirs: Side, confidence: float) -> tuple[Contrast, Contrast]:
+    """Compare two variants from either side: each change is one that its variant can make."""
+    change, reverse = (contrast(quantity, *sides, confidence) for sides in ((ours, theirs), (theirs, ours)))
+    return change, reverse._replace(is_equal=change.is_equal)
 
 
 def _from_best(contrasts: Sequence[Contrast]) -> Estimate | None:

@@ -47,10 +47,14 @@ def need_text(need: Need) -> str:
     return most if need.seeds > MOST_SEEDS else f"about {counted(need.seeds, 'seed')} would decide"
 
 
-def needs_text(needed: Mapping[str, Need]) -> str:
-    """State what variants need in words: ``dropout and l2: about 12 seeds would decide``."""
+def needs_text(needed: Mapping[str, Need], condition: str = "") -> str:
+    """State what variants need in words: ``dropout and l2: about 12 seeds would decide``.
+
+    ``condition`` follows the number of seeds, such as `` if the differences stay as they are``.
+    """
     most = Need(seeds_wanted(needed))
     by_text: dict[str, list[str]] = {}
     for name, need in sorted(needed.items(), key=lambda each: each[1].seeds is None):
-        by_text.setdefault(need_text(most if need.seeds else need), []).append(name)
+        text = f"{need_text(most)}{condition}" if need.seeds else need_text(need)
+        by_text.setdefault(text, []).append(name)
     return "; ".join(f"{listed(names)}: {text}" for text, names in by_text.items())

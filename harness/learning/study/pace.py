@@ -85,7 +85,7 @@ class Pace:
         total = 0.0
         for task, every, most_steps in works:
             training = self._factor(task) * _cost(task, self._samples, most_steps)
-            total += start + training + ceil(task.epochs / every) * score
+            total += start + training + ceil(_epochs(task, self._samples, most_steps) / every) * score
         # Several workers take less than the sum, and what no phase contains takes more.
         return total * (self._elapsed / self._modelled if self._modelled else 1.0)
 
@@ -96,16 +96,33 @@ class Pace:
         return statistics.fmean(every) if every else 1.0
 
 
+def _steps_per_epoch(task: Task, samples: int) -> int:
+    """Return the steps of an epoch on a share of so many samples; federated, an epoch is one round."""
+    used = _used(task, samples)
+    return 1 if task.federated else ceil(used / (task.batch_size or used))
+
+
+def _used(task: Task, samples: int) -> int:
+    used = max(1, round(samples * task.train_fraction))
+    return min(task.samples_per_epoch or used, used)
+
+
+def _epochs(task: Task, samples: int, most_steps: int | None) -> int:
+    """Return the epochs that are trained at least in part before ``most_steps`` end the training."""
+    if most_steps is None:
+        return task.epochs
+    return min(task.epochs, max(1, ceil(most_steps / _steps_per_epoch(task, samples))))
+
+
 def _cost(task: Task, samples: int, most_steps: int | None = None) -> float:
     """Model the seconds of a training on a share of so many samples; ``most_steps`` may end it."""
-    used = max(1, round(samples * task.train_fraction))
-    used = min(task.samples_per_epoch or used, used)
+    used, batches = _used(task, samples), _steps_per_epoch(task, samples)
     if task.federated is None:
-        rounds, batches, seen = 1, ceil(used / (task.batch_size or used)), used
+        rounds, seen = 1, used
     else:  # a step is a round, in which each client makes its own
         clients, local = task.federated.clients, task.federated.local_epochs
         rounds = clients * local * ceil(used / clients / (task.batch_size or used))
-        batches, seen = 1, used * local
+        seen = used * local
     steps = task.epochs * batches
     if most_steps is not None:
         steps = min(steps, most_steps)

@@ -28,16 +28,16 @@ _T = TypeVar("_T")
 class Quantity(NamedTuple):
     """Something measured of runs: its ``values`` after the last epoch, or at the best one.
 
-    Changes of a ``ratio`` are quotients, and others are differences. ``of_samples`` is a test score that is a
-    mean over samples, so that intervals for the population are known. A quantity is at least 0 unless
-    ``signed``; intervals do not leave its ``scale``.
+    Changes of a ``ratio`` are quotients, and others are differences. ``of_samples`` returns the measure of a
+    test score of runs that may be a mean over samples, so that intervals for the population are known. A
+    quantity is at least 0 unless ``signed``; intervals do not leave its ``scale``.
     """
 
     name: str
     measure: Measure
     values: Callable[[ConfigurationRuns, bool], SeedValues]
     ratio: bool = False
-    of_samples: Measure | None = None
+    of_samples: Callable[[ConfigurationRuns], Measure] | None = None
     signed: bool = False
     largest: float | None = None
     """The largest possible value where the unit does not state it; of a ``signed`` quantity its size."""
@@ -121,24 +121,28 @@ TEST_SCORES = (
 
 def of_test_score(name: str, _study: Study, _runs: ConfigurationRuns) -> Quantity:
     """Define the test score of this name."""
-    shown = _MEASURES.get(name, measure(name.replace("_", " ")))
-    return _tested(name, msgspec.structs.replace(shown, key=name))
+    shown = msgspec.structs.replace(_MEASURES.get(name, measure(name.replace("_", " "))), key=name)
+    return _tested(name, shown, lambda _runs: shown)
 
 
-def _tested(name: str, score: Measure) -> Quantity:
+def _tested(name: str, score: Measure, measure_of: Callable[[ConfigurationRuns], Measure]) -> Quantity:
+    """Define a test score, of which records of some runs may have another key."""
     shown = msgspec.structs.replace(score, name=f"test {score.name}")
-    return Quantity(name, shown, lambda runs, best: runs.scores(score, best=best), of_samples=score)
+    return Quantity(
+        name, shown, lambda runs, best: runs.scores(measure_of(runs), best=best), of_samples=measure_of
+    )
 
 
 def _score(name: str, _study: Study, runs: ConfigurationRuns) -> Quantity:
-    return _tested(name, runs.runs[0].measure)
+    """Define the score of the task. Its key depends on the training loss: a squared error may be the loss."""
+    return _tested(name, runs.measure, lambda own: own.measure)
 
 
 def _gap(name: str, _study: Study, reference: ConfigurationRuns) -> Quantity:
-    score = reference.runs[0].measure
-    shown = msgspec.structs.replace(gap_measure(reference, score), name="gap", higher_is_better=False)
+    of = gap_measure(reference, reference.measure)
+    shown = msgspec.structs.replace(of, name="gap", higher_is_better=False)
     return Quantity(
-        name, shown, lambda runs, best: _at(runs, gap_curves(runs, score), best=best), signed=True
+        name, shown, lambda runs, best: _at(runs, gap_curves(runs, runs.measure), best=best), signed=True
     )
 
 

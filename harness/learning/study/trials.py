@@ -68,7 +68,7 @@ class AtEdge(NamedTuple):
     @property
     def is_low(self) -> bool:
         """True at the lower end, False at the upper one."""
-        return self.value - self.range.low < self.range.high - self.value
+        return _place(self.range, self.value) < 1 / 2
 
 
 def at_edges(study_variants: Sequence[tuple[StudyVariant, Sequence[str], int]]) -> list[AtEdge]:

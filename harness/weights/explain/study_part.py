@@ -6,7 +6,7 @@ import numpy as np
 
 from harness.core.documents.charts import GREY, PALETTE, Row, field, layer, layered, scaled, tips
 from harness.core.documents.document import Cell, Figure, Node, Paragraph, Span, Table
-from harness.core.documents.numbers import estimate, listed
+from harness.core.documents.numbers import capitalised, estimate, listed
 from harness.core.stats.estimate import Estimate
 from harness.learning.runs.run_curves import Run
 from harness.learning.study.finding import StudyFinding
@@ -138,7 +138,7 @@ def _charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
             tooltip=tips("method:N", "share:Q", "output:Q"),
         )
         caption = f"The most relevant positions come first: the better a map, the faster its curve {course}."
-        title = f"{curve.capitalize()} by maps of the right class"
+        title = f"{capitalised(curve)} by maps of the right class"
         yield Figure(f"{prefix}-{curve}", caption, layered(rows, lines), title)
 
 

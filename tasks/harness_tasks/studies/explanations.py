@@ -9,7 +9,7 @@ EXPLANATIONS = StudyKind(
     noun="recipe",
     tasks=("mlp", "cnn", "rnn", "tabular", "resnet"),
     variants=(
-        StudyVariant("as it is", (), "The task as it is."),
+        StudyVariant("plain", (), "The task as it is."),
         StudyVariant(
             "weight decay",
             ("weight_decay=0.1",),

@@ -31,7 +31,7 @@ IMBALANCE = StudyKind(
     ),
     quantities=("balanced_accuracy", "rare recall", "rare precision", "time"),
     decisive=("balanced_accuracy",),
-    sections=("recalls", "effects", "trade-off", "curves", "variants"),
+    sections=("effects", "recalls", "trade-off", "curves", "variants"),
     title="What imbalance does",
     meaning=(
         (
@@ -48,6 +48,7 @@ IMBALANCE = StudyKind(
         ),
     ),
     terms={
+        "balanced accuracy": "The mean of the recalls of all classes: a rare one counts as much as another.",
         "recall": "Of the samples of a class, the share that the network recognises.",
         "precision": "Of the samples that the network takes for a class, the share that belong to it.",
     },

@@ -21,7 +21,7 @@ MEMORISATION = StudyKind(
     ),
     quantities=("memorisation ratio", "called real", "score", "time"),
     decisive=("memorisation ratio",),
-    sections=("samples", "effects", "frechet", "variants"),
+    sections=("effects", "samples", "frechet", "variants"),
     title="What copying is",
     meaning=(
         (

@@ -23,7 +23,7 @@ PRIVACY = StudyKind(
     ),
     quantities=("score", "membership AUC", "gap", "epsilon"),
     decisive=("membership AUC", "score"),
-    sections=("privacy", "effects", "curves", "variants"),
+    sections=("effects", "privacy", "curves", "variants"),
     title="What privacy of training data means",
     meaning=(
         (

@@ -8,6 +8,7 @@ import pytest
 from support.records import EPOCHS, make_record, make_unfinished_record, row_of, save_runs
 
 import harness
+from harness.core.runs.request import TRIAL_SEED
 
 FIRST, SECOND = make_record("20260101-a"), make_unfinished_record("20260102-b")
 
@@ -26,6 +27,12 @@ def test_one_row_per_run_oldest_first(results):
 
 def test_a_row_holds_the_values_of_the_record(results, snapshot):
     assert row_of(harness.load_results(str(results))) == snapshot
+
+
+def test_trials_of_studies_have_no_rows(results):
+    save_runs(results, make_record("20260103-c", seed=TRIAL_SEED))
+    for load in (harness.load_results, harness.load_epochs):
+        assert set(load(results)["id"]) <= {"20260101-a", "20260102-b"}
 
 
 def test_a_failed_run_has_a_row_with_gaps(results):

@@ -12,7 +12,8 @@ from support.made_study import STUDY, made_study, made_study_records
 from support.records import save_runs
 
 import harness as package
-from harness.core.documents.charts import configuration_colours
+from harness.core.documents.charts import configuration_colours, slide_page
+from harness.core.documents.document import Figure
 from harness.core.documents.escaping import with_lines
 from harness.core.documents.files import png_size
 from harness.core.documents.render.html import html_page
@@ -29,6 +30,7 @@ from harness.learning.runs.notebook import write_notebook
 from harness.learning.runs.page import findings_document
 from harness.learning.study.page import study_document
 from harness.learning.study.record import STUDIES
+from harness.learning.study.report_section import StudySection
 
 PNG = b"\x89PNG"
 
@@ -118,6 +120,15 @@ def test_a_folder_holds_every_chart_as_svg_and_png(findings, tmp_path):
     assert png_size(next(path for path in paths if path.suffix == ".png").read_bytes())[0] > 480
 
 
+def test_a_slide_says_what_its_chart_shows_and_of_which_data():
+    section = StudySection(made_study())
+    chart = next(each for each in section.figures("study-1") if isinstance(each, Figure))
+    texts = re.findall(r">([^<]+)<", slide_page(chart, section.takeaway, section.title))
+    said = " ".join(texts)
+    for part in (section.takeaway, chart.title, section.title):
+        assert part in said
+
+
 def test_a_notebook_stores_tables_and_pictures_and_finds_the_records(findings, tmp_path, monkeypatch):
     for name in ("notebooks", "results"):
         (tmp_path / name).mkdir()
@@ -191,7 +202,7 @@ def test_texts_keep_their_lines_in_a_terminal_and_on_a_page(store, of_language):
 
 
 def test_a_folder_has_the_texts_as_files(of_language, tmp_path, monkeypatch):
-    monkeypatch.setattr(folder, "all_figures", lambda _: {})  # charts take seconds to draw
+    monkeypatch.setattr(folder, "all_slides", lambda _: ())  # charts take seconds to draw
     write_folder(of_language, tmp_path / "charts")
     paths = list((tmp_path / "charts").glob("[!.]*"))
     assert [path.suffix for path in paths] == [".txt", ".txt"]

@@ -77,6 +77,16 @@ def test_two_equal_variants_are_equally_good_and_a_third_is_worse():
     assert found["c"].changes["score"].value == pytest.approx(-9.94, abs=0.01)
 
 
+def test_a_change_is_one_that_its_variant_can_make():
+    found = standings(_sides(a=[98.2, 99.1, 97.9], b=[40.0, 99.0, 85.0]), [ACCURATE])
+    assert 98.4 + found["b"].changes["score"].high <= 100.001
+    assert found["a"].changes["score"].low >= -100
+
+
+def test_a_variant_alone_has_no_standing():
+    assert standings(_sides(a=[98.2, 99.1, 97.9]), [ACCURATE]) == {}
+
+
 def test_a_lower_loss_is_the_best():
     found = standings(_sides(a=[0.31, 0.32, 0.3, 0.31], b=[0.9, 0.92, 0.91, 0.9]), [LOSS])
     assert (found["a"].verdict, found["b"].verdict) == ("best", "worse")

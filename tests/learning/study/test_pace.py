@@ -1,5 +1,7 @@
 """The expected time of a study: by the steps of each variant, and by what was measured."""
 
+from math import ceil
+
 import msgspec
 import pytest
 from support.made_records import made_record
@@ -22,7 +24,7 @@ def _task(kind, variant, **changes):
 def _training(task):
     """The expected seconds of a run beyond those of one that makes a single step."""
     pace = Pace(lambda _description: None, SAMPLES)
-    return pace.of_works([Work(task, 10)]) - pace.of_works([Work(task, 10, 0)])
+    return pace.of_works([Work(task, task.epochs)]) - pace.of_works([Work(task, task.epochs, 0)])
 
 
 def test_a_training_is_expected_to_take_as_long_as_its_steps():
@@ -39,6 +41,16 @@ def test_clients_make_the_steps_of_their_local_epochs():
     assert _training(even) == pytest.approx(_training(central), rel=0.1)
     assert _training(five) == pytest.approx(5 * _training(even))
     assert five.federated == Federated(10, 5)
+
+
+def test_epochs_that_a_limit_of_steps_leaves_out_are_not_scored():
+    pace, task = Pace(lambda _description: None, SAMPLES), _task("optimizers", "adam")
+    batches = ceil(SAMPLES / task.batch_size)
+    limited, whole = (
+        pace.of_works([work])
+        for work in (Work(task, 1, 2 * batches), Work(msgspec.structs.replace(task, epochs=2)))
+    )
+    assert limited == pytest.approx(whole)
 
 
 def _record(seconds, steps=10, **changes):

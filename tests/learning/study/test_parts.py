@@ -102,11 +102,11 @@ def _draws(_study, _prefix):
 
 
 def test_a_part_of_another_package_that_raises_shows_nothing_and_is_named(add_parts, capsys):
-    fields = dict.fromkeys(("content", "headline", "none_better", "remark"), _raises)
+    fields = dict.fromkeys(("content", "headline", "remark"), _raises)
     add_parts(parts.Part("broken", "raises", **fields, charts=_draws))
     assert _page("broken", "effects") == _page("effects")
     broken = parts.parts()["broken"]
-    assert ([*broken.charts(None, "")], broken.remark(None, None), broken.none_better(None)) == ([], "", "")
+    assert ([*broken.charts(None, "")], broken.remark(None, None)) == ([], "")
     said = capsys.readouterr().err.replace("\n", " ")
     for name, where in (*dict.fromkeys(fields, "part").items(), ("charts", "chart")):
         assert f"{name}: ZeroDivisionError: in a {where}" in said

@@ -29,6 +29,7 @@ from harness.learning.study.tuning import Tuning
 from harness.learning.study.variants import StudyOptions
 from harness.spec import QuickForm, Range, StudyKind, StudyVariant
 from harness.spec.description import description_sha256
+from harness.spec.task import Regression
 from harness_tasks.forecast import FORECAST
 from harness_tasks.studies import STUDIES as KINDS
 
@@ -58,6 +59,54 @@ def _records(backend="torch", gains=(0.05, 0.06, 0.055), **changes):
 def _finding(*records, study=STUDY):
     (finding,) = study_findings_of(*records, studies=[study])
     return finding
+
+
+def _of_regression(number, loss):
+    task = made_record().task
+    description = msgspec.structs.replace(task.description, objective=Regression(loss))
+    return msgspec.structs.replace(task, sha256=f"{number}" * 64, description=description)
+
+
+@pytest.mark.parametrize("order", [("mse", "mae"), ("mae", "mse")])
+def test_the_score_of_a_regression_is_the_squared_error_whatever_the_loss(order):
+    scores = {"mse": lambda seed: {"loss": 0.4 + seed / 100}}
+    scores["mae"] = lambda seed: {"loss": 0.1, "mean_squared_error": 0.6 + seed / 100}
+    variants = [Variant(loss, [], f"{number}" * 64, 2) for number, loss in enumerate(order)]
+    kind = msgspec.structs.replace(
+        KINDS["losses"], variants=tuple(StudyVariant(loss) for loss in order), reference="first"
+    )
+    study = msgspec.structs.replace(STUDY, kind=kind, variants=variants)
+    records = [
+        record
+        for number, loss in enumerate(order)
+        for record in seeds_of(
+            seeds=range(3),
+            task=_of_regression(number, loss),
+            test_at_last=scores[loss],
+            test_at_best=scores[loss],
+        )
+    ]
+    levels = {
+        each.variant.name: each.levels["score"].value for each in _finding(*records, study=study).effects
+    }
+    assert levels == {"mse": pytest.approx(0.41), "mae": pytest.approx(0.61)}
+
+
+def test_an_error_that_is_the_loss_and_the_score_is_stated_once():
+    variants = [Variant(each.name, each.assignments, each.description, 2) for each in VARIANTS[:2]]
+    kind = msgspec.structs.replace(KINDS["overfitting"], decisive=("loss", "score"))
+    study = msgspec.structs.replace(STUDY, kind=kind, variants=variants)
+    records = [
+        record
+        for number in range(2)
+        for record in seeds_of(
+            seeds=range(3),
+            task=_of_regression(number, "mse"),
+            test_at_last=lambda seed: {"loss": 0.4 + seed / 100},
+        )
+    ]
+    finding = _finding(*records, study=study)
+    assert (finding.study.kind.decisive, "loss" in finding.quantities) == (("score",), False)
 
 
 def test_remedies_are_compared_with_the_plain_runs_of_the_same_seeds():
@@ -370,6 +419,8 @@ def test_a_setting_at_the_end_of_its_range_is_named():
     assert (edge.option, edge.is_low) == ("learning_rate", False)
     (low,) = at_edges([(variant, ["learning_rate=0.03", "momentum=0.505"], 3)])
     assert (low.option, low.is_low) == ("momentum", True)
+    (high,) = at_edges([(variant, ["learning_rate=0.3", "momentum=0.7"], 3)])  # nearer to 0.001 in a sum
+    assert not high.is_low
     near = ["learning_rate=0.5", "momentum=0.7"]  # a tenth of the range from its end
     assert [bool(at_edges([(variant, near, trials)])) for trials in (3, 9, 12)] == [True, True, False]
 
@@ -456,8 +507,8 @@ def _kind_of_amounts(count):
     )
 
 
-@pytest.mark.parametrize("count", [3, 5])
-def test_a_power_law_is_found_again(count):
+def _runs_of_amounts(count, law):
+    """The records of a study of amounts of data, and the study; ``law`` takes samples and noise."""
     kind = _kind_of_amounts(count)
     variants = [Variant(each.name, [], f"{number}" * 64, 2) for number, each in enumerate(kind.variants)]
     study = msgspec.structs.replace(STUDY, kind=kind, variants=variants)
@@ -469,10 +520,24 @@ def test_a_power_law_is_found_again(count):
             task=_task(number),
             dataset=msgspec.structs.replace(made_record().dataset, samples={"train": samples}),
             test_at_last=lambda seed, samples=samples: {
-                "loss": 0.5 + 20 * samples**-0.5 * (1 + 0.01 * (seed - 1.5)),
+                "loss": law(samples, 1 + 0.01 * (seed - 1.5)),
                 "accuracy": 0.5,
             },
         )
+    return records, study
+
+
+def test_a_loss_that_rises_with_the_data_has_no_power_law():
+    records, study = _runs_of_amounts(5, lambda samples, noise: noise * (0.5 + samples / 10_000))
+    law = scaling(_finding(*records, study=study))
+    assert (law.factor, law.gain.value, law.gain.high) == (0.0, 0.0, 0.0)
+    assert law.doubled.value == pytest.approx(law.floor)
+    assert min(law.levels) < law.floor < max(law.levels)
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_a_power_law_is_found_again(count):
+    records, study = _runs_of_amounts(count, lambda samples, noise: 0.5 + noise * 20 * samples**-0.5)
     finding = _finding(*records, study=study)
     law = scaling(finding)
     if count < 4:  # too few amounts for a law with a floor

@@ -1,5 +1,6 @@
 """The page of a study: it explains the question, says what was trained, and what each variant did."""
 
+import dataclasses
 import re
 
 import msgspec
@@ -209,3 +210,24 @@ def test_variants_of_memorisation_make_the_same_number_of_steps():
     whole, few = StudyPlan(options, lambda *_: None).runs({})
     samples = 1293  # of digits
     assert whole.task.epochs * (samples // 64) == few.task.epochs * (round(0.05 * samples) // 64)
+
+
+def _headline_of(verdicts):
+    """The headline of a study whose variants have these verdicts, the reference first."""
+    study = made_study()
+    judged = [
+        dataclasses.replace(effect, verdict=verdict)
+        for effect, verdict in zip(study.effects, verdicts, strict=False)
+    ]
+    return headline(dataclasses.replace(study, study=_without_onset(study), effects=judged))
+
+
+def _without_onset(study):
+    kind = msgspec.structs.replace(study.study.kind, sections=("effects",))
+    return msgspec.structs.replace(study.study, kind=kind)
+
+
+def test_the_headline_names_equal_variants_and_one_that_is_left_alone():
+    assert _headline_of([None, "equal", "equal"]).endswith("dropout and l2 are as good as plain")
+    alone = _headline_of([None, "diverged", "diverged"])
+    assert alone.partition(": ")[2].startswith("there is nothing to compare plain with")

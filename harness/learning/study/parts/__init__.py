@@ -51,8 +51,6 @@ class Part(NamedTuple):
     """The extra of the harness that its quantities need, such as ``privacy``; empty: none."""
     headline: Callable[[StudyFinding, str], str | None] | None = None
     """Returns the answer instead of which variant is best, from a finding and ``cnn on digits``."""
-    none_better: Callable[[StudyFinding], str] | None = None
-    """Returns a sentence of the answer for a study in which no variant is better."""
     remark: Callable[[StudyFinding, Effect], str] | None = None
     """Returns what the card of a variant says in addition; empty for nothing."""
 
@@ -82,7 +80,6 @@ _NOTHING_SHOWN: Mapping[str, Any] = {
     "content": None,
     "charts": (),
     "headline": None,
-    "none_better": "",
     "remark": "",
 }
 

@@ -16,8 +16,9 @@ from harness.core.documents.charts import (
     tips,
 )
 from harness.core.documents.document import Figure
+from harness.core.documents.numbers import listed
 from harness.learning.runs.run_curves import Run
-from harness.learning.study.charts import colour_of_variants, colours_of
+from harness.learning.study.charts import colour_of_variants, colours_of, interval_caption
 from harness.learning.study.finding import StudyFinding
 from harness.learning.study.parts import Part, explained
 from harness.learning.study.quantities import Definition, measure, of_runs
@@ -76,7 +77,9 @@ def _recall_chart(study: StudyFinding, prefix: str) -> Iterator[Figure]:
         tooltip=tips("class:N", "variant:N", ("recall:Q", "recall (%)")),
     )
     height = FRAME_HEIGHT + max(24, 9 * len(shown)) * len({row["class"] for row in rows})
-    caption = "Over all seeds. The classes marked as rare keep a tenth of their training samples."
+    whole = [each.variant.name for each in study.of_verdict("control")]
+    caption = "Over all seeds. The classes marked as rare keep a tenth of their training samples"
+    caption += f", except with {listed(whole)}." if whole else "."
     chart = layered(rows, bars, height=height)
     yield Figure(f"{prefix}-recalls", caption, chart, "Recall of each class", chosen=True)
 
@@ -110,7 +113,7 @@ def _trade_off_chart(study: StudyFinding, prefix: str) -> Iterator[Figure]:
             tooltip=tips("variant:N", "recall:Q", "precision:Q"),
         ),
     )
-    caption = "Mean over seeds; lines are 95 % intervals."
+    caption = f"Mean over seeds.{interval_caption(study)}"
     yield Figure(f"{prefix}-trade-off", caption, chart, "Precision and recall of the rare classes")
 
 
@@ -122,8 +125,7 @@ PARTS = (
         "the recall of each class",
         explained(
             "Which classes are recognised?",
-            "Each bar is the share of a class's test samples that the network recognises; the number of its "
-            "training samples stands beside its name.",
+            "Each bar is the share of a class's test samples that the network recognises.",
         ),
         _recall_chart,
     ),

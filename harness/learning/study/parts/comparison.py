@@ -16,10 +16,10 @@ from harness.core.documents.charts import (
     zero_line,
 )
 from harness.core.documents.document import Card, Cards, Figure, Node, Paragraph, Span, Table, Text
-from harness.core.documents.numbers import NOTHING, seeds, with_unit
+from harness.core.documents.numbers import NOTHING, capitalised, seeds, with_unit
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL
 from harness.learning.study.answer import answer, changes_text, level_text, plural, ranked, verdict_word
-from harness.learning.study.charts import slug
+from harness.learning.study.charts import interval_caption, slug
 from harness.learning.study.finding import Effect, StudyFinding
 from harness.learning.study.parts import Content, Part, parts_of
 from harness.learning.study.quantities import Quantity
@@ -33,7 +33,7 @@ def _effects(study: StudyFinding) -> Content | None:
     if study.asks_for_best or study.asks_each:
         title = "Compared with the best" if study.asks_for_best else "The answer"
     same_seeds = " All were trained on the same seeds."
-    return Content(title, [Paragraph((Span(answer(study)), same_seeds))])
+    return Content(title, [Paragraph((Span(answer(study, with_amounts=False)), same_seeds))])
 
 
 def effect_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
@@ -92,9 +92,8 @@ def _level_chart(study: StudyFinding, of: Quantity, prefix: str) -> Iterator[Fig
         interval("x", "level", 2, y=y, color=colour),
         layer("point", {"size": 80}, x=x, y=y, color=colour, tooltip=tip),
     )
-    with_lines = any(effect.seeds >= FEWEST_FOR_INTERVAL for effect in study.effects)
-    caption = f"Mean over seeds.{' A line is the 95 % interval.' * with_lines}"
-    yield Figure(f"{prefix}-{slug(of.name)}", caption, chart, of.measure.name.capitalize(), chosen=True)
+    caption = f"Mean over seeds.{interval_caption(study)}"
+    yield Figure(f"{prefix}-{slug(of.name)}", caption, chart, capitalised(of.measure.name), chosen=True)
 
 
 def _effects_caption(study: StudyFinding, of: Quantity, *, from_best: bool) -> str:

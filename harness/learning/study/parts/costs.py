@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from harness.core.documents.charts import PALETTE, Row, field, layer, layered, tips
 from harness.core.documents.document import Figure, Table
-from harness.core.documents.numbers import listed, with_unit
+from harness.core.documents.numbers import capitalised, listed, with_unit
 from harness.core.runs.record import Record
 from harness.learning.runs.run_curves import Run
 from harness.learning.study.answer import level_text, ranked
@@ -60,7 +60,7 @@ def _charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
         points = layer("point", {"size": 80, "color": PALETTE[0]}, x=x, y=y, tooltip=tip)
         label = {"dy": -10, "color": PALETTE[0]}
         names = layer("text", label, x=x, y=y, text=field("variant:N"))
-        title = f"{score.measure.name.capitalize()} against {cost.measure.name}"
+        title = f"{capitalised(score.measure.name)} against {cost.measure.name}"
         caption = "A point is the mean of a variant over its seeds."
         yield Figure(
             f"{prefix}-costs-{slug(name)}", caption, layered(rows, points, names), title, chosen=True

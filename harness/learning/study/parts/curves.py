@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 
 from harness.core.documents.charts import configuration_colours, figures
 from harness.core.documents.document import Figure
-from harness.core.documents.numbers import counted, listed
+from harness.core.documents.numbers import capitalised, counted, listed
 from harness.core.stats.intervals import CONFIDENCE
 from harness.learning.runs.curve_charts import MARKED, learning_curves, loss_curves, reading
 from harness.learning.runs.overfit import Overfitting
@@ -26,8 +26,16 @@ def _curve_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     shown = [name for name in read if not study.study.described(name).data]
     if len(shown) < FEWEST_LINES:
         shown = list(read)
-    yield from overlaid(study, read, shown, "loss", f"{prefix}-curves-loss", _loss_caption(study, shown))
-    if study.measure.key != "loss":
+    losses = {
+        runs.record.task.description.special_loss()
+        for variant, _, runs in study.treated
+        if variant.name in shown
+    }
+    is_same_loss = len(losses) == 1
+    if is_same_loss:
+        caption = _loss_caption(study, shown)
+        yield from overlaid(study, read, shown, "loss", f"{prefix}-curves-loss", caption)
+    if study.measure.key != "loss" or not is_same_loss:
         caption = f"Mean {study.measure.name} over seeds."
         yield from overlaid(study, read, shown, study.measure.key, f"{prefix}-curves-score", caption)
 
@@ -68,7 +76,7 @@ def _onset_charts(study: StudyFinding, prefix: str) -> list[Figure]:
             loss_curves([curve], colours),
         ),
         "score": (
-            f"{study.measure.name.capitalize()} on training and validation samples",
+            f"{capitalised(study.measure.name)} on training and validation samples",
             f"The same runs. {how}",
             learning_curves([curve], colours),
         ),
@@ -100,10 +108,6 @@ def _onset_text(curve: Overfitting) -> str:
 def _onset_of_variant(study: StudyFinding, effect: Effect) -> str:
     curve = study.curves.get(effect.variant.name)
     return "" if curve is None or curve.onset.epoch is None or curve.adversarial else _onset_text(curve)
-
-
-def _none_helps(study: StudyFinding) -> str:
-    return f"No {study.study.kind.noun} is certainly better than {study.reference.variant.name}"
 
 
 def more_data(study: StudyFinding) -> str:
@@ -152,7 +156,6 @@ PARTS = (
         _onset,
         _onset_charts,
         headline=_onset_headline,
-        none_better=_none_helps,
         remark=_onset_of_variant,
     ),
     Part(

@@ -6,7 +6,7 @@ from typing import Literal
 from harness.core.documents.charts import GREY, Row, field, layer
 from harness.core.documents.document import Figure, Picture
 from harness.core.documents.files import read_png
-from harness.core.documents.numbers import listed
+from harness.core.documents.numbers import capitalised, listed
 from harness.core.runs.store import RUNS
 from harness.core.stats.estimate import Estimate
 from harness.core.training.outcome_records import Generated
@@ -38,7 +38,7 @@ def _samples(study: StudyFinding, prefix: str) -> Iterator[Picture]:
                 caption = (
                     f"{variant.name}, seed {record.seed}, with the weights of epoch {record.best_epoch}."
                 )
-                title = f"{variant.name.capitalize()}: generated, nearest training, nearest held-out"
+                title = f"{capitalised(variant.name)}: generated, nearest training, nearest held-out"
                 yield Picture(f"{prefix}-samples-{number}", caption, png, title)
                 break
 
@@ -88,12 +88,12 @@ def _headline(study: StudyFinding, task: str) -> str | None:
 def _frechet_chart(study: StudyFinding, prefix: str) -> Iterator[Figure]:
     """Draw the Fréchet distance to validation images over the steps, beside noise and real images."""
     read = study.curves
-    caption = "Mean over seeds. Dashed: noise (above) and training images (below)."
     first = next((run.record.outcomes for run in study.runs if run.record.outcomes), None)
     seen = first.generated if first is not None else None
     levels = [seen.frechet_of_noise, seen.frechet_of_training_images] if seen is not None else []
     lines: list[Row] = [{"level": level} for level in levels if level is not None]
     name = f"{prefix}-frechet"
+    caption = f"Mean over seeds.{' Dashed: noise (above) and training images (below).' * bool(lines)}"
     for figure in overlaid(study, read, list(read), study.measure.key, name, caption, over="steps"):
         if lines:
             look = {"strokeDash": [4, 4], "color": GREY}

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from harness.core.documents.charts import Row, ends, field, interval, layer, layered, tips
 from harness.core.documents.document import Figure
-from harness.core.documents.numbers import with_unit
+from harness.core.documents.numbers import capitalised, with_unit
 from harness.learning.privacy.membership import membership
 from harness.learning.privacy.record import privacy_claim
-from harness.learning.study.charts import colour_of_variants, slug
+from harness.learning.study.charts import colour_of_variants, interval_caption, slug
 from harness.learning.study.finding import StudyFinding
 from harness.learning.study.parts import Part, explained
 from harness.learning.study.quantities import measure, of_runs
@@ -39,8 +39,9 @@ def _charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
             interval("y", "level", x=x, color=colour),
             layer("point", {"size": 90, "filled": True}, x=x, y=y, color=colour, tooltip=tip),
         )
-        caption = "Mean over seeds; vertical lines are 95 % intervals. Dashed: without a proof."
-        title = f"{of.measure.name} against epsilon"
+        dashed = " Dashed: without a proof." * bool(lines)
+        caption = f"Mean over seeds.{interval_caption(study)}{dashed}"
+        title = f"{capitalised(of.measure.name)} against epsilon"
         yield Figure(f"{prefix}-privacy-{slug(of.name)}", caption, chart, title)
 
 

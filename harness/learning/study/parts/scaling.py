@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.core.documents.charts import PALETTE, Row, field, layer, layered, tips
 from harness.core.documents.document import Figure
-from harness.core.documents.numbers import estimate, seeds, significant, with_unit
+from harness.core.documents.numbers import capitalised, estimate, seeds, significant, with_unit
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL, Array
 from harness.learning.study.finding import StudyFinding
@@ -120,7 +120,9 @@ def _fits(samples: Array, losses: Array) -> list[tuple[float, float, float]]:
     exponents = _EXPONENTS[places]
     scaled = factors[rows, places] * samples[0] ** exponents
     found = zip(floors[rows, places].tolist(), scaled.tolist(), exponents.tolist(), strict=True)
-    return [(0.0, 0.0, 1.0) if factor < 0 else (floor, factor, exponent) for floor, factor, exponent in found]
+    # A loss that does not fall is a floor alone.
+    flat = [(level, 0.0, 1.0) for level in (a / aa)[:, 0].tolist()]
+    return [law if law[1] > 0 else level for law, level in zip(found, flat, strict=True)]
 
 
 def _at(law: tuple[float, float, float], samples: float) -> float:
@@ -138,8 +140,13 @@ def _interval(value: float, resampled: Sequence[float], seeds: int) -> Estimate:
 def _content(study: StudyFinding) -> Content:
     """State the power law of the loss against the amount of data."""
     law = scaling(study)
-    none = "The runs do not show a power law: fewer than four amounts of data were trained."
-    return Content("Score against data", [none if law is None else _law_text(law)])
+    if law is None:
+        text = "The runs do not show a power law: fewer than four amounts of data were trained."
+    elif law.factor == 0:
+        text = f"The {law.quantity.measure.name} does not fall with the amount of data: no power law fits."
+    else:
+        text = _law_text(law)
+    return Content("Score against data", [text])
 
 
 def _law_text(law: Scaling) -> str:
@@ -181,7 +188,7 @@ def _chart(study: StudyFinding, prefix: str) -> Iterator[Figure]:
         dash = field("part:N", sort=["fitted law", "continued"], legend={"columns": 2})
         layers.append(layer("line", {"color": PALETTE[1]}, rows=within, x=x, y=y, strokeDash=dash))
         caption += " The line is the fitted law, continued to four times the data."
-    title = f"{of.measure.name.capitalize()} against training samples"
+    title = f"{capitalised(of.measure.name)} against training samples"
     yield Figure(f"{prefix}-scaling", caption, layered(rows, *layers), title, chosen=True)
 
 

@@ -18,7 +18,15 @@ from harness.core.documents.charts import (
     tips,
 )
 from harness.core.documents.document import Figure, Table
-from harness.core.documents.numbers import NOTHING, listed, score_text, score_unit, significant, with_unit
+from harness.core.documents.numbers import (
+    NOTHING,
+    capitalised,
+    listed,
+    score_text,
+    score_unit,
+    significant,
+    with_unit,
+)
 from harness.learning.runs.rows import ConfigurationRuns
 from harness.learning.runs.run_curves import Run
 from harness.learning.study.answer import plural
@@ -134,8 +142,8 @@ def _target(study: StudyFinding) -> Content | None:
     measure, noun = study.measure, study.study.kind.noun
     text = (
         f"The target is a validation {measure.name} of {score_text(measure, target)}. It was fixed before "
-        f"these runs: half of the {plural(noun)} had reached it in tuning. The scores after each epoch are "
-        "searched for the first that reaches it."
+        f"these runs: at least half of the {plural(noun)} had reached it in tuning. The scores "
+        "after each epoch are searched for the first that reaches it."
     )
     rows = []
     for effect in study.effects:
@@ -187,7 +195,7 @@ def _target_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
         caption = "A point is a seed. Further left is faster."
         if missed:
             caption += f" Not drawn: seeds of {listed(missed)} that do not reach the target."
-        yield Figure(f"{prefix}-target-{slug(name)}", caption, chart, of.measure.name.capitalize())
+        yield Figure(f"{prefix}-target-{slug(name)}", caption, chart, capitalised(of.measure.name))
 
 
 def _epochs_until(run: Run, place: int) -> float:
@@ -206,18 +214,18 @@ _AMOUNTS: Mapping[str, tuple[Callable[[Run, int], float], str]] = {
 }
 
 
-def _until_target(name: str, study: Study, runs: ConfigurationRuns) -> Quantity:
+def _until_target(name: str, study: Study, _runs: ConfigurationRuns) -> Quantity:
     """Define the amount until the first scored epoch whose validation score reaches the study's target.
 
     It is infinite for a seed that does not reach it: left out, such seeds would make a variant look fast.
     """
     amount, unit = _AMOUNTS[name]
-    score, target = runs.runs[0].measure, study.target
+    target = study.target
 
     def value(run: Run) -> float | None:
         if target is None or (unit == "s" and run.record.judged_seconds is None):
             return None
-        place = run.place_of(score, target)
+        place = run.place_of(run.measure, target)
         return math.inf if place is None else amount(run, place)
 
     return Quantity(name, measure(name, unit), lambda runs, _best: runs.by_seed(value), ratio=True)
