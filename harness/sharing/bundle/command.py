@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.core.documents.document import Document, Items, Table
+from harness.core.documents.document import Document, Items, Node, Table
 from harness.core.documents.find import Result
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.machine.files import is_folder
@@ -115,7 +115,7 @@ def _list(files: Mapping[str, Path], left_out: Iterable[str], target: Path, give
     rows = [[name, f"{size:,}"] for name, size in sizes.items()]
     total = f"{len(sizes)} files, {sum(sizes.values()):,} bytes"
     headline = f"{target} would have {total}" if given.dry_run else f"{target} has {total}"
-    nodes = [Table(("file", "bytes"), rows, form="texts"), Items([*left_out], "Left out")]
+    nodes: list[Node] = [Table(("file", "bytes"), rows, form="texts"), Items([*left_out], "Left out")]
     return Document("bundle", "Bundle", nodes, headline=[headline])
 
 

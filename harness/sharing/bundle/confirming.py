@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
-
 from harness.core.documents.circumstances import command_line
 from harness.core.documents.contents import SourceFile, read_source
 from harness.core.documents.document import Document, Facts, Items, Node, Paragraph, Section, Table
@@ -68,7 +66,8 @@ class Offer(NamedTuple):
             _section("Environment variables", [Facts(variables)]),
             Paragraph(ACCIDENTS),
         ]
-        return Document("bundle", f"{self.bundle} would have harness run this", nodes)
+        headline = f"{self.bundle} would have harness run what is below, as you."
+        return Document("bundle", "Bundle", nodes, headline=[headline])
 
 
 def _section(title: str, nodes: list[Node]) -> Section:
@@ -155,7 +154,7 @@ def confirmation(*, yes: bool) -> Callable[[Offer], None]:
 def _answer() -> str:
     print_error_line("Run this? [y: yes, n: no, s: show the code]")
     try:
-        return click.get_text_stream("stdin").readline().strip().lower()[:1]
+        return sys.stdin.readline().strip().lower()[:1]
     except UnicodeDecodeError:
         return "n"
 

@@ -183,7 +183,7 @@ class _Making:
 
     def add_record(self, named: _Named) -> None:
         """Add a record, the files beside it, its sources, and its data."""
-        moved = {}
+        moved: dict[str, str] = {}
         for source in named.sources:
             moved |= self._moved(source.path, named)
             self._add_source(source, named)

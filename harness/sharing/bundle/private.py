@@ -108,7 +108,7 @@ class Private:
     def _cleaned(self, value: Any, paths: list[tuple[re.Pattern[str], str]], key: str = "") -> Any:
         if isinstance(value, str):
             for pattern, place in paths:
-                value = pattern.sub(lambda _match, place=place: place, value)
+                value = pattern.sub(place.replace("\\", r"\\"), value)
             return self.text(value)
         if isinstance(value, list):
             pairs = [_is_pair(each) and key.endswith("variables") and is_secret(each[0]) for each in value]
