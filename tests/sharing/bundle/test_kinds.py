@@ -53,7 +53,7 @@ def test_every_kind_with_a_command_says_what_it_needs():
 def test_a_record_has_its_code_in_a_bundle(quick, tmp_path, kind, make, files):
     for name in ("bench.py", "my_torch.py", "my_keras.py"):
         (tmp_path / name).write_text(f"NAME = '{name}'\n")
-    record, kind = msgspec.structs.replace(make(), folder="", sources=[]), KINDS[kind]
+    record, kind = msgspec.structs.replace(make(), status="ok"), KINDS[kind]
     path = kind.save(record, tmp_path / "results" / kind.folder)
     assert [source.path for source in kind.read(path).sources] == files
     done = quick("bundle", str(path), "--to", "claim.zip")
