@@ -184,6 +184,10 @@ class _Making:
     def add_record(self, named: _Named) -> None:
         """Add a record, the files beside it, its sources, and its data."""
         moved: dict[str, str] = {}
+        targets = named.result.kind.needs(named.record).targets
+        if targets and not named.sources:
+            names = ", ".join(self._private.text(target) for target in dict.fromkeys(targets))
+            self._leave_out(f"{named.result.path.stem}: its record does not contain the code of {names}")
         for source in named.sources:
             moved |= self._moved(source.path, named)
             self._add_source(source, named)

@@ -13,6 +13,7 @@ from support.records import make_unfinished_record
 from harness.core.data_files import pictures
 from harness.core.data_files.reading import READERS, read_data_file
 from harness.core.data_files.settings import settings_of
+from harness.core.documents.kinds import encode_document
 from harness.core.runs.store import RUNS
 from harness.sharing.bundle import lay_out, manifest, opened
 
@@ -144,6 +145,16 @@ def test_a_lost_source_is_named(quick, tmp_path):
     done = quick("bundle", "last", "--to", "claim.zip")
     assert done.returncode == 0
     assert "net.py" in done.stdout.partition("Left out")[2]
+
+
+def test_a_record_without_its_code_is_named(quick, tmp_path):
+    path = tmp_path / "results" / "runs" / "earlier.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(encode_document(own_record(tmp_path)))
+    done = quick("bundle", "earlier", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    left_out = " ".join(done.stdout.partition("Left out")[2].split())
+    assert "earlier: its record does not contain the code of" in left_out
 
 
 def test_a_folder_of_results_and_an_id_name_records(quick, tmp_path):
