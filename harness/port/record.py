@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from harness.core.documents.contents import Needs
 from harness.core.documents.kinds import Envelope, RecordKind
 from harness.tracing.calls import Call, InputShape, Loss
 
@@ -171,4 +172,5 @@ PORTS = RecordKind(
     row="harness.port.page:row",
     document="harness.port.page:port_document",
     noun=("port check", "port checks"),
+    needs=lambda record: Needs([record.findings.a.target, record.findings.b.target]),
 )

@@ -32,6 +32,7 @@ FILES = [
     "my_study.py",
     "gate.toml",
     "pairs.json",
+    "claim.zip",
     "PATH",
 ]
 FILES += [f"{name}/bin/python" for name in ("base", "head", "before", "after")]

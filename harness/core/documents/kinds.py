@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from harness.core.documents.contents import Needs, SourceFile, contents_of
 from harness.core.machine.checksums import ContentChanged, verify_checksum, with_checksum
 from harness.core.machine.description import Machine
 from harness.core.machine.encoding import encode
@@ -38,6 +39,13 @@ class Envelope(msgspec.Struct, kw_only=True):
     command: list[str]
     """The command line, without the name of the program."""
     machine: Machine
+    folder: str = ""
+    """The folder in which the command ran. Set when the record is first written, as are the next two."""
+    sources: list[SourceFile] = []
+    """The files of the user's own code: models, losses, optimizers, steps and plugins, with their imports."""
+    distributions: dict[str, str] = {}
+    """The installed versions of what the command imports: the harness, the frameworks, the imports of
+    ``sources``, and all that these require."""
 
 
 class Stamp(NamedTuple):
@@ -167,6 +175,14 @@ def _as_stored(record: _D, _path: Path) -> _D:
     return record
 
 
+def _no_needs(_record: object) -> Needs:
+    return Needs()
+
+
+def _no_others(_record: object, _results: Path) -> Iterable[Path]:
+    return ()
+
+
 _RENDER = "harness.core.documents.render"
 
 
@@ -226,6 +242,10 @@ class RecordKind(Generic[_D]):
     """A folder may have thousands: files in it are taken to be of this kind without reading them."""
     judge: Callable[[_D, Path], _D] = _as_stored
     """Completes a record by facts that only its reader can know."""
+    needs: Callable[[_D], Needs] = _no_needs
+    """Returns the user's own code and the backends that a record names; they are kept with the record."""
+    others: Callable[[_D, Path], Iterable[Path]] = _no_others
+    """Returns the files of further records, in a folder of results, that a record is about."""
 
     def counted(self, count: int) -> str:
         """Return a number of records in words, such as ``2 port checks``."""
@@ -264,12 +284,18 @@ class RecordKind(Generic[_D]):
     def save(self, record: _D, folder: Path) -> Path:
         """Write a record into the folder of its kind, completely or not at all, and return its path.
 
+        The first time, the record gets its folder, sources and distributions, and the content of the sources
+        is stored beside the folder of the kind.
+
         Raises:
             HarnessError: the file cannot be written, for example because the disk is full.
         """
         path = folder / f"{record.id}.json"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(record, Envelope) and not record.folder:
+                contents = contents_of(self.needs(record), folder.parent)
+                record.folder, record.sources, record.distributions = contents
             replace_result(path, encode_document(record))
         except OSError as error:
             raise HarnessError(f"cannot write the record {path}: {error.strerror}") from error

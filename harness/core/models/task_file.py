@@ -16,7 +16,7 @@ from harness.core.models.arguments import OptionValue, option_value
 from harness.core.models.fit import remarks, whole_numbers
 from harness.core.models.reading import OwnModel, Variant, native_layer
 from harness.core.plugins import kept_data, registry
-from harness.core.plugins.files import name_plugin_files, plugin_files
+from harness.core.plugins.files import add_written_file
 from harness.errors import UsageError
 from harness.layers import Native
 from harness.network import Network
@@ -310,7 +310,7 @@ def write_task(
         write_bytes(path, text.encode())
     except OSError as error:
         raise UsageError(f"the task {path} cannot be written: {error.strerror}") from error
-    name_plugin_files([*plugin_files(), path])
+    add_written_file(path)
     of_models = (remark for model in models for remark in remarks(model, data))
     chosen = [choice.options for choice in choices]
     return WrittenTask(name, backends, path, chosen, (*data.remarks, *of_models))

@@ -18,6 +18,21 @@ def name_plugin_files(paths: Iterable[Path]) -> None:
     os.environ[PLUGIN_FILES_VARIABLE] = "\n".join(str(path.resolve()) for path in paths)
 
 
+#: The plugin files that this process has written itself, such as the task of a model of the user's own.
+_WRITTEN: set[Path] = set()
+
+
+def add_written_file(path: Path) -> None:
+    """Make this process and its workers also load a plugin file that a command has written itself."""
+    name_plugin_files([*plugin_files(), path])
+    _WRITTEN.add(path.resolve())
+
+
+def given_plugin_files() -> list[Path]:
+    """Return the plugin files of the user's own, without those that a command has written itself."""
+    return [path for path in plugin_files() if path not in _WRITTEN]
+
+
 def plugin_files() -> list[Path]:
     """Return the files that the command line names, in its order."""
     return [Path(text) for text in os.environ.get(PLUGIN_FILES_VARIABLE, "").split("\n") if text]

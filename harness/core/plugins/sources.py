@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness.core.plugins import registry
@@ -49,6 +50,44 @@ def _sources_of_model(target: str) -> list[Path]:
     if spec.submodule_search_locations:
         return [path for folder in spec.submodule_search_locations for path in python_files(Path(folder))]
     return [Path(spec.origin)] if spec.origin else []
+
+
+#: The folders that modules of the user's own are imported from, besides those of ``sys.path``.
+_SOURCE_FOLDERS = (".", "src")
+_PACKAGES = {"site-packages", "dist-packages"}
+
+
+def own_files(targets: Iterable[str], files: Iterable[Path] = ()) -> list[Path]:
+    """Return the files of the user's own code, whole paths, sorted: those of ``targets``, and ``files``.
+
+    They include what they import from their own folders. Installed packages and the harness are not the
+    user's own. ``targets`` are ``FILE.py:NAME`` or ``package.module:NAME``.
+    """
+    found = {path for file in files for path in imported_files(file)}
+    for target in targets:
+        found |= {*_sources_of_model(target)} or set(_sources_beside(target))
+    harness = Path(__file__).parents[2]
+    whole = {path.resolve() for path in found}
+    return sorted(
+        path for path in whole if not _PACKAGES & {*path.parts} and not path.is_relative_to(harness)
+    )
+
+
+def _sources_beside(target: str) -> list[Path]:
+    """Return the files of ``package.module:NAME`` where the current folder has the package."""
+    top = target.partition(":")[0].partition(".")[0]
+    places = [Path(folder, top) for folder in _SOURCE_FOLDERS]
+    return [
+        path
+        for place in places
+        for path in (*python_files(place), place.with_suffix(".py"))
+        if path.is_file()
+    ]
+
+
+def imported_modules(files: Iterable[Path]) -> set[str]:
+    """Return the modules that Python files import, by whatever statement; the code is not run."""
+    return {name for file in files for name in _imported_names(file)}
 
 
 #: A file that imports or calls one of these may load any other.

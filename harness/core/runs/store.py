@@ -6,9 +6,11 @@ from typing import Protocol
 
 import msgspec
 
+from harness.core.documents.contents import Needs
 from harness.core.documents.kinds import RecordKind
 from harness.core.documents.results import prepare_folder
 from harness.core.machine.files import replace_result
+from harness.core.plugins.sources import models_of
 from harness.core.runs.claims import holds
 from harness.core.runs.record import SCHEMA, Record
 from harness.errors import HarnessError
@@ -29,6 +31,11 @@ def judged(record: Record, path: Path) -> Record:
     return msgspec.structs.replace(record, status="lost") if gone else record
 
 
+def needs(record: Record) -> Needs:
+    """Return the user's own code and the backend that a run has used."""
+    return Needs(models_of(record.task.description), [record.configuration.backend])
+
+
 RUNS = RecordKind(
     name="run",
     folder="runs",
@@ -39,6 +46,7 @@ RUNS = RecordKind(
     document="harness.core.shell.commands.show:run_document",
     numerous=True,
     judge=judged,
+    needs=needs,
 )
 
 

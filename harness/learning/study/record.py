@@ -7,6 +7,7 @@ identified by their content: a study continues where it stopped and includes run
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -191,6 +192,12 @@ def _is_in_reach(range_: Range, text: str) -> bool:
     return math.isfinite(number) and (number > 0 or not range_.log)
 
 
+def _run_files(study: Study, results: Path) -> Iterator[Path]:
+    """Yield the files of the runs of a study."""
+    store = Store(results)
+    return (store.folder / f"{record.id}.json" for record in study_records(study, store))
+
+
 STUDIES = RecordKind(
     name="study",
     folder="studies",
@@ -202,6 +209,7 @@ STUDIES = RecordKind(
     page="harness.learning.study.page:page_document",
     suffixes=(".html",),
     reads_results=True,
+    others=_run_files,
 )
 
 

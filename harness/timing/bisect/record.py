@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from harness.core.documents.contents import Needs
 from harness.core.documents.kinds import Envelope, RecordKind
 from harness.core.machine.processes import ProcessMark
 from harness.timing.environments.suite import Benchmark
@@ -119,4 +120,5 @@ BISECTIONS = RecordKind(
     row="harness.timing.bisect.page:row",
     document="harness.timing.bisect.page:bisect_document",
     judge=judged,
+    needs=lambda record: Needs([record.benchmark.step] if record.benchmark.step else []),
 )

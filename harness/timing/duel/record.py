@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from harness.core.documents.contents import Needs
 from harness.core.documents.kinds import Envelope, RecordKind
+from harness.core.plugins.sources import models_of
 from harness.core.runs.record import DatasetRecord, TaskRecord
 from harness.core.stats.estimate import Estimate
 from harness.timing.engine.record import (
@@ -137,6 +139,13 @@ class DuelRecord(Envelope, msgspec.Struct, kw_only=True):
         refuse_incomplete(self.pairs, len(indices))
 
 
+def needs(record: DuelRecord) -> Needs:
+    """Return the user's own code and the backends of a duel."""
+    targets = [] if record.task is None else models_of(record.task.description)
+    steps = [] if record.step is None else record.step.targets
+    return Needs([*targets, *steps], [own.configuration.backend for own in record.configurations])
+
+
 DUELS = RecordKind(
     name="duel",
     folder="duels",
@@ -145,4 +154,5 @@ DUELS = RecordKind(
     mark="margin",
     row="harness.timing.duel.page:row",
     document="harness.timing.duel.page:duel_document",
+    needs=needs,
 )

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from harness.core.documents.contents import Needs
 from harness.core.documents.kinds import Envelope, RecordKind
 from harness.core.runs.record import DatasetRecord
 from harness.core.stats.estimate import Estimate
@@ -200,6 +201,10 @@ GATES = RecordKind(
     mark="benchmarks",
     row="harness.timing.gate.page:row",
     document="harness.timing.gate.page:gate_document",
+    needs=lambda record: Needs(
+        [each.asked.step for each in record.benchmarks if each.is_step],
+        [each.backend for each in record.benchmarks if not each.is_step],
+    ),
 )
 
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from harness.core.documents.contents import Needs
 from harness.core.documents.kinds import Envelope, RecordKind
 from harness.timing.engine.record import ConfigurationRecord, PairRecord, StepRecord, refuse_incomplete
 from harness.timing.engine.steps.findings import FirstValues
@@ -47,5 +48,6 @@ TIMES = RecordKind(
     mark="single_calls",
     row="harness.timing.time.page:row",
     document="harness.timing.time.page:time_document",
+    needs=lambda record: Needs(record.step.targets),
     noun=("timing of a step", "timings of steps"),
 )

@@ -1,0 +1,15 @@
+"""The family that shares results: others can see and repeat them."""
+
+from harness.core.shell.features import Command, Feature
+
+FEATURE = Feature(
+    name="sharing",
+    title="Share results",
+    commands=(
+        Command(
+            "bundle",
+            "Pack records with all that they need into one file.",
+            "harness.sharing.bundle.command:command",
+        ),
+    ),
+)
