@@ -101,6 +101,12 @@ def cpu_seconds(pid: int) -> float:
     return own + sum(children)
 
 
+def queued_seconds(pid: int) -> float:
+    """Sum how long a process's threads waited for a CPU, in seconds; 0 where the kernel does not count it."""
+    texts = map(system_text, Path(f"/proc/{pid}/task").glob("*/schedstat"))
+    return sum(int(text.split()[1]) / 1e9 for text in texts if text)
+
+
 def _throttle_events(cpus: Iterable[int]) -> int:
     """Count how often these CPUs' cores were throttled for heat since the machine started."""
     files = (_CPUS / f"cpu{cpu}" / "thermal_throttle" / "core_throttle_count" for cpu in cpus)

@@ -179,8 +179,8 @@ timeout = click.option(
     type=DURATION,
     metavar="DURATION",
     help="Abort a run or a certification after this time, such as 90s or 5m. Default: no limit; a worker "
-    "that is silent for 10 minutes and does not use the CPU is killed. A longer timeout also allows a longer "
-    "silence.",
+    "that is silent for 10 minutes and neither uses the CPU nor waits for it is killed. A longer timeout "
+    "also allows a longer silence.",
 )
 plugin = plugin_option()
 #: For commands whose arguments name data sets.

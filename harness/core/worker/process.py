@@ -25,7 +25,7 @@ from harness.core.machine.processes import (
     update_guard,
     with_descendants,
 )
-from harness.core.machine.usage import cpu_seconds
+from harness.core.machine.usage import cpu_seconds, queued_seconds
 from harness.core.machine.worker_variables import untraced
 from harness.errors import HarnessError, NoWorkersHere, WorkerLost
 
@@ -129,19 +129,23 @@ class WorkerProcess:
         return self._process.poll() is not None
 
     def is_at_work(self, within_seconds: float) -> bool:
-        """Check whether the process uses the CPU, for at most so long; False without /proc.
+        """Check whether the process uses the CPU, or waits for it, for at most so long; False without /proc.
 
         One that has taken an hour of CPU time may be in an endless loop, and counts as not at work.
         """
-        before, until = self._cpu_seconds(), time.monotonic() + within_seconds
+        before, queued = self._sum(cpu_seconds), self._sum(queued_seconds)
+        until = time.monotonic() + within_seconds
         while before < _ENDLESS_CPU_SECONDS and time.monotonic() < until and not self.has_ended():
             time.sleep(_WORK_POLL_SECONDS)
-            if self._cpu_seconds() - before > _WORK_CPU_SECONDS:
+            if self._sum(cpu_seconds) - before > _WORK_CPU_SECONDS:
+                return True
+            # Others may leave it no CPU for seconds.
+            if self._sum(queued_seconds) - queued > within_seconds / 2:
                 return True
         return False
 
-    def _cpu_seconds(self) -> float:
-        return math.fsum(map(cpu_seconds, with_descendants([self.pid])))
+    def _sum(self, seconds: Callable[[int], float]) -> float:
+        return math.fsum(map(seconds, with_descendants([self.pid])))
 
     def stop(self) -> None:
         """Stop it and all that it started, threads that spin included (SIGSTOP). Returns when it has stopped.

@@ -14,7 +14,8 @@ import pytest
 
 from harness.core.machine import pipes, processes
 from harness.core.machine.cpus import WORKER_CPUS, allowed_cpus
-from harness.core.worker import protocol, session
+from harness.core.machine.usage import queued_seconds
+from harness.core.worker import process, protocol, session
 from harness.core.worker.session import Session, silence_within
 from harness.errors import HarnessError, WorkerTimeout
 
@@ -182,6 +183,46 @@ time.sleep(60)
         assert worker.call(protocol.Ping(), list) == ["Done"]
         with pytest.raises(WorkerTimeout, match=r"was silent for 2 s"):
             worker.call(protocol.Ping(), list)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_worker_that_waits_for_the_cpu_is_not_hung(monkeypatch):
+    slow = """
+import os, sys, time
+time.sleep(1.5)
+os.write(int(sys.argv[2]), b'["Done"]\\n')
+time.sleep(60)
+"""
+    monkeypatch.setattr(session, "SILENCE_LIMIT_SECONDS", 0.2)
+    monkeypatch.setattr(session, "WATCHED_SECONDS", 0.5)
+    monkeypatch.setattr(process, "queued_seconds", lambda _pid: time.monotonic())
+
+    class Starved(Session):
+        program = ("-c", slow)
+        replies = list[str]
+
+    with Starved({}) as worker:
+        assert worker.call(protocol.Ping(), list) == ["Done"]
+        monkeypatch.undo()
+        monkeypatch.setattr(session, "SILENCE_LIMIT_SECONDS", 0.2)
+        monkeypatch.setattr(session, "WATCHED_SECONDS", 0.5)
+        with pytest.raises(WorkerTimeout, match="was silent"):
+            worker.call(protocol.Ping(), list)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_two_processes_on_one_cpu_wait_for_it():
+    spin = ("-c", "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nwhile True: pass")
+    spinning = [subprocess.Popen([sys.executable, *spin]) for _ in range(2)]
+    try:
+        until = time.monotonic() + 60
+        while min(queued_seconds(each.pid) for each in spinning) < 0.2 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert min(queued_seconds(each.pid) for each in spinning) >= 0.2
+    finally:
+        for each in spinning:
+            each.kill()
+            each.wait()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
