@@ -19,5 +19,9 @@ FEATURE = Feature(
     ),
     repetitions={
         "run": "harness.sharing.reproduce.runs:REPETITION",
+        "duel": "harness.sharing.reproduce.speed:DUELS",
+        "gate": "harness.sharing.reproduce.speed:GATES",
+        "study": "harness.sharing.reproduce.studies:STUDY_REPETITION",
+        "port": "harness.sharing.reproduce.ports:REPETITION",
     },
 )

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,7 @@ from harness.core.runs.losses import losses_beside
 from harness.core.runs.record import DatasetRecord, Record
 from harness.core.runs.request import RunRequest
 from harness.core.runs.sharing import SharedRuns
-from harness.core.runs.store import RUNS, Store
+from harness.core.runs.store import Store
 from harness.core.shell.execution import run_sequence
 from harness.core.shell.executors import AskedJobs, ThisMachine, unjudged
 from harness.core.training.batches import BatchOrder
@@ -72,7 +72,7 @@ class RunRepetition(Repetition[Record]):
             **machine_facts(record.machine),
             "threads": str(record.configuration.threads),
             "device": record.device or "",
-            "data": f"{record.dataset.name} {(record.dataset.fingerprint or '')[:12]}",
+            "data": data_text(record.dataset),
             **{name: _short(record.identity.get(name, "")) for name in _INGREDIENTS},
         }
 
@@ -179,6 +179,11 @@ def _lacking_file(dataset: DatasetRecord) -> Iterator[str]:
         provide_again(dataset.name, fingerprint, file)
     except HarnessError as error:
         yield f"data file {path} cannot be used: {error}"
+
+
+def data_text(dataset: DatasetRecord) -> str:
+    """Name a data set with the beginning of its fingerprint."""
+    return f"{dataset.name} {(dataset.fingerprint or '')[:12]}"
 
 
 def _changed(name: str, there: str, here: str) -> str:
@@ -298,11 +303,3 @@ def _replayed(session: Session, step: int, calls: Sequence[int]) -> Losses:
         replay = protocol.Replay(step + len(losses), [count], None, complete=True)
         losses += session.call(replay, protocol.Trained).losses
     return losses
-
-
-def runs_beside(folder: Path) -> Iterable[Stored[Record]]:
-    """Return the readable runs of a results folder."""
-    for path in RUNS.paths(folder):
-        record = next(iter(RUNS.read_each([path])))
-        if isinstance(record, Record):
-            yield Stored(record, path)
