@@ -196,10 +196,28 @@ def test_a_kind_of_another_package_states_how_it_is_repeated(quick, monkeypatch)
     assert (quick.folder / "new" / "dice" / "d-again.json").exists()
 
 
+def test_compare_of_two_runs_of_one_training_says_whether_they_are_equal(quick):
+    first, again, apart = (
+        make_record(f"20260101-00000{number}-cnn", test_at_last={"loss": loss, "accuracy": 0.5})
+        for number, loss in enumerate((1.25, 1.25, 1.5))
+    )
+    save_runs(quick.folder / "results", first, again, apart)
+    equal = quick("compare", first.id, again.id).stdout
+    assert equal == (
+        "Both are runs of cnn by torch:eager with seed 0. Their losses and scores are equal bit for bit.\n"
+    )
+    other = quick("compare", first.id, apart.id).stdout
+    assert other.endswith(f"harness reproduce results/runs/{first.id}.json\n")
+    assert "differ" in other
+
+
 def test_every_kind_that_is_repeated_is_declared_and_importable():
     kinds = {kind.name: kind for kind in features.records().kinds}
     assert set(FEATURE.repetitions) <= set(kinds)
     assert all(isinstance(repetition_of(kinds[name]), Repetition) for name in FEATURE.repetitions)
+
+
+TRAIN = "--backend torch --task mlp --epochs 1 --max-steps 30 --threads 1 --no-certify".split()  # noqa: SIM905
 
 
 @pytest.mark.slow
@@ -208,9 +226,7 @@ def test_a_run_is_repeated_bit_for_bit_and_another_seed_is_found(harness):
     from harness.core.documents.kinds import encode_document
     from harness.core.runs.store import RUNS
 
-    harness.ok(
-        "run", *["--backend", "torch", "--task", "mlp", "--epochs", "1", "--max-steps", "30", "--threads", "1", "--no-certify"]
-    )
+    harness.ok("run", *TRAIN)
     (path,) = (harness.folder / "results" / "runs").glob("*.json")
     done = harness.ok("reproduce", str(path), "--to", "mine", "--format", "json")
     (found,) = json.loads(done.stdout)["records"]
