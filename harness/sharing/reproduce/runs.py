@@ -221,7 +221,6 @@ def request_of(record: Record) -> RunRequest:
         seed=record.seed,
         max_steps=record.max_steps,
         evaluation=record.evaluation,
-        variant=f"seed {record.seed}",
         command=record.command,
     )
 

@@ -8,6 +8,7 @@ from types import ModuleType
 import msgspec
 import pytest
 from support.made_ports import made_port
+from support.pages import module
 from support.records import MACHINE, make_record, make_unfinished_record, save_runs
 
 from harness.core.documents.kinds import Envelope, Listed, RecordKind
@@ -158,26 +159,29 @@ class Dice(Envelope, kw_only=True):
     eyes: int
 
 
-class DiceRepetition(Repetition[Dice]):
-    """Dice of another package: repeated without a command."""
+def dice_repetition():
+    """The repetition of the guide, without a command to give again."""
+    namespace = {}
+    exec(module("docs/how-to/reproduce-a-record.md", "my_dice.py"), namespace)
 
-    def repeat(self, records, kind, place):
-        made = [msgspec.structs.replace(stored.record, id=f"{stored.record.id}-again") for stored in records]
-        return [Stored(record, kind.save(record, place.results / kind.folder)) for record in made]
+    class WithoutCommand(namespace["DiceRepetition"]):
+        def repeat(self, records, kind, place):
+            made = [
+                msgspec.structs.replace(stored.record, id=f"{stored.record.id}-again") for stored in records
+            ]
+            return [Stored(record, kind.save(record, place.results / kind.folder)) for record in made]
 
-    def agreement(self, theirs, mine):
-        same = theirs.record.eyes == mine.record.eyes
-        return Agreement(verdict="identical" if same else "different", reasons=[f"{mine.record.eyes} eyes"])
+    return WithoutCommand()
 
 
 def test_a_kind_of_another_package_states_how_it_is_repeated(quick, monkeypatch):
-    module = ModuleType("my_dice")
-    module.DICE = RecordKind(
+    package = ModuleType("my_dice")
+    package.DICE = RecordKind(
         name="die", folder="dice", type=Dice, schema=1, mark="eyes", row="my_dice:row", document="my_dice:row"
     )
-    module.row = lambda record: Listed("", "", f"{record.eyes} eyes")
-    module.REPETITION = DiceRepetition()
-    monkeypatch.setitem(sys.modules, "my_dice", module)
+    package.row = lambda record: Listed("", "", f"{record.eyes} eyes")
+    package.REPETITION = dice_repetition()
+    monkeypatch.setitem(sys.modules, "my_dice", package)
     own = Feature("dice", "Dice", records=("my_dice:DICE",), repetitions={"die": "my_dice:REPETITION"})
     commands = features.features
     monkeypatch.setattr(features, "features", lambda: (*commands(), own))
@@ -186,13 +190,13 @@ def test_a_kind_of_another_package_states_how_it_is_repeated(quick, monkeypatch)
         record = Dice(
             schema=1, id="d", status="ok", started_at="2026-01-01", command=[], machine=MACHINE, eyes=4
         )
-        path = module.DICE.save(record, quick.folder / "dice")
+        path = package.DICE.save(record, quick.folder / "dice")
         done = quick("reproduce", str(path), "--to", "new", "--format", "json")
     finally:
         features.records.cache_clear()
     (found,) = json.loads(done.stdout)["records"]
     assert done.returncode == 0
-    assert found["agreement"] == {"verdict": "identical", "reasons": ["4 eyes"]}
+    assert found["agreement"] == {"verdict": "identical", "reasons": ["4 there and 4 here"]}
     assert (quick.folder / "new" / "dice" / "d-again.json").exists()
 
 
