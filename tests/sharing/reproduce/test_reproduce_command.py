@@ -162,7 +162,7 @@ class Dice(Envelope, kw_only=True):
 def dice_repetition():
     """The repetition of the guide, without a command to give again."""
     namespace = {}
-    exec(module("docs/how-to/reproduce-a-record.md", "my_dice.py"), namespace)
+    exec(module("docs/how-to/reproduce-a-record.md", "my_dice"), namespace)  # noqa: S102
 
     class WithoutCommand(namespace["DiceRepetition"]):
         def repeat(self, records, kind, place):
