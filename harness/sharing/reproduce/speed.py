@@ -21,7 +21,6 @@ from harness.timing.duel.record import DuelRecord, DuelResult
 from harness.timing.engine.asked import parsed
 from harness.timing.engine.record import ConfigurationRecord
 from harness.timing.gate.record import BenchmarkRecord, GateRecord
-from harness.tracing.user_code import is_file, split_target
 
 #: Which configuration is shown to be slower, or that both are the same; ``undecided`` claims nothing.
 Direction = Literal["slower", "faster", "same", "undecided"]
@@ -78,8 +77,10 @@ def _overlap(one: Estimate | None, other: Estimate | None, margin: float) -> boo
 
 def lacking_code(targets: Sequence[str]) -> Iterator[str]:
     """Yield that files of the user's own code do not exist here."""
-    places = [split_target(target)[0] for target in targets if is_file(target)]
-    if missing := [place for place in dict.fromkeys(places) if not Path(place).is_file()]:
+    places = [target.rpartition(":")[0] for target in targets]
+    if missing := [
+        place for place in dict.fromkeys(places) if place.endswith(".py") and not Path(place).is_file()
+    ]:
         yield f"the user's own code: {first_of(missing, 3)} does not exist"
 
 

@@ -8,6 +8,7 @@ from support.made_duels import stored_duel
 from support.made_gates import made_benchmark, made_gate
 
 from harness.core.stats.estimate import Estimate
+from harness.sharing.reproduce import speed
 from harness.sharing.reproduce.recorded_command import RecordedCommand
 from harness.sharing.reproduce.repetition import Stored
 from harness.sharing.reproduce.speed import DUELS, GATES, Claim, compare_ratios
@@ -109,4 +110,15 @@ def test_the_recorded_duel_is_given_again_without_defaults():
     assert words[:-3] == [
         *("duel", "--task", "mlp", "--threads", "1"),
         *("--dataset", duel.dataset.name, "--results", "new"),
+    ]
+
+
+def test_only_code_and_interpreters_that_are_gone_are_lacking(tmp_path, monkeypatch):
+    monkeypatch.setattr(speed, "lacking_backend", lambda _backend, _mode: ())
+    monkeypatch.setattr(speed, "lacking_data", lambda _dataset: ())
+    named = stored_duel(command=["duel", "torch", "torch:eager", "--task", "mlp"])
+    assert list(DUELS.lacking(Stored(named, tmp_path))) == []
+    own = stored_duel(command=["duel", "/gone/bench.py:make_step", "pkg.module:make"])
+    assert list(DUELS.lacking(Stored(own, tmp_path))) == [
+        "the user's own code: /gone/bench.py does not exist"
     ]
