@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.core.documents.numbers import counted
 from harness.sharing.reproduce.recorded_command import RecordedCommand
 from harness.sharing.reproduce.repetition import Agreement, Repetition, Stored, machine_facts
 from harness.sharing.reproduce.speed import lacking_code
@@ -47,7 +48,7 @@ class PortRepetition(Repetition["PortRecord"]):
             for each in (there, here)
         )
         if ours == other:
-            causes = f", with the same {len(ours)} causes" if ours else ""
+            causes = f", with the same {counted(len(ours), 'cause')}" if ours else ""
             return Agreement(verdict="holds", reasons=[f"{there.verdict} in both{causes}"])
         named = [", ".join(dict.fromkeys(kind for kind, *_ in each)) or "none" for each in (ours, other)]
         reason = f"{there.verdict} in both; causes: {named[0]} there and {named[1]} here"
