@@ -225,10 +225,13 @@ TRAIN = "--backend torch --task mlp --epochs 1 --max-steps 30 --threads 1 --no-c
 
 
 @pytest.mark.slow
-def test_a_run_is_repeated_bit_for_bit_and_another_seed_is_found(harness):
+def test_a_run_is_repeated_bit_for_bit_and_another_seed_is_found(harness, monkeypatch):
     """A real run; then its record with another seed and a new checksum, as a forger would write it."""
     from harness.core.documents.kinds import encode_document
+    from harness.core.runs.losses import losses_beside
     from harness.core.runs.store import RUNS
+    from harness.sharing.reproduce.quality import Trained
+    from harness.sharing.reproduce.runs import _nearby as nearby
 
     harness.ok("run", *TRAIN)
     (path,) = (harness.folder / "results" / "runs").glob("*.json")
@@ -238,6 +241,12 @@ def test_a_run_is_repeated_bit_for_bit_and_another_seed_is_found(harness):
     assert found["agreement"]["reasons"] == [
         "the losses of all 30 steps and all scores are equal bit for bit"
     ]
+    (mine,) = (harness.folder / "mine" / "runs").glob("*.json")
+    losses = losses_beside(RUNS.read(mine), mine)
+    monkeypatch.setenv("HARNESS_DATA_DIR", str(harness.folder.parent / "data"))
+    near = nearby(Trained(RUNS.read(mine), losses), 20)
+    apart = max(abs(a - b) for row, other in zip(*near, strict=True) for a, b in zip(row, other, strict=True))
+    assert (len(near[0]), 0 < apart < 1e-3) == (10, True)
     edited = harness.folder / "edited"
     shutil.copytree(path.parent, edited)
     record = RUNS.read(path)
