@@ -11,5 +11,17 @@ FEATURE = Feature(
             "Pack records with all that they need into one file.",
             "harness.sharing.bundle.command:command",
         ),
+        Command(
+            "reproduce",
+            "Repeat records on this machine, and judge whether they agree.",
+            "harness.sharing.reproduce.command:command",
+        ),
     ),
+    repetitions={
+        "run": "harness.sharing.reproduce.runs:REPETITION",
+        "duel": "harness.sharing.reproduce.speed:DUELS",
+        "gate": "harness.sharing.reproduce.speed:GATES",
+        "study": "harness.sharing.reproduce.studies:STUDY_REPETITION",
+        "port": "harness.sharing.reproduce.ports:REPETITION",
+    },
 )

@@ -137,6 +137,7 @@ def test_every_python_block_is_run_by_a_test():
         "docs/how-to/check-a-port.md",  # tests/port/test_port_page.py
         "docs/how-to/gate-your-own-step.md",  # test_own_step_page.py
         "docs/how-to/keep-and-score-weights.md",  # tests/core/runs/test_saved_weights.py
+        "docs/how-to/reproduce-a-record.md",  # tests/sharing/reproduce/test_reproduce_command.py
         "docs/how-to/use-your-own-model.md",  # test_own_model_page.py
         "docs/how-to/use-your-own-model-and-data.md",  # test_own_data_page.py
         "docs/how-to/read-results-in-a-notebook.md",  # tests/learning/runs/test_report.py

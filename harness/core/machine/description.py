@@ -82,6 +82,8 @@ class Machine(msgspec.Struct, frozen=True):
     git: GitState | None
     host: Host | None = None
     """Which machine of its model it is; None where the system does not say."""
+    instruction_sets: list[str] = []
+    """Vector instructions of the CPU, by which libraries choose how they sum; empty where not known."""
 
     @property
     def host_text(self) -> str:
@@ -101,6 +103,17 @@ def cpu_model() -> str:
     lines = system_text(Path("/proc/cpuinfo")).splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
     return names[0] if names else platform.machine()
+
+
+#: Beginnings of the names of vector instructions, as Linux lists them.
+_VECTORS = ("sse4", "avx", "fma", "f16c", "amx", "asimd", "sve", "bf16", "i8mm")
+
+
+def instruction_sets() -> list[str]:
+    """Return the vector instructions of the CPU, sorted; empty where the system does not list them."""
+    lines = system_text(Path("/proc/cpuinfo")).splitlines()
+    flags = [line.partition(":")[2].split() for line in lines if line.startswith(("flags", "Features"))]
+    return sorted({flag for flag in (flags or [[]])[0] if flag.startswith(_VECTORS)})
 
 
 def _output(*command: str) -> str | None:
@@ -139,6 +152,7 @@ def describe_machine() -> Machine:
         harness=metadata.version("dl-harness"),
         git=git_state(),
         host=this_host(),
+        instruction_sets=instruction_sets(),
     )
 
 

@@ -19,12 +19,13 @@ from harness.core.audit.audit import AuditedTraining, Preparation
 from harness.core.audit.budgets import AUDIT_SHARE
 from harness.core.audit.findings import DishonestClock, WorkDiffers
 from harness.core.audit.segments import Work
-from harness.core.certify.certificate import Certificate
+from harness.core.certify.certificate import Certificate, Losses
 from harness.core.machine.cpus import cpus_of
 from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.machine.usage import Watch
 from harness.core.runs.events import Phase, RunObserver, Scored, Started, Trained
 from harness.core.runs.extensions import carry_out, work_of
+from harness.core.runs.losses import LOSSES_ENDING, encoded_losses, losses_file
 from harness.core.runs.places import Place
 from harness.core.runs.record import Block, Epoch, Failure, Record, SavedWeights, WeightsFile
 from harness.core.runs.request import RunRequest, new_record
@@ -68,6 +69,7 @@ class TrainingRun:
         self._step_seconds = 0.0
         self._best_loss = math.inf
         self._import_seconds = 0.0
+        self._losses: Losses = []
 
     def carry_out(self) -> None:
         """Import, build, train and score.
@@ -88,9 +90,11 @@ class TrainingRun:
         with contextlib.closing(audit):
             try:
                 self._train(audit)
+                self._keep_losses()
                 self._keep_weights(best=False)
                 self._score_test(audit)
             except (Diverged, Stopped):
+                self._keep_losses()
                 self._measure_process(watch)
                 raise
             self._measure_process(watch)
@@ -199,6 +203,7 @@ class TrainingRun:
         federated = self._request.task.federated
         seen = batch_size * federated.local_epochs if federated else batch_size
         self._record.blocks.append(Block(epoch + 1, count, seen, trained.seconds))
+        self._losses += trained.losses
         losses: list[list[float]] = []
         for step, row in enumerate(trained.losses, self._step - count + 1):
             finite = [loss for loss in row if loss is not None]
@@ -267,6 +272,12 @@ class TrainingRun:
             extension = carry_out(work, self._record, self._session, audit.last_state)
             if extension is not None:
                 self._record.extensions[work.name] = extension
+
+    def _keep_losses(self) -> None:
+        """Write the losses of all steps next to the record."""
+        content = encoded_losses(self._losses)
+        name = self._store.save_beside(self._record, content, LOSSES_ENDING)
+        self._record.losses = losses_file(name, content)
 
     def _keep_weights(self, *, best: bool) -> None:
         """Write the current weights, or those of the best epoch, next to the record if it is asked for."""

@@ -158,6 +158,16 @@ class WeightsFile(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class LossesFile(msgspec.Struct, frozen=True):
+    """The file next to the record with the losses of all steps (:mod:`harness.core.runs.losses`).
+
+    ``sha256`` is that of its content.
+    """
+
+    name: str
+    sha256: str
+
+
 class SavedWeights(msgspec.Struct):
     """The weights that were kept: after the last step, and of the best epoch unless it is the last one."""
 
@@ -235,6 +245,8 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
     blocks: list[Block] = []
     first_losses: Losses = []
     """The losses of the first steps, by which configurations are compared that should do the same work."""
+    losses: LossesFile | None = None
+    """The file with the losses of all steps; None if the run ended before its last step."""
     certificate: Certificate | None = None
     best_epoch: int | None = None
     """The scored epoch with the lowest validation loss; for an adversarial task, Fréchet distance."""

@@ -55,13 +55,13 @@ WEIGHTS_SUFFIX = ".safetensors"
 
 
 def files_of(record: Path) -> list[Path]:
-    """Return the file of a record, and the images and weights beside it that belong to it."""
+    """Return the file of a record, and the images, losses and weights beside it that belong to it."""
     beginning = glob.escape(record.stem)
     return [
         record,
         *(
             path
-            for suffix in (".png", WEIGHTS_SUFFIX)
+            for suffix in (".png", ".npz", WEIGHTS_SUFFIX)
             for path in sorted(record.parent.glob(f"{beginning}*{suffix}"))
         ),
     ]
@@ -92,7 +92,7 @@ class Store:
         return RUNS.save(record, self.folder)
 
     def save_beside(self, record: Record, content: bytes, ending: str) -> str:
-        """Write images or weights next to the record; return the name of the file: id and ``ending``.
+        """Write images, losses or weights next to the record; return the name of the file: id and ``ending``.
 
         Raises:
             HarnessError: the file cannot be written.

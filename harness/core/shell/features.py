@@ -31,7 +31,7 @@ _BUILT_IN = {
     "port": "",
     "tracking": "",
     "cluster": "",
-    "sharing": "",
+    "sharing": "learning",
 }
 #: The group of the entry points by which other packages add features.
 GROUP = "harness.features"
@@ -113,6 +113,9 @@ class Feature(NamedTuple):
     :class:`harness.learning.runs.sections.AddedSections` for groups of runs in folders of results."""
     study_parts: tuple[str, ...] = ()
     """Parts of studies: tuples of :class:`harness.learning.study.parts.Part`."""
+    repetitions: Mapping[str, str] = _NONE
+    """For ``harness reproduce``, by the name of a kind of record:
+    :class:`harness.sharing.reproduce.repetition.Repetition` objects."""
     leftovers: tuple[str, ...] = ()
     """For ``harness clean``: :class:`harness.core.machine.leftovers.LeftoverSource` objects."""
     diagnoses: tuple[str, ...] = ()

@@ -1,0 +1,121 @@
+"""``harness reproduce``: repeat records here, and judge whether they agree."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import msgspec
+
+from harness.core.documents.results import prepare_folder
+from harness.core.shell import options
+from harness.core.shell.paths import UserPath
+from harness.core.shell.plugin_option import plugin_option
+from harness.core.shell.printing import echo, echo_json, print_error
+from harness.core.shell.signals import interrupt_on_termination
+from harness.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """The values of the parameters of ``harness reproduce``."""
+
+    paths: tuple[Path, ...]
+    to: Path | None
+    jobs: int | None
+    form: Literal["table", "json"]
+    quiet: bool
+
+
+@click.command()
+@click.argument("paths", metavar="RECORD...", nargs=-1, required=True, type=UserPath())
+@click.option(
+    "--to",
+    type=UserPath(file_okay=False),
+    metavar="DIR",
+    help="Folder of the new results. One that has some is continued. Default: a new folder, reproduced-TIME.",
+)
+@options.number(
+    "--jobs",
+    most=1024,
+    text="Runs at once. Default: one after the other. Their losses and scores are the same.",
+)
+@options.form
+@options.quiet
+@plugin_option(unnamed_means_all=True)
+@options.given_as(Given)
+def command(ctx: click.Context, given: Given) -> None:
+    """Repeat records on this machine, and judge whether the results agree.
+
+    RECORD is the file of a run, a duel, a gate, a study or a comparison of two models, or a folder of
+    records. What this machine lacks to repeat them is named before anything runs.
+
+    \b
+      harness reproduce results/runs/20260131-120000-123-cnn-torch-eager-s0-3f2a.json
+      harness reproduce theirs/ --to mine/
+
+    A run is identical (all losses and scores bit for bit), equal within rounding, equivalent (the test of
+    harness compare, from three seeds on) or different. A ratio of times is a claim about two
+    configurations: both are timed here, and the claim holds, holds in direction or does not hold. All may
+    be undecided. What differs between there and here is listed, the likeliest causes first.
+
+    Exit code: 0 if all agree, 1 if one differs or does not hold, 3 if one is undecided and none differs, 2
+    on wrong input or if something is lacking, 130 after Ctrl-C (repeat the command with --to to continue).
+    """  # noqa: D301  click's mark for lines that it must not wrap
+    from harness.core.documents.render.terminal import terminal_text
+    from harness.sharing.reproduce.find import selected
+    from harness.sharing.reproduce.page import Reproduced, document, exit_code
+    from harness.sharing.reproduce.repetition import Pair, Place, differences
+
+    interrupt_on_termination()
+    selection = selected(given.paths)
+    for clause in selection.left_out:
+        print_error(f"left out: {clause}")
+    _refuse_lacking(selection.kinds)
+    place = Place(prepare_folder(given.to or _fresh_folder()), given.quiet, given.jobs)
+    reproduced: list[Reproduced] = []
+    for kind, repetition, records in selection.kinds:
+        repeated = repetition.repeat(records, kind, place)
+        pairs = [Pair(theirs, mine) for theirs, mine in zip(records, repeated, strict=True)]
+        for pair, agreement in zip(pairs, repetition.agreements(pairs), strict=True):
+            facts = [repetition.facts(stored.record) for stored in pair]
+            reproduced.append(
+                Reproduced(
+                    kind=kind.name,
+                    file=str(pair.theirs.path),
+                    repeated=str(pair.mine.path),
+                    outcome=kind.row_of(pair.theirs.record),
+                    agreement=agreement,
+                    differences=differences(*facts),
+                )
+            )
+    if given.form == "json":
+        echo_json(msgspec.json.encode({"records": reproduced}))
+    else:
+        echo(terminal_text(document(reproduced, place.results)))
+    ctx.exit(exit_code(reproduced))
+
+
+def _refuse_lacking(kinds: Sequence[Any]) -> None:
+    """Name all that is lacking, each thing once with the records that need it.
+
+    Raises:
+        UsageError: something is lacking.
+    """
+    needed: dict[str, list[str]] = {}
+    for readable in kinds:
+        for stored in readable.records:
+            for clause in readable.repetition.lacking(stored):
+                needed.setdefault(clause, []).append(str(stored.path))
+    if needed:
+        lines = [
+            f"{clause} (for {names[0]}{f' and {len(names) - 1} more' * (len(names) > 1)})"
+            for clause, names in needed.items()
+        ]
+        raise UsageError("\n".join(["nothing was repeated, because this machine lacks:", *lines]))
+
+
+def _fresh_folder() -> Path:
+    return Path(f"reproduced-{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}")
