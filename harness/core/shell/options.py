@@ -417,6 +417,9 @@ executor = together(
 )
 
 
+dry_run = click.option(
+    "--dry-run", is_flag=True, help="List what would be written or removed, and change nothing."
+)
 #: As many runs at once as cores and memory allow.
 ALL_JOBS = 0
 jobs = number(

@@ -15,7 +15,7 @@ from harness.core.shell import options
 from harness.core.shell.completion import RECORD
 from harness.core.shell.ending import writing
 from harness.core.shell.features import records
-from harness.core.shell.paths import OutputFile, UserPath
+from harness.core.shell.paths import InputFile, OutputFile, UserPath
 from harness.core.shell.printing import echo
 from harness.errors import UsageError
 from harness.sharing.bundle.confirming import Offer
@@ -51,10 +51,10 @@ class Given:
     is_flag=True,
     help="Add code as it is, though it has the name of a host or user or a home folder. Secrets are refused.",
 )
-@click.option("--dry-run", is_flag=True, help="List what would be in the bundle, with sizes; write nothing.")
+@options.dry_run
 @click.option(
     "--open",
-    type=UserPath(exists=True, dir_okay=False),
+    type=InputFile(),
     metavar="FILE",
     help="Unpack a bundle into the new folder --to, and list what it would have harness run. Runs nothing.",
 )

@@ -37,11 +37,7 @@ class Given:
     metavar="DIR",
     help="Folder of the new results. One that has some is continued. Default: a new folder, reproduced-TIME.",
 )
-@options.number(
-    "--jobs",
-    most=1024,
-    text="Runs at once. Default: one after the other. Their losses and scores are the same.",
-)
+@options.jobs
 @options.form
 @options.quiet
 @plugin_option(unnamed_means_all=True)

@@ -167,14 +167,14 @@ def harness_backend(name):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
 def test_it_is_tried_whether_workers_can_be_forked(tmp_path, monkeypatch):
-    """A backend that cannot be imported is left out."""
     (tmp_path / "threaded.py").write_text(THREADED)
     monkeypatch.setenv("HARNESS_PLUGIN_FILES", str(tmp_path / "threaded.py"))
     names = (NUMPY, "threaded", "absent", NUMPY)
     forks = checks.try_forks([Configuration(name, "plain", "cpu", 1) for name in names])
-    assert list(forks) == [NUMPY, "threaded"]
+    assert list(forks) == [NUMPY, "threaded", "absent"]
     assert forks[NUMPY] == ""
     assert re.fullmatch(r"its import starts threads \(.*python.*\)", forks["threaded"])
+    assert forks.pop("absent").startswith("its import fails")
     nodes = check_document([], Extent([], (), (), {**forks, "torch": ""})).nodes
     assert [node.text for node in nodes[1:3]] == [
         f"--jobs forks the workers of {NUMPY} and torch from a process that has made the imports.",

@@ -11,7 +11,7 @@ from support.command import complete
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("harness rep", ["report"]),
+        ("harness rep", ["reproduce", "report"]),
         ("harness run --task ml", ["mlp"]),
         ("harness run --task mlp,rn", ["mlp,rnn"]),
         ("harness run --backend keras-", ["keras-jax", "keras-torch"]),

@@ -25,6 +25,8 @@ _SPECIFIC |= {"--within", "--benchmark", "--profile", "--metric"}
 _SPECIFIC |= {"--target"}
 #: A loss for both sides of a port, and the user's own loss of a training.
 _SPECIFIC |= {"--loss"}
+#: Which weights a command takes, and whether a bundle takes them along.
+_SPECIFIC |= {"--weights"}
 
 
 @pytest.mark.parametrize(

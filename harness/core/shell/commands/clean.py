@@ -45,7 +45,7 @@ def _help() -> str:
 @click.command(help=_help())
 @options.results
 @click.option("--yes", is_flag=True, help="Remove without asking.")
-@click.option("--dry-run", is_flag=True, help="List what would be removed, without removing it.")
+@options.dry_run
 @click.pass_context
 def command(ctx: click.Context, results: Path, yes: bool, dry_run: bool) -> None:
     """Remove files that are no longer needed; the help is in :data:`_HELP`."""
