@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from harness.core.documents.document import Cell, Row, Table, Tone, table_of
 from harness.core.documents.numbers import (
     BUSY_LEGEND,
+    FEW_SEEDS_LEGEND,
     NOTHING,
     RATIO_LEGEND,
     busy_mark,
@@ -73,7 +74,14 @@ def comparison_legend(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
     of_settings = all(comparison.group.is_of_settings for comparison in comparisons)
     steps = not of_settings and any(summary.step_seconds for summary in summaries)
     columns = _TRAINING if any(summary.training_seconds for summary in summaries) else _SCORES
-    return (*[RATIO_LEGEND] * ratios, *[_STEP] * steps, columns, *[BUSY_LEGEND] * busy)
+    few = any(summary.has_too_few_seeds for summary in summaries)
+    return (
+        *[RATIO_LEGEND] * ratios,
+        *[_STEP] * steps,
+        columns,
+        *[FEW_SEEDS_LEGEND] * few,
+        *[BUSY_LEGEND] * busy,
+    )
 
 
 def has_ratios(comparison: Comparison) -> bool:
