@@ -14,9 +14,11 @@ import msgspec
 from harness.core.machine.cpus import WORKER_CPUS
 from harness.core.machine.worker_variables import variables_text
 from harness.core.plugins.installation import identifying_versions
+from harness.core.runs.record import Record
 from harness.core.stats.equivalence import Equivalence
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import geometric_interval
+from harness.core.training.batches import steps_of_training
 from harness.core.training.measures import Measure
 from harness.learning.runs.configuration_summary import (
     ConfigurationSummary,
@@ -29,6 +31,7 @@ from harness.learning.runs.grouping import RunGroup
 from harness.learning.runs.kept_apart import DifferentWork, different_work
 from harness.learning.runs.population import paired_scores
 from harness.learning.runs.rows import ConfigurationRuns, ratios
+from harness.timing.duel.finishing import finish_of
 from harness.timing.duel.record import DuelRecord, DuelResult
 from harness.timing.engine.record import ConfigurationRecord
 from harness.timing.engine.workloads import PADDING
@@ -59,6 +62,16 @@ class PairDuel(NamedTuple):
         ratio = self.result.ratio
         trusted = self.record.status == "ok" and self.result.reason is None
         return trusted and ratio is not None and ratio.low is not None
+
+    def of_training(self, record: Record) -> DuelResult:
+        """Return the result with which of both finishes the training of this run first."""
+        index = 1 + self.record.results.index(self.result)
+        sizes = [configuration.batch_size for configuration in self.record.configurations]
+        samples = record.dataset.samples.get("train")
+        task = record.task.description
+        steps = None if samples is None else steps_of_training(task, samples, record.max_steps)
+        finish = finish_of(self.record.pairs, index, sizes, steps)
+        return msgspec.structs.replace(self.result, finish=finish)
 
     @property
     def day(self) -> str:

@@ -26,7 +26,7 @@ from harness.learning.runs.comparison import Comparison
 from harness.learning.runs.findings import Findings, GroupFindings, TaskFindings
 from harness.learning.runs.kept_apart import kept_apart_sentence, left_out_sentence, variation_sentence
 from harness.learning.runs.method import METHOD, caveats, machine_sentence
-from harness.learning.runs.next_duel import DECIDES, next_duel
+from harness.learning.runs.next_duel import duel_lead, next_duel
 from harness.learning.runs.outcome_charts import group_pictures, sampled_passages
 from harness.learning.runs.overfitting_text import gap_sentence, overfitting_sentence, overfitting_table
 from harness.learning.runs.sections import ReportSection
@@ -68,7 +68,8 @@ def key_sentences(findings: Findings, *, overfitting: bool = True) -> list[str]:
     for task in findings.by_task(SHOWN_GROUPS):
         for group in task.groups:
             command = next_duel(group.comparison, findings.results)
-            sentences += [headline(group.comparison), *[f"{DECIDES} {command}"] * bool(command)]
+            lead = duel_lead(group.comparison)
+            sentences += [headline(group.comparison), *[f"{lead} {command}"] * bool(command)]
             sentences += _overfitting(group) if overfitting else []
         sentences += [section.sentence for section in task.sections]
     return sentences
@@ -167,7 +168,7 @@ class _Builder:
         nodes: list[Node] = [
             *self._trained(comparison),
             Paragraph(headline(comparison), "answer"),
-            Command(next_duel(comparison, self._findings.results), DECIDES),
+            Command(next_duel(comparison, self._findings.results), duel_lead(comparison)),
             group_table(group),
             *([details._replace(announced=True)] if self._peak_flops else []),
             *self._figures(group, name),

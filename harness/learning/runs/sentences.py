@@ -24,7 +24,7 @@ from harness.learning.runs.quality_text import (
     quality_sentence,
     settings_remarks,
 )
-from harness.timing.duel.page import evidence_text, outlook
+from harness.timing.duel.page import evidence_text, finish_sentence, outlook
 
 _NAIVE = "naive_loss"
 
@@ -150,7 +150,7 @@ def _undecided(pairs: Sequence[PairComparison], why: str = "") -> str:
     """
     reasons = [why] if why else []
     reasons += [
-        f"duel with {pair.other.name}: {_ended(pair.last_duel)}"
+        f"duel with {pair.other.name} on {pair.last_duel.day}: {_ended(pair.last_duel)}"
         for pair in pairs
         if pair.last_duel and pair.speed_verdict in {"undecided", UNRELIABLE}
     ]
@@ -194,11 +194,12 @@ def _intervals(comparison: Comparison) -> Iterable[str]:
 def _finished_sooner(comparison: Comparison) -> Iterable[str]:
     """Name configurations that have slower steps but start faster, and so finish a short training sooner.
 
-    They are named only if the intervals of the whole runs' times do not overlap.
+    They are named only if the intervals of the whole runs' times do not overlap. Where there is a duel, it
+    says which one finishes first.
     """
     for pair in comparison.pairs:
         ours, theirs = pair.other.run_seconds, pair.reference.run_seconds
-        if pair.speed_verdict != "slower" or not ours or not theirs:
+        if pair.duel is not None or pair.speed_verdict != "slower" or not ours or not theirs:
             continue
         if ours.high is not None and theirs.low is not None and ours.high < theirs.low:
             yield (
@@ -213,6 +214,7 @@ def _sources(comparison: Comparison) -> Iterable[str]:
             result = pair.duel.result
             basis = outlook(result) if result.verdict == "undecided" else evidence_text(result)
             yield f"The step time of {pair.other.name} is from a duel on {pair.duel.day} ({basis})."
+            yield from filter(None, [finish_sentence(pair.duel.of_training(pair.other.configuration.record))])
     of_runs = [pair for pair in comparison.pairs if pair.duel is None and pair.ratio is not None]
     if of_runs:
         names = [of_runs[0].reference.name, *(pair.other.name for pair in of_runs)]
@@ -224,5 +226,6 @@ def _sources(comparison: Comparison) -> Iterable[str]:
 
 
 def _ended(duel: PairDuel) -> str:
-    """State how a duel ended, unless as planned, and its pairs."""
-    return ("" if duel.record.status == "ok" else f"{duel.record.status}, ") + outlook(duel.result)
+    """State the ratio of a duel with its interval, how it ended unless as planned, and its pairs."""
+    how = "" if duel.record.status == "ok" else f"{duel.record.status}, "
+    return f"{time_ratio(duel.ratio)}, {how}{outlook(duel.result)}"
