@@ -322,7 +322,9 @@ def quality(
 
 
 def compare_settings(group: RunGroup, margin: float | None = None, target: float | None = None) -> Comparison:
-    """Compare the settings of a group with the one of the best validation score after the last epoch.
+    """Compare settings, or configurations by quality alone, with that of the best validation score.
+
+    It is the score after the last epoch.
 
     ``margin`` and ``target`` as in :func:`compare`, but the default target is the best round value that every
     run of at least half of the settings reaches. The intervals of the differences hold jointly. Test scores
@@ -335,8 +337,9 @@ def compare_settings(group: RunGroup, margin: float | None = None, target: float
         target = default_target(group, min(fewest, len(group.configurations)))
     summaries = [summarize(configuration, measure, target) for configuration in group.configurations]
     summaries.sort(key=lambda summary: _rank(summary, measure))
-    if not group.comparable or len(summaries) == 1:
-        return Comparison(group, measure, target, summaries, [])
+    different = None if group.is_of_settings else different_work(group)
+    if not group.comparable or len(summaries) == 1 or different:
+        return Comparison(group, measure, target, summaries, [], different)
     best, *others = summaries
     pairs = [
         PairComparison(best, other, measure, None, quality(other, best, margin, len(others)))

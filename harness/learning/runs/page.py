@@ -159,18 +159,18 @@ class _Builder:
     def _group(self, group: GroupFindings) -> Section:
         comparison, name = group.comparison, self._ids[id(group)]
         details = details_table(comparison, self._peak_flops)
+        timed = [] if comparison.group.quality_only else [details, phases_table(comparison)]
         tables = [
             differences_table(comparison),
             overfitting_table(group.overfittings) if group.overfittings else None,
-            None if self._peak_flops else details,
-            phases_table(comparison),
+            *(table for table in timed if not (self._peak_flops and table is details)),
         ]
         nodes: list[Node] = [
             *self._trained(comparison),
             Paragraph(headline(comparison), "answer"),
             Command(next_duel(comparison, self._findings.results), duel_lead(comparison)),
             group_table(group),
-            *([details._replace(announced=True)] if self._peak_flops else []),
+            *([details._replace(announced=True)] if self._peak_flops and timed else []),
             *self._figures(group, name),
             Items(_overfitting(group), "Overfitting"),
             Items(remarks(comparison), "Notes"),

@@ -107,11 +107,11 @@ def finish_sentence(result: DuelResult) -> str:
 
 def _steps(turn: Estimate) -> str:
     """Write a number of steps with its interval, which may have no end: ``2,310 steps [1,900, ∞)``."""
-    text = f"{significant(turn.value)} steps"
+    text = f"{significant(round(turn.value))} steps"
     if turn.low is None:
         return text
-    end = "∞)" if turn.high is None else f"{significant(turn.high)}]"
-    return f"{text} [{significant(turn.low)}, {end}"
+    end = "∞)" if turn.high is None else f"{significant(round(turn.high))}]"
+    return f"{text} [{significant(round(turn.low))}, {end}"
 
 
 def _undecided(result: DuelResult) -> str:
