@@ -4,14 +4,16 @@ import csv
 import re
 
 import pytest
+from support.command import PLUGINS
 from support.damage import called
 from support.made_comparisons import BUSY, setting_records
 from support.made_duels import save_duel, stored_duel
-from support.made_records import backends, made_own, seeds_of, two_configurations
+from support.made_records import backends, made_own, made_record, seeds_of, two_configurations
 from support.made_runs import compared, findings_of
 from support.records import save_runs
 
 from harness.core.documents.render.terminal import terminal_text
+from harness.core.runs.record import TaskRecord
 from harness.errors import UsageError
 from harness.learning.runs.page import findings_document
 
@@ -171,3 +173,16 @@ def test_captions_are_one_sentence_and_legends_stand_below(results):
     assert source.count(r"\begin{table}") == 1
     assert r"configuration & test accuracy (\%) & seeds" in source
     assert r"\footnotesize" in source
+
+
+# Plugins.
+
+
+def test_a_task_of_a_plugin_is_told_from_its_defaults(harness):
+    task = TaskRecord("sorting", 1, {}, "0" * 64, made_record().task.description)
+    save_runs(harness.folder / "results", *(made_record(seed=seed, task=task) for seed in range(2)))
+    for command in (["compare"], ["report", "--to", "r.md"]):
+        for plugin, is_known in ([], False), (["--plugin", str(PLUGINS / "odd_data.py")], True):
+            text = harness.ok(*command, *plugin).stdout
+            text = (harness.folder / "r.md").read_text() if command[0] == "report" else text
+            assert ("the defaults of sorting are not known here" in text) != is_known
