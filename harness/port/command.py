@@ -136,6 +136,7 @@ def _shape(
 @options.threads
 @options.timeout
 @options.output
+@options.plugin
 @options.given_as(Given)
 def command(ctx: click.Context, given: Given) -> None:
     """Compare two models of one architecture in two frameworks, and name what differs.

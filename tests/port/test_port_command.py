@@ -4,6 +4,7 @@ import json
 
 import msgspec
 import pytest
+from support.command import PLUGINS
 from support.planted_ports import MODELS, RIGHT, SINGLE, TRIPLE
 
 from harness.port.command import command
@@ -55,6 +56,14 @@ def test_a_target_that_gives_no_model_is_refused_in_a_line(factories, target, me
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_the_data_set_of_a_plugin_is_taken(factories):
+    given = ("port", "factories.py:three", "factories.py:three", "--dataset", "odd", "--quiet")
+    assert "'odd'" in factories(*given).stderr
+    done = factories(*given, "--plugin", str(PLUGINS / "odd_data.py"), ODD_DATA="bytes")
+    assert done.returncode == 2
+    assert "returned a int, which is no model" in done.stderr
 
 
 def test_an_internal_error_has_a_code_of_its_own(monkeypatch, tmp_path, capsys):

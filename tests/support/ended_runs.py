@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
+
 from harness.core.audit.findings import Clock
 from harness.core.certify.certificate import Certificate
 from harness.core.machine.usage import Interference
 from harness.core.runs.record import DatasetRecord, Failure, Phases
+from harness_tasks.forecast import FORECAST
 from support.made_records import made_record, made_setting, seeds_of
 from support.records import reconfigured
 
@@ -41,11 +44,23 @@ GRID = [
     for rate in (0.1, 0.2)
     for record in seeds_of(made=made_setting, optimizer=name, learning_rate=rate, accuracy=0.5 + rate)
 ]
+FORECASTS = msgspec.structs.replace(
+    made_record().task, name="forecast", description=FORECAST.define(FORECAST.options())
+)
 #: Records of runs that are not compared, by what there is to say about them.
 ALONE = {
     "one": scoring(0.0),
     "some scoring": scoring(0.3),
     "much scoring": scoring(3.6),
+    "seeds": seeds_of(
+        seeds=range(4), accuracy=lambda seed: 0.97 + seed / 100, step=lambda seed: 0.01 + seed / 1e3
+    ),
+    "seeds, two": seeds_of(seeds=range(2), interference=Interference(cpus=2, others=1.5, stolen=0.0)),
+    "seeds, one failed": [*seeds_of(seeds=range(3)), failed(seed=3)],
+    "seeds, two tasks": [
+        *seeds_of(),
+        *seeds_of(task=FORECASTS, test_at_last=lambda seed: {"loss": 0.5 + seed / 50}),
+    ],
     "one of two failed": [made_record(), failed(seed=1)],
     "none succeeded": [failed(name, "no memory") for name in ("torch", "keras")],
     "what limits the result": [

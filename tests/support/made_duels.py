@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from harness.core.documents.kinds import encode_document
+from harness.timing.duel.finishing import finish_of
 from harness.timing.duel.record import DUELS, DuelRecord
 from harness.timing.engine.record import StepRecord
 from harness.timing.time.record import TimeRecord
@@ -16,6 +17,9 @@ from harness.timing.time.record import TimeRecord
 def stored_duel(**changes) -> DuelRecord:
     """A duel of two equal configurations: 10 pairs of 54 turns, verdict same."""
     record = msgspec.json.decode(gzip.decompress(STORED.read_bytes()), type=DuelRecord)
+    sizes = [configuration.batch_size for configuration in record.configurations]
+    finish = finish_of(record.pairs, 1, sizes, record.training_steps)
+    record.results = [msgspec.structs.replace(record.results[0], finish=finish)]
     return msgspec.structs.replace(record, **changes)
 
 

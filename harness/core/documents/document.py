@@ -73,6 +73,8 @@ class Table(NamedTuple):
     """``texts``: cells are texts, not numbers; ``steps``: texts, of which the last has several lines;
     ``named``: the second column names options; ``columns``: a terminal puts columns that do not fit below the
     others."""
+    explained: Mapping[str, str] = {}
+    """The header that a sentence of the legend explains, by sentence; others hold for all of the table."""
 
 
 #: The cells of a row by their headers; None is a cell without a value.

@@ -235,6 +235,10 @@ def score_value(measure: Measure, scores: Scores | None) -> str:
     return NOTHING if score is None else score_text(measure, score * measure.factor)
 
 
+#: Stands once where means are printed without intervals.
+FEW_SEEDS_LEGEND = (
+    "Fewer than 3 seeds have no interval: that of 2 would be 18 standard deviations wide and show nothing."
+)
 #: Marks every time of a run during which other programs used the machine.
 BUSY = "(busy)"
 BUSY_LEGEND = f"{BUSY}: other programs used the machine during these runs; the times are unreliable."

@@ -15,7 +15,7 @@ from harness.core.stats.estimate import Estimate
 
 Array = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
-#: With two values Student's interval is 18 times as wide as their standard error is large, and shows nothing.
+#: With two values Student's interval is 18 times as wide as their standard deviation, and shows nothing.
 FEWEST_FOR_INTERVAL = 3
 RESAMPLES = 1000
 _NORMAL = statistics.NormalDist()

@@ -207,6 +207,13 @@ def samples_of_epoch(task: Task, samples: int) -> int:
     return min(task.samples_per_epoch or samples, samples)
 
 
+def steps_of_training(task: Task, samples: int, most: int | None = None) -> int:
+    """Count the steps of all epochs of a task on ``samples`` training samples, at most ``most``."""
+    taken = samples_of_epoch(task, samples)
+    steps = task.epochs * -(-taken // (taken if task.federated else task.batch_size or taken))
+    return min(steps, most or steps)
+
+
 def samples_of_step(task: Task, samples: int) -> int:
     """Count the samples of a full step; a round of clients sees those of an epoch in each local epoch."""
     taken = samples_of_epoch(task, samples)

@@ -14,9 +14,11 @@ import msgspec
 from harness.core.machine.cpus import WORKER_CPUS
 from harness.core.machine.worker_variables import variables_text
 from harness.core.plugins.installation import identifying_versions
+from harness.core.runs.record import Record
 from harness.core.stats.equivalence import Equivalence
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import geometric_interval
+from harness.core.training.batches import steps_of_training
 from harness.core.training.measures import Measure
 from harness.learning.runs.configuration_summary import (
     ConfigurationSummary,
@@ -29,6 +31,7 @@ from harness.learning.runs.grouping import RunGroup
 from harness.learning.runs.kept_apart import DifferentWork, different_work
 from harness.learning.runs.population import paired_scores
 from harness.learning.runs.rows import ConfigurationRuns, ratios
+from harness.timing.duel.finishing import finish_of
 from harness.timing.duel.record import DuelRecord, DuelResult
 from harness.timing.engine.record import ConfigurationRecord
 from harness.timing.engine.workloads import PADDING
@@ -59,6 +62,16 @@ class PairDuel(NamedTuple):
         ratio = self.result.ratio
         trusted = self.record.status == "ok" and self.result.reason is None
         return trusted and ratio is not None and ratio.low is not None
+
+    def of_training(self, record: Record) -> DuelResult:
+        """Return the result with which of both finishes the training of this run first."""
+        index = 1 + self.record.results.index(self.result)
+        sizes = [configuration.batch_size for configuration in self.record.configurations]
+        samples = record.dataset.samples.get("train")
+        task = record.task.description
+        steps = None if samples is None else steps_of_training(task, samples, record.max_steps)
+        finish = finish_of(self.record.pairs, index, sizes, steps)
+        return msgspec.structs.replace(self.result, finish=finish)
 
     @property
     def day(self) -> str:
@@ -309,7 +322,9 @@ def quality(
 
 
 def compare_settings(group: RunGroup, margin: float | None = None, target: float | None = None) -> Comparison:
-    """Compare the settings of a group with the one of the best validation score after the last epoch.
+    """Compare settings, or configurations by quality alone, with that of the best validation score.
+
+    It is the score after the last epoch.
 
     ``margin`` and ``target`` as in :func:`compare`, but the default target is the best round value that every
     run of at least half of the settings reaches. The intervals of the differences hold jointly. Test scores
@@ -322,8 +337,9 @@ def compare_settings(group: RunGroup, margin: float | None = None, target: float
         target = default_target(group, min(fewest, len(group.configurations)))
     summaries = [summarize(configuration, measure, target) for configuration in group.configurations]
     summaries.sort(key=lambda summary: _rank(summary, measure))
-    if not group.comparable or len(summaries) == 1:
-        return Comparison(group, measure, target, summaries, [])
+    different = None if group.is_of_settings else different_work(group)
+    if not group.comparable or len(summaries) == 1 or different:
+        return Comparison(group, measure, target, summaries, [], different)
     best, *others = summaries
     pairs = [
         PairComparison(best, other, measure, None, quality(other, best, margin, len(others)))

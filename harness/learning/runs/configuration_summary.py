@@ -60,6 +60,11 @@ class ConfigurationSummary:
         return self.configuration.name
 
     @property
+    def has_too_few_seeds(self) -> bool:
+        """True if its means are of several seeds, and of too few for an interval."""
+        return 1 < len(self.configuration.runs) < FEWEST_FOR_INTERVAL
+
+    @property
     def disturbed(self) -> bool:
         """True if other programs used the machine during a run."""
         return any(run.record.disturbed for run in self.configuration.runs)

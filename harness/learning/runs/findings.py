@@ -1,7 +1,7 @@
 """The findings of a set of runs, by task, which can be rendered in any form."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,15 @@ from harness.core.shell.features import records
 from harness.learning.runs.across_machines import AcrossMachines, runs_across_machines
 from harness.learning.runs.axes import BACKEND, parse_axes
 from harness.learning.runs.comparison import Comparison, compare, compare_settings
-from harness.learning.runs.grouping import Arranged, RunGroup, Variation, arranged, arranged_along, grouped
+from harness.learning.runs.grouping import (
+    Arranged,
+    RunGroup,
+    Variation,
+    arranged,
+    arranged_along,
+    grouped,
+    relabelled,
+)
 from harness.learning.runs.kept_apart import KeptApart, kept_apart
 from harness.learning.runs.overfit import GapDifference, Overfitting, gap_differences, overfitting
 from harness.learning.runs.rows import LeftOut, rows_of
@@ -96,6 +104,8 @@ def find(
     by: str | None = None,
     *,
     fractions: bool = False,
+    labels: Mapping[str, str] | None = None,
+    quality_only: bool = False,
 ) -> Findings:
     """Compare the runs and read their curves; ``margin``, ``target`` and ``duels`` as in :func:`compare`.
 
@@ -103,10 +113,11 @@ def find(
     ``by`` names the axes along which runs are compared, see :mod:`harness.learning.runs.axes`; None: the one
     that varies, if only one does, and otherwise the backend. ``added`` make further sections; runs that are
     their own appear there alone, unless they compare several configurations. With ``by`` there are no
-    further sections.
+    further sections. ``labels`` replace names of configurations and tasks; with ``quality_only`` nothing that
+    is timed is compared.
 
     Raises:
-        UsageError: ``by`` names no axis, or nothing differs in it alone.
+        UsageError: ``by`` names no axis, or nothing differs in it alone; ``labels`` name nothing.
     """
     table = rows_of(runs)
     groups = grouped(table.rows)
@@ -118,8 +129,14 @@ def find(
     else:
         chosen = _along(groups, by)
         apart = [*kept_apart(chosen.groups)]
+    if labels:
+        chosen = chosen._replace(groups=relabelled(chosen.groups, labels))
     limits = (margin, target)
-    compared = [_group_findings(group, limits, duels, fractions=fractions) for group in chosen.groups]
+    duels = () if quality_only else duels
+    compared = [
+        _group_findings(group, limits, duels, fractions=fractions, quality_only=quality_only)
+        for group in chosen.groups
+    ]
     return Findings(
         compared,
         further.sections if by is None else [],
@@ -144,6 +161,8 @@ def read_findings(
     by: str | None = None,
     *,
     fractions: bool = False,
+    labels: Mapping[str, str] | None = None,
+    quality_only: bool = False,
 ) -> Findings:
     """Find what the selected records show, with the studies and duels of their folders; see :func:`find`.
 
@@ -158,7 +177,17 @@ def read_findings(
     # The matrix products are small: BLAS threads would wait for one another longer than they work.
     with no_garbage_collection(), threadpool_limits(1, user_api="blas"):
         runs = (Run.of(record) for record in selection)
-        findings = find(runs, sections_from(folders), margin, target, duels, by, fractions=fractions)
+        findings = find(
+            runs,
+            sections_from(folders),
+            margin,
+            target,
+            duels,
+            by,
+            fractions=fractions,
+            labels=labels,
+            quality_only=quality_only,
+        )
     unreadable = [*selection.unreadable, *findings.unreadable, *unreadable_duels]
     modes = [*all_kept()]
     return dataclasses.replace(findings, unreadable=unreadable, results=results, mode_times=modes)
@@ -170,12 +199,14 @@ def _group_findings(
     duels: Sequence[DuelRecord],
     *,
     fractions: bool,
+    quality_only: bool,
 ) -> GroupFindings:
     """Analyse a group; ``limits`` are margin and target in the measure's unit, or ``fractions``."""
     factor = group.measure.factor if fractions else 1.0
     margin, target = (value and value * factor for value in limits)
     read = [overfitting(group, configuration) for configuration in group.configurations]
-    if group.is_of_settings:
+    group = dataclasses.replace(group, quality_only=quality_only)
+    if group.is_by_quality:
         comparison = compare_settings(group, margin, target)
     else:
         comparison = compare(group, margin, target, () if group.axes else duels)

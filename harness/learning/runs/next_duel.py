@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from harness.learning.runs.configuration_summary import ConfigurationSummary
 
 
-#: Stands before the command.
-DECIDES = "For a verdict on speed:"
+#: Stand before the command: without a duel, and after one that did not decide.
+_FIRST = "For a verdict on speed:"
+_AGAIN = "No duel has decided yet; this one may:"
 #: Configurations that a duel takes.
 _MOST = 4
 _OPEN = {"undecided", "unreliable"}
@@ -53,6 +54,12 @@ def next_duel(comparison: "Comparison", results: Path | None = None) -> str:
     duel = ["harness", "duel", *names, "--task", record.task.name, *_options(record), *_budget(unsettled)]
     words.append(shell_line(duel))
     return " ".join(words) + ("" if results is None else results_option(results))
+
+
+def duel_lead(comparison: "Comparison") -> str:
+    """Return the words that introduce the command of :func:`next_duel`."""
+    tried = any(pair.last_duel for pair in comparison.pairs if pair.speed_verdict in _OPEN)
+    return _AGAIN if tried else _FIRST
 
 
 def _is_hopeless(pair: "PairComparison") -> bool:

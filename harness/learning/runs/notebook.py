@@ -7,13 +7,18 @@ from typing import Any
 
 from harness.core.documents.files import write_text
 from harness.core.documents.render.notebook import Code, notebook
+from harness.core.documents.views import View
 from harness.learning.runs.findings import Findings
 from harness.learning.runs.page import findings_document
 from harness.learning.runs.report import Report
 
 
 def write_notebook(
-    findings: Findings, path: Path, selection: Sequence[str], arguments: Mapping[str, Any]
+    findings: Findings,
+    path: Path,
+    selection: Sequence[str],
+    arguments: Mapping[str, Any],
+    view: View = View(),  # noqa: B008  immutable
 ) -> None:
     """Write a notebook whose first code cell reads the same selection again with these keyword arguments.
 
@@ -39,7 +44,7 @@ def write_notebook(
         Code("report.configurations", report.configurations),
         Code("report.overfitting", report.overfitting),
     ]
-    write_text(path, notebook(findings_document(findings), codes))
+    write_text(path, notebook(view.document(findings_document(findings), "notebook"), codes))
 
 
 def _from_notebook(name: str, notebook: Path) -> str:

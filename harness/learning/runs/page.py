@@ -26,7 +26,7 @@ from harness.learning.runs.comparison import Comparison
 from harness.learning.runs.findings import Findings, GroupFindings, TaskFindings
 from harness.learning.runs.kept_apart import kept_apart_sentence, left_out_sentence, variation_sentence
 from harness.learning.runs.method import METHOD, caveats, machine_sentence
-from harness.learning.runs.next_duel import DECIDES, next_duel
+from harness.learning.runs.next_duel import duel_lead, next_duel
 from harness.learning.runs.outcome_charts import group_pictures, sampled_passages
 from harness.learning.runs.overfitting_text import gap_sentence, overfitting_sentence, overfitting_table
 from harness.learning.runs.sections import ReportSection
@@ -68,7 +68,8 @@ def key_sentences(findings: Findings, *, overfitting: bool = True) -> list[str]:
     for task in findings.by_task(SHOWN_GROUPS):
         for group in task.groups:
             command = next_duel(group.comparison, findings.results)
-            sentences += [headline(group.comparison), *[f"{DECIDES} {command}"] * bool(command)]
+            lead = duel_lead(group.comparison)
+            sentences += [headline(group.comparison), *[f"{lead} {command}"] * bool(command)]
             sentences += _overfitting(group) if overfitting else []
         sentences += [section.sentence for section in task.sections]
     return sentences
@@ -158,18 +159,18 @@ class _Builder:
     def _group(self, group: GroupFindings) -> Section:
         comparison, name = group.comparison, self._ids[id(group)]
         details = details_table(comparison, self._peak_flops)
+        timed = [] if comparison.group.quality_only else [details, phases_table(comparison)]
         tables = [
             differences_table(comparison),
             overfitting_table(group.overfittings) if group.overfittings else None,
-            None if self._peak_flops else details,
-            phases_table(comparison),
+            *(table for table in timed if not (self._peak_flops and table is details)),
         ]
         nodes: list[Node] = [
             *self._trained(comparison),
             Paragraph(headline(comparison), "answer"),
-            Command(next_duel(comparison, self._findings.results), DECIDES),
+            Command(next_duel(comparison, self._findings.results), duel_lead(comparison)),
             group_table(group),
-            *([details._replace(announced=True)] if self._peak_flops else []),
+            *([details._replace(announced=True)] if self._peak_flops and timed else []),
             *self._figures(group, name),
             Items(_overfitting(group), "Overfitting"),
             Items(remarks(comparison), "Notes"),

@@ -1,12 +1,15 @@
 """Findings for a paper: tables and a paragraph of method in LaTeX, and the sources it cites in BibTeX."""
 
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
 from harness.core.certify.page import certificate_label
+from harness.core.documents.document import Table
 from harness.core.documents.files import write_text
 from harness.core.documents.numbers import counted, listed, seeds_each
 from harness.core.documents.render.latex import for_latex, latex_table
+from harness.core.documents.views import View
 from harness.learning.runs.comparison import Comparison
 from harness.learning.runs.findings import Findings, GroupFindings
 from harness.learning.runs.quality_text import margin_text
@@ -61,14 +64,15 @@ _SOURCES = {
 }
 
 
-def write_paper(findings: Findings, path: Path) -> list[Path]:
+def write_paper(findings: Findings, path: Path, view: View = View()) -> list[Path]:  # noqa: B008  immutable
     """Write tables and method for LaTeX's ``input``, and a file of sources beside it; returns both paths.
 
     Raises:
+        UsageError: no table has a column that ``view`` names.
         OSError: a file cannot be written.
     """
     sources = path.with_suffix(".bib")
-    write_text(path, latex(findings, sources.stem))
+    write_text(path, latex(findings, sources.stem, view))
     write_text(sources, bibliography(), named=False)
     return [path, sources]
 
@@ -79,28 +83,44 @@ def bibliography() -> str:
     return "\n\n".join(source.replace("VERSION", version) for source in _SOURCES.values()) + "\n"
 
 
-def latex(findings: Findings, sources: str) -> str:
+def latex(findings: Findings, sources: str, view: View) -> str:
     """Write the method and the tables of each group of runs, and the table of each further section."""
     packages = "\\usepackage{booktabs,graphicx,amssymb}"
     parts = [f"% Written by harness report. Needs {packages}; the sources are in {sources}.bib."]
-    for number, group in enumerate(findings.groups[:SHOWN_GROUPS], 1):
-        parts += _group(group, number)
-    for number, section in enumerate(findings.sections, 1):
-        table = latex_table(section.table, f"tab:harness-{section.prefix}-{number}")
-        parts += [rf"\paragraph{{{for_latex(section.title)}}}", for_latex(section.sentence), table]
+    groups = [(group, _tables_of(group, number)) for number, group in _shown(findings)]
+    sections = {
+        f"tab:harness-{section.prefix}-{number}": section
+        for number, section in enumerate(findings.sections, 1)
+    }
+    every = [table for _, tables in groups for table in tables.values()]
+    view.refuse_unknown([*every, *(section.table for section in sections.values())])
+    for group, tables in groups:
+        title, comparison = for_latex(group.comparison.group.title), group.comparison
+        parts += [rf"\paragraph{{{title}}}", for_latex(headline(comparison)), method(comparison)]
+        parts += _in_latex(tables, view)
+    for label, section in sections.items():
+        parts += [rf"\paragraph{{{for_latex(section.title)}}}", for_latex(section.sentence)]
+        parts += _in_latex({label: section.table}, view)
     return "\n\n".join(parts) + "\n"
 
 
-def _group(group: GroupFindings, number: int) -> list[str]:
-    comparison = group.comparison
-    title = for_latex(comparison.group.title)
-    table = group_table(group)
-    differences = differences_table(comparison)
-    label = f"tab:harness-{number}"
-    tables = [latex_table(table._replace(title=f"{comparison.group.title}. {table.title}"), label)]
-    if differences:
-        tables.append(latex_table(differences, f"{label}-differences"))
-    return [rf"\paragraph{{{title}}}", for_latex(headline(comparison)), method(comparison), *tables]
+def _shown(findings: Findings) -> Iterator[tuple[int, GroupFindings]]:
+    return enumerate(findings.groups[:SHOWN_GROUPS], 1)
+
+
+def _tables_of(group: GroupFindings, number: int) -> dict[str, Table]:
+    """Return the tables of a group by their labels."""
+    label, table = f"tab:harness-{number}", group_table(group)
+    differences = differences_table(group.comparison)
+    title = f"{table.title} ({group.comparison.group.title})"
+    return {label: table._replace(title=title)} | (
+        {f"{label}-differences": differences} if differences else {}
+    )
+
+
+def _in_latex(tables: Mapping[str, Table], view: View) -> list[str]:
+    shown = zip(tables, view.tables(tables.values()), strict=True)
+    return [latex_table(table, label) for label, table in shown if table.rows]
 
 
 def method(comparison: Comparison) -> str:
@@ -157,9 +177,10 @@ def _compared(comparison: Comparison) -> list[str]:
         rf"Scores are equal where two one-sided tests at 5\,\%~\cite{{schuirmann1987}} reject a difference "
         f"of {for_latex(listed(sorted(margins)))} or more."
     )
-    if comparison.group.is_of_settings:
+    if comparison.group.is_by_quality:
+        kind = "Settings" if comparison.group.is_of_settings else "Configurations"
         sentences.append(
-            "Settings are ordered by their validation score, in which test data have no part; the intervals "
+            f"{kind} are ordered by their validation score, in which test data have no part; the intervals "
             r"of the differences hold jointly (Bonferroni~\cite{dunn1961})."
         )
     return sentences

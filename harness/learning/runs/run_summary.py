@@ -10,6 +10,7 @@ from harness.core.runs.record import Record
 
 if TYPE_CHECKING:
     from harness.learning.runs.findings import Findings
+    from harness.timing.duel.record import DuelRecord
 
 # What compares is imported when there is something to compare: it takes longer than a short run.
 
@@ -41,20 +42,20 @@ def _is_comparison(records: Sequence[Record]) -> bool:
 
 def _comparison(records: Sequence[Record], folder: Path) -> list[Node]:
     from harness.learning.runs.kept_apart import variation_sentence
-    from harness.learning.runs.next_duel import DECIDES, next_duel
+    from harness.learning.runs.next_duel import duel_lead, next_duel
     from harness.learning.runs.sentences import headline
     from harness.learning.runs.tables import comparison_table, group_table
 
-    findings = _findings(records)
+    findings = _findings(records, folder.parent)
     if not findings.groups:
         return []
     answers = []
     for group in findings.groups:
-        decides = Command(next_duel(group.comparison, folder.parent), DECIDES)
+        decides = Command(next_duel(group.comparison, folder.parent), duel_lead(group.comparison))
         answer: list[Node] = [Paragraph(headline(group.comparison), "answer"), decides]
         answers.append(Section(group.comparison.group.title, answer, announced=True))
-    of_settings = [group for group in findings.groups if group.comparison.group.is_of_settings]
-    others = [group for group in findings.groups if not group.comparison.group.is_of_settings]
+    of_settings = [group for group in findings.groups if group.comparison.group.is_by_quality]
+    others = [group for group in findings.groups if not group.comparison.group.is_by_quality]
     return [
         Section("", answers),
         *map(group_table, of_settings),
@@ -63,15 +64,25 @@ def _comparison(records: Sequence[Record], folder: Path) -> list[Node]:
     ]
 
 
-def _findings(records: Sequence[Record]) -> "Findings":
-    """With one backend, compare every combination of settings: the grid defines the axes."""
+def _findings(records: Sequence[Record], results: Path) -> "Findings":
+    """Compare the runs, with the duels of the folder ``results``.
+
+    With one backend, compare every combination of settings: the grid defines the axes.
+    """
     from harness.learning.runs.axes import BACKEND
     from harness.learning.runs.findings import find
     from harness.learning.runs.run_curves import Run
 
     runs = [Run.of(record) for record in records]
-    findings = find(runs)
+    findings = find(runs, duels=_duels(results))
     axes = {tuple(variation.values) for variation in findings.variations}
     if len(axes) == 1 and BACKEND not in (chosen := next(iter(axes))):
         return find(runs, by=",".join(chosen))
     return findings
+
+
+def _duels(results: Path) -> "list[DuelRecord]":
+    from harness.core.shell.features import records
+    from harness.timing.duel.record import DUELS
+
+    return records().read_all(DUELS, DUELS.paths(results))[0]

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from harness.core.certify.page import IN_FLOAT32, certificate_label
 from harness.core.documents.numbers import (
     busy_mark,
@@ -24,7 +26,8 @@ from harness.learning.runs.quality_text import (
     quality_sentence,
     settings_remarks,
 )
-from harness.timing.duel.page import evidence_text, outlook
+from harness.timing.duel.page import evidence_text, finish_sentence, outlook
+from harness.timing.duel.record import DuelResult
 
 _NAIVE = "naive_loss"
 
@@ -77,7 +80,7 @@ NOTHING_COMPARABLE = "There is nothing to compare. The reasons are listed below.
 
 def headline(comparison: Comparison) -> str:
     """State the answer in one line: speed and quality of the configurations of a group."""
-    if comparison.pairs and comparison.group.is_of_settings:
+    if comparison.pairs and comparison.group.is_by_quality:
         return f"{best_setting(comparison)} {quality_sentence(comparison)}"
     if comparison.pairs:
         return f"{_speed(comparison)} {quality_sentence(comparison)}"
@@ -88,9 +91,10 @@ def headline(comparison: Comparison) -> str:
     (summary,) = comparison.summaries
     measure = comparison.measure
     quality = estimate(summary.quality, score_digits(measure), score_unit(measure))
-    step = estimate(summary.step_seconds and summary.step_seconds.scaled(1e3), None, "ms")
-    step = busy_mark(step, disturbed=summary.disturbed)
-    figures = f"test {measure.name} {quality}, step time {step}"
+    figures = f"test {measure.name} {quality}"
+    if not comparison.group.quality_only:
+        step = estimate(summary.step_seconds and summary.step_seconds.scaled(1e3), None, "ms")
+        figures += f", step time {busy_mark(step, disturbed=summary.disturbed)}"
     return f"{summary.name} has no other configuration to compare with: {figures}."
 
 
@@ -100,7 +104,7 @@ def basis_text(comparison: Comparison) -> str:
     runs = (run for summary in comparison.summaries for run in summary.configuration.runs)
     labels = {certificate_label(run.record.certificate) for run in runs}
     certified = max(labels, key=("certified", "certified without dropout", IN_FLOAT32, "not certified").index)
-    timed = [] if comparison.group.is_of_settings else comparison.pairs
+    timed = [] if comparison.group.is_by_quality else comparison.pairs
     sources = sorted({"runs" if pair.duel is None else "duels" for pair in timed})
     return ", ".join([number, certified, *[f"step times from {' and '.join(sources)}"] * bool(sources)])
 
@@ -150,7 +154,8 @@ def _undecided(pairs: Sequence[PairComparison], why: str = "") -> str:
     """
     reasons = [why] if why else []
     reasons += [
-        f"duel with {pair.other.name}: {_ended(pair.last_duel)}"
+        f"duel with {pair.other.name} on {pair.last_duel.day}: "
+        + (_how(pair.last_duel) if pair.last_duel is pair.duel else _ended(pair.last_duel))
         for pair in pairs
         if pair.last_duel and pair.speed_verdict in {"undecided", UNRELIABLE}
     ]
@@ -174,7 +179,7 @@ def _speed(comparison: Comparison) -> str:
 def remarks(comparison: Comparison) -> list[str]:
     """State where step times come from, and which configuration finishes first all the same."""
     of_scores = [*_intervals(comparison), *forecast_remarks(comparison)]
-    if comparison.group.is_of_settings:
+    if comparison.group.is_by_quality:
         return [*settings_remarks(comparison), *of_scores]
     return [*_finished_sooner(comparison), *_sources(comparison), *of_scores]
 
@@ -194,11 +199,12 @@ def _intervals(comparison: Comparison) -> Iterable[str]:
 def _finished_sooner(comparison: Comparison) -> Iterable[str]:
     """Name configurations that have slower steps but start faster, and so finish a short training sooner.
 
-    They are named only if the intervals of the whole runs' times do not overlap.
+    They are named only if the intervals of the whole runs' times do not overlap. Where there is a duel, it
+    says which one finishes first.
     """
     for pair in comparison.pairs:
         ours, theirs = pair.other.run_seconds, pair.reference.run_seconds
-        if pair.speed_verdict != "slower" or not ours or not theirs:
+        if pair.duel is not None or pair.speed_verdict != "slower" or not ours or not theirs:
             continue
         if ours.high is not None and theirs.low is not None and ours.high < theirs.low:
             yield (
@@ -213,6 +219,7 @@ def _sources(comparison: Comparison) -> Iterable[str]:
             result = pair.duel.result
             basis = outlook(result) if result.verdict == "undecided" else evidence_text(result)
             yield f"The step time of {pair.other.name} is from a duel on {pair.duel.day} ({basis})."
+            yield from filter(None, [finish_sentence(_of_training(pair, pair.duel))])
     of_runs = [pair for pair in comparison.pairs if pair.duel is None and pair.ratio is not None]
     if of_runs:
         names = [of_runs[0].reference.name, *(pair.other.name for pair in of_runs)]
@@ -223,6 +230,18 @@ def _sources(comparison: Comparison) -> Iterable[str]:
         yield f"The step times of {listed(names)} are from runs, not from a duel.{better}"
 
 
+def _of_training(pair: PairComparison, duel: PairDuel) -> DuelResult:
+    """Return the result of a duel with which of both finishes the training of the runs first."""
+    names = (pair.reference.name, pair.other.name)
+    reference, configuration = names if duel.in_order else reversed(names)
+    result = duel.of_training(pair.other.configuration.record)
+    return msgspec.structs.replace(result, reference=reference, configuration=configuration)
+
+
 def _ended(duel: PairDuel) -> str:
-    """State how a duel ended, unless as planned, and its pairs."""
+    """State the ratio of a duel with its interval, how it ended unless as planned, and its pairs."""
+    return f"{time_ratio(duel.ratio)}, {_how(duel)}"
+
+
+def _how(duel: PairDuel) -> str:
     return ("" if duel.record.status == "ok" else f"{duel.record.status}, ") + outlook(duel.result)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from harness.core.documents.document import Cell, Row, Table, Tone, table_of
 from harness.core.documents.numbers import (
     BUSY_LEGEND,
+    FEW_SEEDS_LEGEND,
     NOTHING,
     RATIO_LEGEND,
     busy_mark,
@@ -31,7 +32,8 @@ _TITLE = "Configurations by step time: mean [95 % interval from 3 seeds on]"
 #: How the columns of every comparison are defined.
 _STEP = "Step time: after the warm-up."
 _SCORES = "Test scores are those after the last epoch."
-_TRAINING = f"Training: all steps with the first one, without import, build and scoring. {_SCORES}"
+_TRAINING = "Training: all steps with the first one, without import, build and scoring."
+_EXPLAINED = {RATIO_LEGEND: "relative step time", _STEP: "step (ms)", _TRAINING: "training (s)"}
 #: How a page colours verdicts on quality.
 VERDICT_TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "undecided": "unsure"}
 
@@ -62,23 +64,36 @@ def comparison_table(groups: Sequence[GroupFindings]) -> Table:
                 "quality": quality if compared else None,
             }
             rows.append(row)
-    return table_of(rows, _TITLE, legend=comparison_legend(comparisons))
+    return table_of(rows, _TITLE, legend=comparison_legend(comparisons), explained=_EXPLAINED)
 
 
 def comparison_legend(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
     """Explain the columns of these comparisons."""
     ratios = any(map(has_ratios, comparisons))
     summaries = [summary for comparison in comparisons for summary in comparison.summaries]
-    busy = any(summary.disturbed for summary in summaries)
-    of_settings = all(comparison.group.is_of_settings for comparison in comparisons)
-    steps = not of_settings and any(summary.step_seconds for summary in summaries)
-    columns = _TRAINING if any(summary.training_seconds for summary in summaries) else _SCORES
-    return (*[RATIO_LEGEND] * ratios, *[_STEP] * steps, columns, *[BUSY_LEGEND] * busy)
+    timed = [
+        summary
+        for comparison in comparisons
+        for summary in comparison.summaries
+        if not comparison.group.quality_only
+    ]
+    busy = any(summary.disturbed for summary in timed)
+    by_quality = all(comparison.group.is_by_quality for comparison in comparisons)
+    steps = not by_quality and any(summary.step_seconds for summary in timed)
+    few = any(summary.has_too_few_seeds for summary in summaries)
+    return (
+        *[RATIO_LEGEND] * ratios,
+        *[_STEP] * steps,
+        *[_TRAINING] * any(summary.training_seconds for summary in timed),
+        _SCORES,
+        *[FEW_SEEDS_LEGEND] * few,
+        *[BUSY_LEGEND] * busy,
+    )
 
 
 def has_ratios(comparison: Comparison) -> bool:
     """Check whether times are compared; those of settings are not."""
-    return bool(comparison.pairs) and not comparison.group.is_of_settings
+    return bool(comparison.pairs) and not comparison.group.is_by_quality
 
 
 def time_of(summary: ConfigurationSummary, seconds: Estimate | None) -> str | None:
@@ -112,7 +127,7 @@ def _relative(comparison: Comparison, summary: ConfigurationSummary) -> tuple[Ce
         return NOTHING, NOTHING
     if not comparison.pairs:
         return NOTHING, Cell("different work" if comparison.different else "not certified", "bad")
-    pair, of_settings = comparison.pair_of(summary), comparison.group.is_of_settings
+    pair, of_settings = comparison.pair_of(summary), comparison.group.is_by_quality
     if pair is None:
         reference = Cell("reference", "muted", 0.0 if of_settings else 1.0)
         return reference, reference
@@ -236,7 +251,7 @@ def _headers(machines: list[MachineRatios]) -> list[str]:
 
 def group_table(group: GroupFindings) -> Table:
     """Return the table of one group: settings by quality, other configurations by speed."""
-    if group.comparison.group.is_of_settings:
+    if group.comparison.group.is_by_quality:
         return settings_table(group.comparison)
     return comparison_table([group])
 
@@ -250,6 +265,7 @@ def settings_table(comparison: Comparison) -> Table:
     measure, target = comparison.measure, comparison.target
     unit = f" ({measure.unit})" if measure.unit else ""
     axes, digits = comparison.group.axes, score_digits(measure)
+    untimed = comparison.group.quality_only
     epochs = "" if target is None else f"epochs to validation {bound_text(comparison)}"
     rows = []
     for summary in comparison.summaries:
@@ -257,7 +273,9 @@ def settings_table(comparison: Comparison) -> Table:
         pair, reached = comparison.pair_of(summary), summary.to_target
         needed = pair.quality.seeds_needed if pair else None
         row = {
-            ", ".join(axes): ", ".join(map(text_on_axis, axes, summary.configuration.values)),
+            ", ".join(axes) or "configuration": (
+                ", ".join(map(text_on_axis, axes, summary.configuration.values)) or summary.name
+            ),
             "seeds": str(len(summary.configuration.runs)),
             f"ordered by validation {_measured(measure)}": (
                 estimate(summary.validation, digits) if summary.validation else None
@@ -267,13 +285,14 @@ def settings_table(comparison: Comparison) -> Table:
             "quality": verdict,
             "seeds needed to decide": f"about {needed:,}" if needed else None,
             epochs: reached and estimate(reached.epochs, 0 if reached.reached > 1 else None),
-            "time to it (s)": time_to_target(summary),
-            "training (s)": time_of(summary, summary.training_seconds),
+            "time to it (s)": None if untimed else time_to_target(summary),
+            "training (s)": None if untimed else time_of(summary, summary.training_seconds),
         }
         rows.append(row)
     order = ordering_score(comparison)
-    title = f"Settings{f', best {order} first' if order else ''}: mean [95 % interval from 3 seeds on]"
-    return table_of(rows, title, legend=comparison_legend([comparison]))
+    rows_are = "Settings" if axes else "Configurations"
+    title = f"{rows_are}{f', best {order} first' if order else ''}: mean [95 % interval from 3 seeds on]"
+    return table_of(rows, title, legend=comparison_legend([comparison]), explained=_EXPLAINED)
 
 
 def differences_table(comparison: Comparison) -> Table | None:

@@ -62,6 +62,8 @@ class Given(WorkOptions, shared.ExecutorOptions, shared.OutputOptions):
     budget: float | None
     profile: bool
     turns: int | None
+    epochs: int | None
+    max_steps: int | None
     process_environment: Literal["quiet", "plain"]
     certify: bool
 
@@ -105,6 +107,11 @@ class Given(WorkOptions, shared.ExecutorOptions, shared.OutputOptions):
     "Timed blocks of each configuration in a pair. More make a pair more precise and longer. Default: "
     "10 to 60, more where blocks are shorter."
 )
+@shared.number("--epochs", text="Epochs of your training, for which finishes first. Default: the task's.")
+@shared.number(
+    "--max-steps",
+    text="Most steps of your training, for which finishes first; of a step of your own, its calls.",
+)
 @shared.choice(
     "--process-environment",
     of=("quiet", "plain"),
@@ -132,6 +139,8 @@ def command(ctx: click.Context, options: Given) -> None:
     Fresh processes of all configurations train in alternating
     short blocks, one at a time. The duel ends when a test over pairs of processes has decided, or
     when more time would not help. The verdict is faster, slower, same (within --within) or undecided.
+    Whatever it is, the duel says which finishes your training first (--epochs, --max-steps), start-up and
+    compilation included, and after how many steps that changes.
 
     \b
       harness duel torch keras --task cnn
@@ -158,6 +167,8 @@ def command(ctx: click.Context, options: Given) -> None:
             'several batch sizes are for --operation predict; give one, or settings: "torch batch_size=128"'
         )
     are_models = [is_model(asked.name) for asked in names]
+    if options.epochs and options.task is None and options.dataset is None:
+        raise UsageError("--epochs is for tasks; give the calls of a step of your own with --max-steps")
     if all(are_models) and options.dataset is None and options.task is None:
         if not is_local(options):
             raise UsageError("--executor is for tasks; a duel of steps of your own runs on this machine")
@@ -212,6 +223,7 @@ def _request_of(workloads: Sequence[Program], options: Given) -> DuelRequest:
         quiet_environment=options.process_environment == "quiet",
         certify=options.certify,
         turns=options.turns,
+        max_steps=options.max_steps,
         profile=options.profile,
         command=sys.argv[1:],
     )
@@ -293,7 +305,7 @@ def _request(names: tuple[Asked, ...], task: str, options: Given) -> tuple[DuelR
     """
     definition = registry.task(task)
     batch_size = next(iter(options.batch_size), None)
-    choices = choices_of(names, definition, batch_size, options)
+    choices = choices_of(names, definition, batch_size, options, options.epochs)
     workloads = [choice[0] for choice in choices]
     refuse_different_work(workloads)
     with shown_progress(quiet=options.quiet) as progress:

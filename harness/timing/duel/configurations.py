@@ -39,7 +39,11 @@ def check_number_of_configurations(
 
 
 def choices_of(
-    every: Sequence[Asked], definition: TaskDefinition, batch_size: int | None, options: WorkOptions
+    every: Sequence[Asked],
+    definition: TaskDefinition,
+    batch_size: int | None,
+    options: WorkOptions,
+    epochs: int | None = None,
 ) -> list[list[Workload]]:
     """Return the workload of each configuration; for ``best`` in every mode.
 
@@ -52,7 +56,7 @@ def choices_of(
             f"a duel takes {FEWEST} to {MOST} configurations, and these are {len(single)}: "
             f"{', '.join(asked.name for asked in single)}"
         )
-    return [_choice(asked, definition, batch_size, options) for asked in single]
+    return [_choice(asked, definition, batch_size, options, epochs) for asked in single]
 
 
 def _stands_for_several(asked: Asked) -> bool:
@@ -67,7 +71,11 @@ def _expanded(asked: Asked) -> list[Asked]:
 
 
 def _choice(
-    asked: Asked, definition: TaskDefinition, batch_size: int | None, options: WorkOptions
+    asked: Asked,
+    definition: TaskDefinition,
+    batch_size: int | None,
+    options: WorkOptions,
+    epochs: int | None,
 ) -> list[Workload]:
     question = protocol.Define(asked.name, definition.name, [*options.assignments, *asked.private])
     if runs_our_code(asked.interpreter, asked.variables):
@@ -86,7 +94,7 @@ def _choice(
         Workload(
             label=configuration.label,
             configuration=configuration,
-            task=resized(task, asked.batch_size or batch_size),
+            task=resized(task, asked.batch_size or batch_size, epochs),
             options=values,
             seed=options.task_seed(),
         )

@@ -1,6 +1,7 @@
 """The display of a duel, and of the short duel that finds the fastest mode."""
 
 from harness.core.documents.numbers import about, time_left, time_ratio
+from harness.core.machine.arguments import duration_text
 from harness.core.runs.events import Phase
 from harness.core.shell.console import LiveLine
 from harness.timing.duel.fastest_mode import BUDGET_SECONDS, FastestMode, ModeEvent, TimingModes
@@ -8,6 +9,7 @@ from harness.timing.duel.modes_page import chosen_sentence
 from harness.timing.duel.record import DuelRecord
 from harness.timing.duel.runner import Measuring, Paired
 from harness.timing.engine.evidence import FEWEST_PAIRS
+from harness.timing.engine.outlook import advised_budget
 
 
 class DuelDisplay(LiveLine):
@@ -36,11 +38,15 @@ class DuelDisplay(LiveLine):
             f"{prepared.turns} blocks of {steps} steps; a verdict takes at least {FEWEST_PAIRS} pairs of "
             f"about {seconds:.0f} s, {about(FEWEST_PAIRS * seconds)}"
         )
-        if event.pairs_left < FEWEST_PAIRS:
-            self.say(
-                f"The time suffices for about {max(1, event.pairs_left)} of these, so the result will "
-                f"say what is likely; give at least {about(event.seconds_needed)} for a verdict"
-            )
+        if event.pairs_left >= FEWEST_PAIRS:
+            return
+        if event.seconds_needed <= event.longest_seconds:
+            self.say(f"The duel exceeds its time for these: about {about(event.seconds_needed)} in all")
+            return
+        self.say(
+            f"The time suffices for about {max(1, event.pairs_left)} of these, so the result will say what "
+            f"is likely; give --budget {duration_text(advised_budget(event.seconds_needed))} for a verdict"
+        )
 
     def _paired(self, record: DuelRecord, seconds_left: float) -> None:
         """Show the ratios after a pair."""

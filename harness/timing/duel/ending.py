@@ -15,18 +15,29 @@ MOST_SECONDS = 900.0
 _NARROWING_SECONDS = 300.0
 #: With fewer pairs a forecast is too uncertain to give a duel up.
 _FEWEST_FOR_FORECAST = 10
+#: A duel may exceed its time by this share for the fewest pairs of a verdict: one pair less, and all that was
+#: measured says only what is likely.
+_LONGER_SHARE = 0.5
 
 
 def time_limit(request: DuelRequest) -> float:
-    """Return the seconds after which no pair may end."""
+    """Return the seconds after which no pair may end, but for the fewest pairs of a verdict."""
     return MOST_SECONDS if request.budget_seconds is None else request.budget_seconds
+
+
+def longest_time(request: DuelRequest) -> float:
+    """Return the seconds after which no pair may end, whatever is missing."""
+    return (1 + _LONGER_SHARE) * time_limit(request)
 
 
 def out_of_time(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:
     """Say why there is no time for another pair, of about ``pair_seconds``; None if there is."""
-    if len(record.pairs) >= MOST_PAIRS:
+    made = len(record.pairs)
+    if made >= MOST_PAIRS:
         return "most pairs"
-    if record.seconds + pair_seconds <= time_limit(request):
+    needed = record.seconds + (request.fewest_pairs - made) * pair_seconds
+    goes_on = made < request.fewest_pairs and needed <= longest_time(request)
+    if goes_on or record.seconds + pair_seconds <= time_limit(request):
         return None
     return "time spent" if request.budget_seconds is None else "budget spent"
 

@@ -80,6 +80,7 @@ class FastestModes:
                 dataset=dataset,
                 margin=_MARGIN,
                 budget_seconds=BUDGET_SECONDS,
+                fewest_pairs=0,
                 certify=certify,
             )
             duel = Duel(request, self.folder, self.notify)

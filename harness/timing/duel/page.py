@@ -4,6 +4,7 @@ NumPy is imported where numbers are computed: gates and listings need verdicts a
 """
 
 import math
+import statistics
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,9 +24,11 @@ from harness.core.documents.numbers import (
     significant,
     time_ratio,
 )
+from harness.core.machine.arguments import duration_text
 from harness.core.machine.quantities import QUANTITIES
 from harness.core.stats.estimate import Estimate
 from harness.timing.duel.record import DuelRecord, DuelResult, Reason, StopReason
+from harness.timing.engine.outlook import advised_budget
 from harness.timing.engine.page import UNEVEN, load_remarks, pairs_text, profile_sections, versions_text
 from harness.timing.engine.record import ConfigurationRecord
 from harness.timing.engine.steps.findings import comparison_text
@@ -66,6 +69,51 @@ def evidence_text(result: DuelResult) -> str:
     return f"{pairs}, p < {_SMALLEST_P:g}" if small else f"{pairs}, p = {result.p_value:.2g}"
 
 
+def finish_sentence(result: DuelResult) -> str:
+    """Say which finishes the whole training first, and the break-even; empty where nothing is known of it.
+
+    ``For your 460 steps torch:eager finishes first, start-up and compilation included: keras:fit +94.0 %
+    [90.1, 98.2] (9.31 s, torch:eager 4.80 s). Beyond about 2,310 steps [1,900, 3,020] keras:fit does.``
+    """
+    finish = result.finish
+    if finish is None:
+        return ""
+    own, reference = result.configuration, result.reference
+    sooner, later = (own, reference) if finish.starts_sooner else (reference, own)
+    turn = finish.break_even and f"about {_steps(finish.break_even)}"
+    if finish.steps is None or finish.ratio is None or finish.seconds is None:
+        first = (
+            f"finishes first up to {turn}, and {later} beyond"
+            if turn
+            else "is ahead after any number of steps"
+        )
+        return f"Start-up and compilation included, {sooner} {first}."
+    first = own if finish.ratio.value < 1 else reference
+    claim = (
+        f"{first} finishes first"
+        if finish.ratio.excludes(1.0)
+        else f"it is open whether {own} or {reference} finishes first"
+    )
+    took, theirs = map(significant, finish.seconds)
+    text = (
+        f"For your {finish.steps:,} steps {claim}, start-up and compilation included: {own} "
+        f"{time_ratio(finish.ratio)} ({took} s, {reference} {theirs} s)."
+    )
+    if finish.break_even is None:
+        return text
+    beyond = finish.steps < finish.break_even.value
+    return f"{text} {f'Beyond {turn} {later}' if beyond else f'Below {turn} {sooner}'} does."
+
+
+def _steps(turn: Estimate) -> str:
+    """Write a number of steps with its interval, which may have no end: ``2,310 steps [1,900, ∞)``."""
+    text = f"{significant(round(turn.value))} steps"
+    if turn.low is None:
+        return text
+    end = "∞)" if turn.high is None else f"{significant(round(turn.high))}]"
+    return f"{text} [{significant(round(turn.low))}, {end}"
+
+
 def _undecided(result: DuelResult) -> str:
     """Say which is probably faster, and how many pairs are missing or why more do not help."""
     ratio, configuration, reference = result.ratio, result.configuration, result.reference
@@ -83,20 +131,21 @@ def _is_likely(ratio: Estimate) -> bool:
 
 
 def outlook(result: DuelResult) -> str:
-    """Return ``3 of at least 4 pairs``, or the evidence and why it cannot decide."""
+    """Return ``3 of at least 4 pairs``, or the pairs and why they cannot decide.
+
+    The p-value of a duel without a verdict says less than the interval beside it.
+    """
     from harness.timing.engine.record import MOST_PAIRS  # imports NumPy, which reports of gates do without
 
     if result.reason is not None:
         made = result.pairs + result.lost
-        return f"{evidence_text(result)}; {_REASONS[result.reason].format(lost=result.lost, made=made)}"
+        return f"{pairs_text(result)}; {_REASONS[result.reason].format(lost=result.lost, made=made)}"
     needed = result.pairs + (result.pairs_wanted or 0)
     if needed <= result.pairs:
-        return evidence_text(result)
+        return pairs_text(result)
     if needed > MOST_PAIRS:
         about = f"about {needed}" if needed < _MANY else "far more"
-        return (
-            f"{evidence_text(result)}; a verdict needs {about} pairs, and a duel makes at most {MOST_PAIRS}"
-        )
+        return f"{pairs_text(result)}; a verdict needs {about} pairs, and a duel makes at most {MOST_PAIRS}"
     return f"{result.pairs} of at least {needed} pairs"
 
 
@@ -163,9 +212,10 @@ def _figures(record: DuelRecord) -> list[Figure]:
 
 
 def _verdicts(record: DuelRecord) -> Iterator[str]:
-    """Yield the verdict on each configuration, and the reason where a duel did not end well."""
+    """Yield the verdicts, which finishes first, and the reason where a duel did not end well."""
     for result in record.results:
         yield verdict_line(result, record.margin)
+    yield from filter(None, map(finish_sentence, record.results))
     if len({configuration.device for configuration in record.configurations}) > 1:
         devices = ", ".join(f"{own.label} on {own.device}" for own in record.configurations)
         yield f"The devices differ: {devices}."
@@ -214,35 +264,8 @@ def _flops(record: DuelRecord, configuration: ConfigurationRecord, findings: "Co
     return f"{speed} ({percent(findings.flops_per_second / record.peak_flops_per_second)})"
 
 
-def _break_even(record: DuelRecord, findings: "list[ConfigurationFindings]") -> Iterator[str]:
-    from harness.timing.engine.findings import break_even_samples
-
-    if not record.results:  # a duel that ended before its first pair was judged
-        return
-    reference = findings[0]
-    for result, other in zip(record.results, findings[1:], strict=True):
-        if result.verdict not in {"faster", "slower"} or result.ratio is None:
-            continue
-        samples = break_even_samples(reference, other, result.ratio.value)
-        if samples is None:
-            continue
-        later, sooner = result.configuration, result.reference
-        ahead = other.start_up_seconds - reference.start_up_seconds
-        if ahead < 0:
-            later, sooner = sooner, later
-        steps = samples / record.configurations[0].batch_size
-        epochs = (
-            "" if record.dataset is None else f" ({samples / record.dataset.samples['train']:.2g} epochs)"
-        )
-        yield (
-            f"Break-even: {later} takes {abs(ahead):.1f} s longer to start than {sooner} and catches up "
-            f"after {steps:,.0f} steps{epochs}."
-        )
-
-
 def _remarks(record: DuelRecord, findings: "list[ConfigurationFindings]") -> Iterator[str]:
-    """Yield break-even, the extent and the circumstances of the duel, and the proof of its work."""
-    yield from _break_even(record, findings)
+    """Yield the extent and the circumstances of the duel, and the proof of its work."""
     yield _work(record)
     yield _extent(record)
     for result in record.results:
@@ -304,10 +327,22 @@ def _extent(record: DuelRecord) -> str:
     if record.process_environment == "plain":
         text += ", --process-environment plain"
     if record.stopped_because is not None:
+        from harness.timing.engine.evidence import FEWEST_PAIRS
         from harness.timing.engine.record import MOST_PAIRS
 
         text += f"; stopped because {_STOPPED[record.stopped_because].format(most=MOST_PAIRS)}"
+        if record.stopped_because == "budget spent" and len(record.pairs) < FEWEST_PAIRS:
+            text += f". A verdict takes --budget {duration_text(_budget_for_verdict(record))} or more"
     return f"{text}."
+
+
+def _budget_for_verdict(record: DuelRecord) -> float:
+    """Return the budget of a verdict by the time that the pairs took, which the trial may have misjudged."""
+    from harness.timing.engine.evidence import FEWEST_PAIRS
+
+    seconds = [pair.seconds for pair in record.pairs]
+    before = max(0.0, record.seconds - math.fsum(seconds))
+    return advised_budget(before + FEWEST_PAIRS * statistics.median(seconds))
 
 
 def _result_remarks(result: DuelResult, *, named: bool) -> Iterator[str]:

@@ -13,6 +13,7 @@ from harness.core.documents.kinds import Envelope, RecordKind
 from harness.core.plugins.sources import models_of
 from harness.core.runs.record import DatasetRecord, TaskRecord
 from harness.core.stats.estimate import Estimate
+from harness.core.training.batches import steps_of_training
 from harness.timing.engine.record import (
     ConfigurationRecord,
     Difference,
@@ -35,6 +36,25 @@ Reason = Literal["pairs lost", "control moved", "contradicted"]
 #: the most pairs are made; there is no time for as many pairs as a verdict takes.
 StopReason = Literal["decided", "verdicts in", "budget spent", "time spent", "most pairs", "hopeless"]
 ProcessEnvironment = Literal["quiet", "plain"]
+
+
+class Finish(msgspec.Struct, frozen=True, kw_only=True):
+    """Which of two configurations finishes a training first, start-up and compilation included.
+
+    Reading data and scoring are not. A step is of the samples of a step of the reference.
+    """
+
+    steps: int | None
+    """The steps of the training as configured; None where none is, as for steps of the user's own."""
+    ratio: Estimate | None
+    """The whole time over that of the reference, after ``steps``."""
+    seconds: list[float] | None
+    """The median whole times: of the configuration, and of the reference."""
+    starts_sooner: bool
+    """It is ahead of the reference after the first step."""
+    break_even: Estimate | None
+    """The steps after which the one that started later is ahead; None if it never is. The interval has the
+    numbers of steps for which neither is shown to finish first; ``high`` is None if they have no end."""
 
 
 class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +90,8 @@ class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
     """A few blocks are far from the others in most pairs, and ``ratio`` is over all of them."""
     contradicted: bool = False
     """Over all blocks, pauses included, but those of one pair, the difference has the opposite sign."""
+    finish: Finish | None = None
+    """Which finishes first; None without pairs."""
     control_ratio: float | None = None
     """The same ratio of the control: 1 if the machine was the same for both configurations."""
 
@@ -91,6 +113,8 @@ class DuelRecord(Envelope, msgspec.Struct, kw_only=True):
     """Configurations are the same if their ratio is within this of 1, such as 0.02."""
     turns: int
     """Blocks of each configuration in a pair."""
+    max_steps: int | None = None
+    """The most steps of the training for which the configurations are compared as a whole."""
     configurations: list[ConfigurationRecord]
     differences: list[Difference] = []
     """Requested differences between the configurations, apart from backend and mode."""
@@ -125,6 +149,14 @@ class DuelRecord(Envelope, msgspec.Struct, kw_only=True):
             first, *others = self.step.arguments
             return {n: v for n, v in first.items() if all(n in each and each[n] == v for each in others)}
         return {} if self.task is None else dict(self.task.options)
+
+    @property
+    def training_steps(self) -> int | None:
+        """The steps of the whole training as configured, of the reference's batch size; None if not known."""
+        samples = {} if self.dataset is None else self.dataset.samples
+        if self.task is None or "train" not in samples:
+            return self.max_steps
+        return steps_of_training(self.task.description, samples["train"], self.max_steps)
 
     @property
     def dataset_name(self) -> str:

@@ -11,6 +11,7 @@ from harness.core.machine.worker_variables import inherited_variables, missing_c
 from harness.core.runs.record import DatasetRecord, TaskRecord
 from harness.spec.description import description_sha256
 from harness.timing.duel.record import DuelRecord
+from harness.timing.engine.evidence import FEWEST_PAIRS
 from harness.timing.engine.pairs import Program, steps_of
 from harness.timing.engine.steps.equal_work import WorkRequest
 from harness.timing.engine.steps.own import OwnStep, step_record
@@ -27,11 +28,18 @@ class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The comparison of the values of steps."""
     margin: float
     budget_seconds: float | None = None
-    """No pair ends later. None: until all is decided or more pairs are hopeless, and at most 15 minutes."""
+    """The time after which no pair ends, but for the fewest of a verdict.
+
+    None: until all is decided or more pairs are hopeless, and at most 15 minutes.
+    """
+    fewest_pairs: int = FEWEST_PAIRS
+    """Pairs for which the duel takes up to half as long again, if that suffices for all of them."""
     quiet_environment: bool = True
     certify: bool = True
     """Certify the configurations of a task."""
     turns: int | None = None
+    max_steps: int | None = None
+    """The most steps of the training for which the configurations are compared as a whole."""
     profile: bool = False
     command: list[str] = []
     """The command line that asked for the duel."""
@@ -56,6 +64,7 @@ def new_record(request: DuelRequest) -> DuelRecord:
         seed=0,
         margin=request.margin,
         turns=request.turns or 0,
+        max_steps=request.max_steps,
         configurations=[],
         differences=differences(request.workloads),
         inherited_variables=inherited_variables(os.environ, replaced),

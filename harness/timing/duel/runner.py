@@ -1,10 +1,11 @@
 """A duel: preparation, pairs until every verdict is in, and the record of what was measured."""
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from harness.core.audit.comparison import first_difference
 from harness.core.certify.certificate import Certificate
@@ -14,12 +15,20 @@ from harness.core.machine.arguments import duration_text
 from harness.core.machine.calibration import peak_flops_per_second
 from harness.core.runs.events import Phase
 from harness.errors import HarnessError, UsageError, WorkerTimeout
-from harness.timing.duel.ending import MOST_SECONDS, no_longer_needed, out_of_time, outlook, time_limit
+from harness.timing.duel.ending import (
+    MOST_SECONDS,
+    longest_time,
+    no_longer_needed,
+    out_of_time,
+    outlook,
+    time_limit,
+)
+from harness.timing.duel.finishing import finish_of
 from harness.timing.duel.record import DUELS, DuelRecord, DuelResult
 from harness.timing.duel.request import DuelRequest, new_record
 from harness.timing.duel.verdict import compare, kept, latest
 from harness.timing.engine.evidence import FEWEST_PAIRS
-from harness.timing.engine.outlook import pairs_in
+from harness.timing.engine.outlook import advised_budget, pairs_in
 from harness.timing.engine.pairs import Alternation, PairTime, steps_of, trainings_of
 from harness.timing.engine.preparation import Prepared, certificates, prepare
 from harness.timing.engine.record import MOST_PAIRS, PairRecord
@@ -68,12 +77,14 @@ _LARGER_BUDGET = 5
 class Measuring(NamedTuple):
     """Pairs begin; there is time for ``pairs_left``.
 
-    With what was spent before the first pair, a verdict takes at least ``seconds_needed``.
+    With what was spent before the first pair, a verdict takes at least ``seconds_needed``. For the fewest
+    pairs of one, the duel goes on for at most ``longest_seconds``.
     """
 
     prepared: Prepared
     pairs_left: int
     seconds_needed: float
+    longest_seconds: float
 
 
 class Paired(NamedTuple):
@@ -199,8 +210,10 @@ class Duel:
 
     def _seconds_left(self) -> float:
         """Return the time limit of a process that starts now: the rest of the budget and some grace."""
-        budget = time_limit(self._request)
-        return max(0.0, budget - (time.monotonic() - self._start)) + _GRACE_SHARE * budget
+        budget, request = time_limit(self._request), self._request
+        is_short = 0 < len(self.record.pairs) < request.fewest_pairs
+        end = longest_time(request) if is_short else budget
+        return max(0.0, end - (time.monotonic() - self._start)) + _GRACE_SHARE * budget
 
     def _prepared(self, alternation: Alternation, proofs: list[Certificate] | None) -> Prepared:
         try:
@@ -234,14 +247,14 @@ class Duel:
         seconds, spent = prepared.pair_seconds, time.monotonic() - self._start
         fits = pairs_in(time_limit(self._request) - spent, seconds, MOST_PAIRS)
         needed = spent + FEWEST_PAIRS * seconds
-        if self._request.budget_seconds is None and fits < FEWEST_PAIRS:
-            budget = duration_text(60 * math.ceil(needed / 60))
+        if self._request.budget_seconds is None and needed > longest_time(self._request):
+            budget = duration_text(advised_budget(needed))
             raise UsageError(
                 f"a verdict takes at least {FEWEST_PAIRS} pairs of about {seconds:.0f} s, and a duel without "
                 f"--budget takes at most {duration_text(MOST_SECONDS)}. Use --budget {budget} or more; with "
                 "less, such as --budget 10m, the result says what is likely."
             )
-        self._notify(Measuring(prepared, fits, needed))
+        self._notify(Measuring(prepared, fits, needed, longest_time(self._request)))
 
     def _results(self) -> list[DuelResult]:
         record = self.record
@@ -255,7 +268,13 @@ class Duel:
         for result in made:
             over = result.configuration, result.uneven
             self._reached[over] = latest(self._reached.get(over), result)
-        return [kept(self._reached[result.configuration, result.uneven], result) for result in made]
+        reached = [kept(self._reached[result.configuration, result.uneven], result) for result in made]
+        return [
+            msgspec.structs.replace(
+                result, finish=finish_of(record.pairs, index, sizes, record.training_steps)
+            )
+            for index, result in enumerate(reached, 1)
+        ]
 
     def _save(self) -> None:
         DUELS.save(self.record, self.path.parent)

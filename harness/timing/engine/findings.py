@@ -1,4 +1,4 @@
-"""Findings about each configuration alone (steady step, start-up, FLOP/s, memory), and break-even."""
+"""Findings about each configuration alone: steady step, start-up, FLOP/s, memory."""
 
 import math
 import statistics
@@ -53,7 +53,7 @@ def configuration_findings(record: PairsSource, index: int) -> ConfigurationFind
     step = median_interval(steps)
     block_steps = next(block.steps for block in record.pairs[0].blocks if block.configuration == index)
     start_ups = [
-        _start_up_seconds(process, own, block_steps) for process, own in zip(processes, steps, strict=True)
+        start_up_seconds(process, own, block_steps) for process, own in zip(processes, steps, strict=True)
     ]
     samples_per_second = configuration.batch_size / step.value
     return ConfigurationFindings(
@@ -107,24 +107,10 @@ def _joules_per_sample(record: PairsSource, index: int) -> float | None:
     return sum(joules) / (sum(block.steps for block in blocks) * record.configurations[index].batch_size)
 
 
-def _start_up_seconds(process: ProcessRecord, step_seconds: float, block_steps: int) -> float:
+def start_up_seconds(process: ProcessRecord, step_seconds: float, block_steps: int) -> float:
+    """Return import, build, first step, and the excess of warm-up and first calls over ``step_seconds``."""
     warm_up_steps = len(process.warm_up_seconds) * block_steps
     warm_up_excess = sum(process.warm_up_seconds) - warm_up_steps * step_seconds
     first_call_excess = process.first_call_seconds - process.first_call_steps * step_seconds
     measured = process.import_seconds + process.build_seconds + process.first_step_seconds
     return measured + max(0.0, warm_up_excess) + max(0.0, first_call_excess)
-
-
-def break_even_samples(
-    reference: ConfigurationFindings, other: ConfigurationFindings, ratio: float
-) -> float | None:
-    """Return the training samples after which the later starter has caught up with the earlier one.
-
-    ``ratio`` is the time per sample of ``other`` over that of the reference. None if the later starter never
-    catches up, because the earlier one is at least as fast.
-    """
-    ahead = other.start_up_seconds - reference.start_up_seconds
-    gained_per_sample = (1.0 - ratio) / reference.samples_per_second
-    if ahead * gained_per_sample <= 0.0:
-        return None
-    return ahead / gained_per_sample

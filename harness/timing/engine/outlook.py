@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 #: Pairs are out of reach if about so many times as many are needed as there is time for.
 _OUT_OF_REACH = 2.0
+#: The trial and the first pairs predict the time of pairs to about a quarter.
+_ROOM = 1.25
+_MINUTES_FROM = 100
 
 
 class Outlook(NamedTuple):
@@ -28,6 +31,15 @@ def pairs_in(seconds: float, pair_seconds: float, most: int) -> int:
         return 0
     is_limited = pair_seconds > 0 and seconds < math.inf
     return max(0, min(most, math.floor(seconds / pair_seconds))) if is_limited else most
+
+
+def advised_budget(seconds: float) -> float:
+    """Return the budget to advise where about ``seconds`` are needed: a quarter more, in full minutes.
+
+    Below 100 s it is rounded to 10 s.
+    """
+    unit = 10 if _ROOM * seconds < _MINUTES_FROM else 60
+    return float(unit * math.ceil(_ROOM * seconds / unit))
 
 
 def out_of_reach(pairs_wanted: int | None, pairs_left: int) -> bool:

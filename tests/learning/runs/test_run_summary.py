@@ -2,10 +2,33 @@
 
 import pytest
 from support.ended_runs import COMPARED, FOLDER
+from support.made_comparisons import made_duel
+from support.made_duels import save_duel
+from support.made_records import two_configurations
 
+from harness.core.documents.document import Document
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.summary import summary_document
 from harness.learning.runs.run_summary import compared
+
+
+def test_a_duel_of_the_folder_is_used(tmp_path):
+    records = [record for record in two_configurations() if record.seed < 2]
+    before = terminal_text(Document("", "", compared(records, tmp_path / "runs")), 200)
+    save_duel(tmp_path, made_duel(3.0))
+    after = terminal_text(Document("", "", compared(records, tmp_path / "runs")), 200)
+    assert ("undecided" in before, "For a verdict on speed:" in before) == (True, True)
+    assert "jax:eager is fastest" in after
+    assert "harness duel" not in after
+
+
+def test_a_duel_that_did_not_decide_is_stated_with_its_interval(tmp_path):
+    save_duel(tmp_path, made_duel(1.002, "undecided", wanted=4))
+    text = terminal_text(Document("", "", compared(two_configurations(), tmp_path / "runs")), 200)
+    assert "(duel with torch:eager on 2026-01-02: 8 of at least 12 pairs)" in text
+    assert "Step time relative to jax:eager: torch:eager +0.2 % [−0.8, 1.2]." in text
+    assert "No duel has decided yet; this one may:" in text
+    assert "p = " not in text.partition("Test accuracy")[0]
 
 
 @pytest.mark.parametrize("name", COMPARED)

@@ -7,6 +7,7 @@ import pytest
 from harness.core.stats.estimate import Estimate
 from harness.timing.duel import runner
 from harness.timing.duel.record import DuelResult
+from harness.timing.engine.outlook import advised_budget
 from harness.timing.engine.pairs import PairTime
 
 
@@ -28,8 +29,8 @@ def duel(*results, pairs=10, seconds=100.0):
     return types.SimpleNamespace(pairs=[None] * pairs, results=list(results), seconds=seconds, margin=0.02)
 
 
-def asked(budget=None):
-    return types.SimpleNamespace(budget_seconds=budget)
+def asked(budget=None, fewest=0):
+    return types.SimpleNamespace(budget_seconds=budget, fewest_pairs=fewest)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,35 @@ def asked(budget=None):
 )
 def test_no_pair_is_started_that_would_end_too_late(budget, pairs, seconds, reason):
     assert runner.out_of_time(asked(budget), duel(pairs=pairs, seconds=seconds), 10.0) == reason
+
+
+@pytest.mark.parametrize(
+    ("made", "seconds", "goes_on"),
+    [
+        (3, 55.0, True),  # one pair is missing, and ends 5 s after the budget
+        (3, 79.0, True),
+        (3, 81.0, False),  # it would end later than after one and a half budgets
+        (1, 55.0, True),
+        (1, 61.0, False),  # three are missing, for which the time does not suffice
+        (4, 55.0, False),
+    ],
+)
+def test_a_duel_goes_on_for_the_fewest_pairs_of_a_verdict(made, seconds, goes_on):
+    reason = runner.out_of_time(asked(60.0, 4), duel(pairs=made, seconds=seconds), 10.0)
+    assert reason == (None if goes_on else "budget spent")
+    shorter = runner.out_of_time(asked(60.0), duel(pairs=made, seconds=seconds), 10.0)
+    assert shorter == "budget spent"  # the search for the fastest mode needs no verdict
+
+
+@pytest.mark.parametrize(("needed", "advised"), [(30.0, 40.0), (70.0, 90.0), (85.0, 120.0), (175.0, 240.0)])
+def test_the_budget_that_is_advised_suffices_where_pairs_take_longer_than_predicted(needed, advised):
+    assert advised_budget(needed) == advised
+    spent, pair_seconds = needed / 5, needed / 5  # a trial and four pairs, a third slower than predicted
+    made, seconds = 0, spent
+    while runner.out_of_time(asked(advised, 4), duel(pairs=made, seconds=seconds), pair_seconds) is None:
+        pair_seconds = 4 / 3 * needed / 5
+        made, seconds = made + 1, seconds + pair_seconds
+    assert made >= 4
 
 
 def test_a_duel_ends_once_all_is_decided_and_known():

@@ -37,18 +37,18 @@ def for_latex(text: str) -> str:
     return _FOUND.sub(lambda match: _SPECIAL[match[0]], visible(one_line(text)))
 
 
-def latex_table(table: Table, label: str, caption: str = "") -> str:
-    """Render a floating table; its caption is by default the title and the legend.
+def latex_table(table: Table, label: str) -> str:
+    """Render a floating table; its caption is the title, a sentence, and its legend stands below it.
 
     A table that is wider than the text is scaled down. It needs the packages booktabs and graphicx.
     """
     columns = "l" + "r" * (len(table.headers) - 1)
-    said = caption or ". ".join(filter(None, [table.title, " ".join(table.legend)]))
+    legend = [rf"\par\smallskip\footnotesize {for_latex(' '.join(table.legend))}"] * bool(table.legend)
     lines = [_row(table.headers), r"\midrule", *map(_row, table.rows)]
     return "\n".join(
         [
             r"\begin{table}",
-            rf"\caption{{{for_latex(said)}}}",
+            rf"\caption{{{for_latex(table.title.rstrip('.'))}.}}",
             rf"\label{{{label}}}",
             r"\centering",
             r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
@@ -57,6 +57,7 @@ def latex_table(table: Table, label: str, caption: str = "") -> str:
             *lines,
             r"\bottomrule",
             r"\end{tabular}}",
+            *legend,
             r"\end{table}",
         ]
     )

@@ -1,6 +1,6 @@
 """``harness report``: one record, or the findings about several runs, as a page or in other forms."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,12 @@ from harness.core.documents.find import Result
 from harness.core.runs.store import RUNS
 from harness.core.shell.ending import writing
 from harness.core.shell.features import hooked, records
-from harness.core.shell.options import report_unreadable, selection_options
+from harness.core.shell.options import (
+    plugin_of_records,
+    presentation_options,
+    report_unreadable,
+    selection_options,
+)
 from harness.core.shell.paths import Output
 from harness.core.shell.printing import echo
 from harness.errors import UsageError
@@ -19,6 +24,7 @@ from harness.errors import UsageError
 
 @click.command()
 @selection_options
+@presentation_options
 @click.option(
     "--to",
     "targets",
@@ -29,6 +35,7 @@ from harness.errors import UsageError
     ".parquet, .ipynb, .tex (tables and method, with a .bib file next to it). Without a suffix: a folder, "
     "for every chart as SVG, PNG and, as a slide, PDF; it is new, empty, or from an earlier report.",
 )
+@plugin_of_records
 @click.pass_context
 def command(
     ctx: click.Context, /, selection: tuple[str, ...], results: Path, targets: tuple[Path, ...], **given: Any
@@ -42,12 +49,14 @@ def command(
     \b
       harness report --to report.html
       harness report last --to duel.html
+      harness report task=cnn --to table.tex --quality-only --label torch:eager=PyTorch
 
     Exit code: 0; 1 if a file could not be read and was skipped; 2 if nothing is selected.
     """  # noqa: D301  click's mark for lines that it must not wrap
     paths = list(dict.fromkeys(targets))
     others, remaining = records().separated(RUNS, selection, results)
     if others:
+        _refuse_presentation(given, others[0])
         _write_one(others, remaining, paths)
         return
     reports = hooked("run_report")
@@ -71,6 +80,18 @@ def _refuse_other_formats(path: Path, known: Sequence[str]) -> None:
         raise UsageError(
             f"--to {path}: unknown suffix {path.suffix!r}; use one of {formats}, or none for a folder"
         )
+
+
+def _refuse_presentation(given: Mapping[str, Any], result: Result) -> None:
+    options = {
+        "columns": "--columns",
+        "labels": "--label",
+        "quality_only": "--quality-only",
+        "hide_busy": "--hide-busy",
+    }
+    for name, option in options.items():
+        if given[name]:
+            raise UsageError(f"{option} is for reports of runs, not for one {result.kind.name}")
 
 
 def _write_one(others: list[Result], remaining: list[str], paths: list[Path]) -> None:
