@@ -31,7 +31,8 @@ from harness.core.runs.record import Block, Epoch, Failure, Record, SavedWeights
 from harness.core.runs.request import RunRequest, new_record
 from harness.core.runs.store import WEIGHTS_SUFFIX, RecordWriter
 from harness.core.runs.weights import weights_description
-from harness.core.training.batches import BatchOrder, block_steps, samples_of_step
+from harness.core.training.batches import BatchOrder, block_steps
+from harness.core.training.counts import samples_of_step
 from harness.core.training.outcome_records import Drawn, Outcomes
 from harness.core.worker import protocol
 from harness.core.worker.session import Conversation, Session, silence_within

@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from harness.core.training.counts import samples_of_epoch
 from harness.core.training.draws import normal, permutation, uniform
 from harness.core.training.learning_rates import LearningRates
 from harness.errors import HarnessError, UsageError
@@ -200,24 +201,6 @@ def _refuse_single_values(task: Task, smallest_batch: int) -> None:
                 f"the last batch of an epoch has 1 sample, and {place.name} needs at least {_FEWEST} values "
                 "per channel; train with another batch size, or on another number of samples (train_fraction)"
             )
-
-
-def samples_of_epoch(task: Task, samples: int) -> int:
-    """Return the number of training samples that an epoch takes."""
-    return min(task.samples_per_epoch or samples, samples)
-
-
-def steps_of_training(task: Task, samples: int, most: int | None = None) -> int:
-    """Count the steps of all epochs of a task on ``samples`` training samples, at most ``most``."""
-    taken = samples_of_epoch(task, samples)
-    steps = task.epochs * -(-taken // (taken if task.federated else task.batch_size or taken))
-    return min(steps, most or steps)
-
-
-def samples_of_step(task: Task, samples: int) -> int:
-    """Count the samples of a full step; a round of clients sees those of an epoch in each local epoch."""
-    taken = samples_of_epoch(task, samples)
-    return taken * task.federated.local_epochs if task.federated else task.batch_size or taken
 
 
 # How training is cut into timed blocks.

@@ -18,7 +18,7 @@ from harness.core.runs.record import Record
 from harness.core.stats.equivalence import Equivalence
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import geometric_interval
-from harness.core.training.batches import steps_of_training
+from harness.core.training.counts import steps_of_training
 from harness.core.training.measures import Measure
 from harness.learning.runs.configuration_summary import (
     ConfigurationSummary,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from harness.core.documents.document import Cell, Table, Tone
 from harness.core.documents.numbers import (
     BUSY_LEGEND,
+    FEW_SEEDS_LEGEND,
     NOTHING,
     RATIO_LEGEND,
     busy_mark,
@@ -311,7 +312,7 @@ def _table_legend(study: StudyFinding) -> tuple[str, ...]:
     constant = any(level.low is None and level.n >= FEWEST_FOR_INTERVAL for level in levels)
     return (
         *[RATIO_LEGEND] * ratios,
-        *[f"Fewer than {FEWEST_FOR_INTERVAL} seeds give no interval."] * few,
+        *[FEW_SEEDS_LEGEND] * few,
         *["A number without an interval is the same with every seed."] * constant,
         *[BUSY_LEGEND] * study.disturbed,
     )

@@ -13,7 +13,7 @@ from harness.core.documents.kinds import Envelope, RecordKind
 from harness.core.plugins.sources import models_of
 from harness.core.runs.record import DatasetRecord, TaskRecord
 from harness.core.stats.estimate import Estimate
-from harness.core.training.batches import steps_of_training
+from harness.core.training.counts import steps_of_training
 from harness.timing.engine.record import (
     ConfigurationRecord,
     Difference,

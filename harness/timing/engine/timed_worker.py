@@ -10,7 +10,8 @@ from harness.core.audit.segments import Work
 from harness.core.certify.certificate import Certificate
 from harness.core.machine.cpus import cpus_of
 from harness.core.stats import settling
-from harness.core.training.batches import BatchOrder, samples_of_step
+from harness.core.training.batches import BatchOrder
+from harness.core.training.counts import samples_of_step
 from harness.core.worker import protocol
 from harness.core.worker.session import Conversation, Session
 from harness.errors import HarnessError

@@ -8,7 +8,7 @@ from harness.core.certify.cases import Case
 from harness.core.certify.clients import client_tests
 from harness.core.certify.observation import TrialPrograms
 from harness.core.reference.training import NumpyBackend
-from harness.core.training.batches import samples_of_step
+from harness.core.training.counts import samples_of_step
 from harness.core.training.federated import FederatedProgram, clients_of
 from harness.errors import HarnessError
 from harness.spec import Federated, Unsupported

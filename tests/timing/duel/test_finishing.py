@@ -10,7 +10,8 @@ from support.made_duels import stored_duel
 from support.made_pairs import compare, made_pair
 
 from harness.core.runs.record import DatasetRecord
-from harness.core.training.batches import BatchOrder, steps_of_training
+from harness.core.training.batches import BatchOrder
+from harness.core.training.counts import steps_of_training
 from harness.timing.duel.command import command
 from harness.timing.duel.finishing import finish_of
 from harness.timing.duel.page import duel_document, finish_sentence
