@@ -38,6 +38,14 @@ RUN = ("run", "--task", "cnn", "--dataset", "digits", "--threads", "1", "--quiet
 OK = (*RUN, "--backend", "faulty:ok", "--epochs", "1")
 
 
+@pytest.fixture(autouse=True)
+def pythons_ctrl_c():
+    """A command that an earlier test ran in this process may have left a handler of its own."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def results_of(harness):
     """What was computed, by seed."""
     paths = sorted((harness.folder / "results" / "runs").glob("*.json"))
