@@ -26,7 +26,7 @@ class TorchBackend(Backend):
     compilation_caches = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
     losses = LOSSES
     sample_gradients = True
-    own_code = ("loss", "optimizer")
+    own_code = ("loss", "optimizer", "augment")
     step_hooks = ("torch", str(Path(__file__).with_name("step_hooks.py")))
 
     def default_mode(self, task: Task) -> str:

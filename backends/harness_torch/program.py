@@ -131,6 +131,8 @@ class TorchProgram(Program):
 
     def _batch(self, draws: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Collect the inputs of a step by one gather, augmented if it has flips or offsets."""
+        if "augmented" in draws:
+            return draws["augmented"]
         if not feeding.is_augmented(draws):
             return self._inputs[draws["indices"]]
         spatial = self._inputs.shape[1:3] if self._channels_last else self._inputs.shape[2:4]
@@ -174,7 +176,12 @@ class TorchProgram(Program):
         if self._private is not None:
             arrays |= self._private.noise_of(arrays)
         # In one copy each: at each copy the host waits for the device.
-        draws = {name: torch.from_numpy(array).to(self._device) for name, array in arrays.items()}
+        draws = {
+            name: (
+                feeding.by_rows(self._laid_out, array) if name == "augmented" else torch.from_numpy(array)
+            ).to(self._device)
+            for name, array in arrays.items()
+        }
         losses = []
         for rate, *drawn in zip(rates, *draws.values(), strict=True):
             batch = dict(zip(draws, drawn, strict=True))

@@ -40,7 +40,7 @@ def noise_name(parameter: str) -> str:
 def without_padding(step: Mapping[str, Array]) -> dict[str, Array]:
     """Drop most of the padding from the draws of a step of DP-SGD; an empty step keeps one row of padding."""
     rows = max(1, int(step["included"].sum()))
-    padded_ones = {"indices", "included", "flips", "offsets"}
+    padded_ones = {"indices", "included", "flips", "offsets", "augmented"}
     return {name: array[:rows] if name in padded_ones else array for name, array in step.items()}
 
 
@@ -58,6 +58,12 @@ def padded_pictures(inputs: np.ndarray, crop: int) -> np.ndarray:
 def is_augmented(step: Mapping[str, Array]) -> bool:
     """Check that the draws of a step change its pictures."""
     return "flips" in step or "offsets" in step
+
+
+def by_rows(convert: Callable[[np.ndarray], Array], arrays: np.ndarray) -> Array:
+    """Apply ``convert``, a function of rows ``(n, ...)``, to the rows of ``arrays (steps, batch, ...)``."""
+    rows = convert(arrays.reshape(-1, *arrays.shape[2:]))
+    return rows.reshape(*arrays.shape[:2], *rows.shape[1:])
 
 
 def windows(

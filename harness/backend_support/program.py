@@ -257,7 +257,9 @@ class FunctionalProgram(Program):
 
     def _batch(self, draws: dict[str, Array]) -> dict[str, Array]:
         rows = draws["indices"]
-        if feeding.is_augmented(draws):
+        if "augmented" in draws:
+            inputs = draws["augmented"]
+        elif feeding.is_augmented(draws):
             inputs = self.inputs[feeding.windows(self.xp.where, draws, self._rows, self._columns)]
         else:
             inputs = self.inputs[rows]

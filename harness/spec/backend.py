@@ -70,6 +70,9 @@ class Steps:
     ``2 * crop``, at which the window begins. A task may use only one of them; the other is then None.
     Flipping comes after cropping.
 
+    Where the user's own code augments the inputs, ``augmented (steps, batch, *input)`` are the inputs of
+    these steps, of the type of the training inputs, and ``indices`` only select the targets.
+
     ``learning_rates (steps,)`` float64 are the rates of these steps, from the task's schedule; always given.
     Weight decay uses them too. They are data, not constants: a program compiled for one rate would be
     compiled again at each step.
@@ -90,6 +93,7 @@ class Steps:
     included: np.ndarray | None = None
     noise_seeds: np.ndarray | None = None
     noise: Mapping[str, np.ndarray] | None = None
+    augmented: np.ndarray | None = None
 
 
 class Program(abc.ABC):

@@ -227,16 +227,21 @@ class Privacy(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=Tr
 class OwnCode(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True):
     """Parts of a training in the user's own code, each ``FILE.py:CALLABLE`` or ``package.module:CALLABLE``.
 
-    Empty: the task's own rule. They take and return arrays of the backend's framework.
+    Empty: the task's own rule.
 
-    ``loss(outputs, targets)`` returns the loss of a batch, or its terms, in place of that of the objective;
-    scores remain those of the objective. ``optimizer`` makes the optimizer: in PyTorch of the ``parameters``,
-    elsewhere without arguments. The task's own optimizer is then ``Sgd(1.0)`` and stands for nothing but the
-    schedule: the optimizer's own rates are multiplied by the learning rates of the steps.
+    ``loss(outputs, targets)``, in arrays of the backend's framework, returns the loss of a batch, or its
+    terms, in place of that of the objective; scores remain those of the objective. ``optimizer`` makes the
+    optimizer: in PyTorch of the ``parameters``, elsewhere without arguments. The task's own optimizer is then
+    ``Sgd(1.0)`` and stands for nothing but the schedule: the optimizer's own rates are multiplied by the
+    learning rates of the steps.
+
+    ``augment(batch, rng)`` returns the inputs that a training step sees in place of ``batch (samples,
+    *input)``, arrays of NumPy. The harness calls it, and hands the results over (:class:`Steps`).
     """
 
     loss: str = ""
     optimizer: str = ""
+    augment: str = ""
 
     @property
     def given(self) -> tuple[str, ...]:

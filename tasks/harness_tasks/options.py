@@ -193,6 +193,7 @@ _REPLACED = {
         "weight_decay",
         "clip_norm",
     ),
+    "augment": ("flip", "crop"),
 }
 
 

@@ -53,6 +53,7 @@ class Options($base, frozen=True, kw_only=True):
 
     own_loss: Annotated[str, msgspec.Meta(description="your own in place of loss")] = "none"
     own_optimizer: Annotated[str, msgspec.Meta(description="your own in place of optimizer")] = "none"
+    own_augment: Annotated[str, msgspec.Meta(description="your own augmentation of the inputs")] = "none"
     start_from: Annotated[str, msgspec.Meta(description="file of weights to start from")] = "none"
 $options
 
@@ -64,10 +65,13 @@ def define(options: Options) -> Task:
     if not networks:
         raise ValueError(f"there is no model with {chosen}; harness run --set-model makes others")
     try:
-        code = OwnCode(OWN_CODE[options.own_loss], OWN_CODE[options.own_optimizer])
+        code = OwnCode(
+            OWN_CODE[options.own_loss], OWN_CODE[options.own_optimizer], OWN_CODE[options.own_augment]
+        )
         start = STARTS[options.start_from]
     except KeyError as error:
-        raise ValueError(f"{error} is unknown; give it by --loss, --optimizer or --start-from") from error
+        giving = "--loss, --optimizer, --augment or --start-from"
+        raise ValueError(f"{error} is unknown; give it by {giving}") from error
     task = options.make_task(
         name="$name",
         version=1,
@@ -213,7 +217,7 @@ class OwnParts(NamedTuple):
 _NO_PARTS = OwnParts()
 _IMPORTS = "from typing import Annotated\n\nimport msgspec"
 #: The options of every task whose model is the user's own.
-_OF_OWN = ("own_loss", "own_optimizer", "start_from")
+_OF_OWN = ("own_loss", "own_optimizer", "own_augment", "start_from")
 
 
 class Choice(NamedTuple):

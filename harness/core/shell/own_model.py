@@ -81,7 +81,12 @@ def _part(name: str, parameter: str, text: str) -> Callable[[Any], Any]:
 
 
 #: Options of a part of the training, and those of the task that have their values.
-_PARTS = {"losses": "own_loss", "optimizers": "own_optimizer", "starts": "start_from"}
+_PARTS = {
+    "losses": "own_loss",
+    "optimizers": "own_optimizer",
+    "augmentations": "own_augment",
+    "starts": "start_from",
+}
 _NONE = "none"
 _MOST_DRAWN = 4
 _OPTIONS = {
@@ -89,6 +94,7 @@ _OPTIONS = {
     "set_model": "--set-model",
     "losses": "--loss",
     "optimizers": "--optimizer",
+    "augmentations": "--augment",
     "starts": "--start-from",
 }
 
@@ -121,6 +127,12 @@ model_options = together(
         "optimizers",
         "Optimizer of your own for --model: optimizer(parameters) in PyTorch, optimizer() in Keras; none is "
         "that of --set optimizer.",
+    ),
+    _part(
+        "--augment",
+        "augmentations",
+        "Augmentation of your own for --model: augment(batch, rng) returns other inputs of the shape and "
+        "type of batch, in NumPy; rng is a numpy.random.Generator. none trains on the inputs as they are.",
     ),
     click.option(
         "--start-from",
@@ -182,7 +194,8 @@ def with_own_model(given: _G) -> _G:
 
 def _own_parts(given: OwnModelOptions) -> OwnParts:
     """Return the user's own code and files of weights by the texts of the options."""
-    code = {text: absolute(text) for text in (*given.losses, *given.optimizers) if text != _NONE}
+    texts = (*given.losses, *given.optimizers, *given.augmentations)
+    code = {text: absolute(text) for text in texts if text != _NONE}
     return OwnParts(code, {text: start_of(Path(text)) for text in given.starts if text != _NONE})
 
 

@@ -142,6 +142,7 @@ class OwnModelOptions:
     set_model: dict[str, list[str]]
     losses: list[str]
     optimizers: list[str]
+    augmentations: list[str]
     starts: list[str]
     dataset: str | None
     results: Path

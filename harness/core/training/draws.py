@@ -1,7 +1,7 @@
 """Reproducible random draws: one independent stream for each purpose, named by a key.
 
-Only uniform doubles are drawn, from NumPy's Philox through a SeedSequence, so that a later NumPy cannot
-change a committed reference (NumPy's NEP 19 keeps bit generators stable, not distributions).
+The harness draws uniform doubles alone, from NumPy's Philox through a SeedSequence, so that a later NumPy
+cannot change a committed reference (NumPy's NEP 19 keeps bit generators stable, not distributions).
 """
 
 import hashlib
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 
-def _stream(*key: int | str) -> np.random.Generator:
+def stream(*key: int | str) -> np.random.Generator:
+    """Return the generator of a key; equal for equal keys."""
     # Hashed, because a SeedSequence pads short keys with zeros and so could map two keys to one stream.
     digest = hashlib.sha256(repr(tuple(key)).encode()).digest()
     words = np.frombuffer(digest, "<u4").tolist()
@@ -19,7 +20,7 @@ def _stream(*key: int | str) -> np.random.Generator:
 
 def uniform(shape: tuple[int, ...], *key: int | str) -> npt.NDArray[np.float64]:
     """Draw numbers from [0, 1) of this shape; equal for equal keys."""
-    return _stream(*key).random(shape)
+    return stream(*key).random(shape)
 
 
 def permutation(count: int, *key: int | str) -> npt.NDArray[np.int64]:

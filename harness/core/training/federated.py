@@ -174,5 +174,6 @@ def _part_of(steps: Steps, place: int, columns: npt.NDArray[np.int64]) -> Steps:
         steps.indices[place][columns],
         flips=taken(steps.flips),
         offsets=taken(steps.offsets),
+        augmented=taken(steps.augmented),
         learning_rates=None if rates is None else np.full(len(columns), rates[place]),
     )

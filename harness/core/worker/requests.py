@@ -30,6 +30,7 @@ from harness.core.training.draws import normal
 from harness.core.training.federated import FederatedProgram, clients_of
 from harness.core.training.fitted import fitted
 from harness.core.training.initial import initial_weights
+from harness.core.training.own_augmentation import OwnAugmentation
 from harness.core.training.program_scores import Scorer, current_weights
 from harness.core.training.scoring import Rows, packed, rows_file, save_rows
 from harness.core.training.splits import Canaries, split_samples, with_canaries, with_class_weights
@@ -68,6 +69,7 @@ class Worker:
         self._backend: Backend
         self.canaries, self.classes, self.kept_weights = None, (), {}
         self._order: BatchOrder
+        self._augmentation: OwnAugmentation
         self._seal = DataSeal({})
         self._next_step = 0
         self._drawn: Steps | None = None
@@ -136,6 +138,7 @@ class Worker:
         self.classes = dataset.classes
         self.scorer = Scorer(plan.task, splits, plan.seed, dataset.classes, dataset.series)
         self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
+        self._augmentation = OwnAugmentation(plan.task, train.inputs, plan.seed)
         self._seal = DataSeal(splits)
         data_ready = _now()
         build_seconds = self._build(plan)
@@ -231,7 +234,8 @@ class Worker:
         self._drawn = None
 
     def _draw(self, count: int) -> Steps:
-        return self._order.steps(self._next_step, count, self.splits["train"].inputs.dtype)
+        steps = self._order.steps(self._next_step, count, self.splits["train"].inputs.dtype)
+        return self._augmentation.added_to(steps, self._next_step)
 
     def _train(self, count: int) -> protocol.Trained:
         steps, self._drawn = self._drawn or self._draw(count), None
