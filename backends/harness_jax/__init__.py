@@ -21,7 +21,7 @@ class JaxBackend(Backend):
     requires = ("jax>=0.5",)
     extra = "jax"
     losses = LOSSES
-    own_code = ("loss",)
+    own_code = ("loss", "optimizer", "augment")
     sample_gradients = True
     step_hooks = ("jax", str(Path(__file__).with_name("step_hooks.py")))
 

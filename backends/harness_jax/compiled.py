@@ -23,6 +23,7 @@ from harness_jax.layers import Weights
 from harness_jax.native import has_native, shared
 from harness_jax.networks import forward_of
 from harness_jax.objectives import Batch, LabelRules, Rates, State, Step, step_of
+from harness_jax.optimizers import OwnOptimizer, own_optimizer
 
 
 class Given(NamedTuple):
@@ -49,6 +50,12 @@ def block_of(task: Task, platform: str, precision: Precision) -> Block:
     The old state is donated: its memory is overwritten. Raises as :func:`harness_jax.networks.forward_of`.
     """
     return _block_of(_computation(task), platform, precision)
+
+
+def optimizer_of(task: Task, precision: Precision) -> OwnOptimizer | None:
+    """Return the user's own optimizer that :func:`block_of` uses; None without one."""
+    optimizer: OwnOptimizer | None = own_optimizer(_computation(task), precision)
+    return optimizer
 
 
 def _computation(task: Task) -> Task:
@@ -83,7 +90,7 @@ def _without_rules(objective: Objective) -> Objective:
 def _block_of(task: Task, platform: str, precision: Precision) -> Block:
     convolutions = fastest_convolutions(platform)
     forwards = {name: forward_of(network, convolutions, precision) for name, network in task.networks.items()}
-    advance = functools.partial(_advance, task, step_of(task, forwards))
+    advance = functools.partial(_advance, task, step_of(task, forwards, own_optimizer(task, precision)))
     if platform == "cpu" and any(map(has_native, task.networks.values())):
         return functools.partial(_called_block, task, jax.jit(advance, donate_argnums=1))
     block: Block = jax.jit(functools.partial(_block, task, advance), donate_argnums=0)
@@ -118,6 +125,8 @@ def differentiator_of(network: Network, platform: str, precision: Precision) -> 
 def _gathered(crop: int, inputs: jax.Array, draws: Mapping[str, jax.Array]) -> jax.Array:
     """Collect the inputs of a step by one gather, augmented if the draws ask for it."""
     rows = draws["indices"]
+    if "augmented" in draws:
+        return draws["augmented"]
     if not feeding.is_augmented(draws):
         return inputs[rows]
     y, x = (jnp.arange(axis - 2 * crop, dtype=rows.dtype) for axis in inputs.shape[1:3])

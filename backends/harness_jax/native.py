@@ -137,6 +137,19 @@ class NativeModel:
         after: jax.Array = stored.part(changed[stored.name])
         return after.reshape(before.shape).astype(before.dtype)
 
+    def tree(self, trained: Weights) -> Any:
+        """Arrange the layer's ``trained`` arrays as an optimizer of the user's model sees them."""
+        wholes = {name: whole for name, whole in self._wholes.items() if name in self._model.trained}
+        return self._model.tree({name: whole.joined(trained) for name, whole in wholes.items()})
+
+    def by_name(self, tree: Any) -> dict[str, jax.Array]:
+        """Return the layer's trained arrays in a tree of this structure (inverse of :meth:`tree`)."""
+        own = self._model.by_name(tree)
+        parts = {array.name: self.parts[array.name] for array in self._layer.trained}
+        return {
+            name: part.stored.part(own[part.stored.name]).reshape(part.shape) for name, part in parts.items()
+        }
+
     def _evaluate(self, weights: Weights, x: jax.Array, key: jax.Array | None) -> Evaluated:
         # These change internals of JAX, which other networks do not depend on.
         from harness_jax.models.dropout import without_dropout

@@ -5,7 +5,7 @@ The rules of an update are those of :mod:`harness.backend_support.rules`, in JAX
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jax import numpy as jnp
@@ -15,6 +15,7 @@ from harness.spec import Adversarial, BinaryClassification, Classification, Obje
 from harness.tracing.user_code import own_callable
 from harness_jax.layers import Weights
 from harness_jax.networks import Forward
+from harness_jax.optimizers import OwnOptimizer
 
 
 class Rates(NamedTuple):
@@ -112,7 +113,8 @@ class State(NamedTuple):
     """Everything that training changes: by network parameters, moments and the layers' state; steps."""
 
     parameters: dict[str, dict[str, jax.Array]]
-    moments: dict[str, rules.Moments]
+    moments: dict[str, Any]
+    """Those of the rules, or the memory of the user's own optimizer."""
     layers: dict[str, dict[str, jax.Array]]
     steps: jax.Array
 
@@ -166,7 +168,7 @@ def _loss_of(task: Task) -> Callable[[jax.Array, jax.Array, LabelRules], jax.Arr
     return lambda outputs, targets, _rules: own(outputs, targets).mean()
 
 
-def _supervised_step(task: Task, forward: Forward) -> Step:
+def _supervised_step(task: Task, forward: Forward, own: OwnOptimizer | None) -> Step:
     loss_of = _loss_of(task)
 
     def step(state: State, batch: Batch) -> tuple[State, jax.Array]:
@@ -178,7 +180,10 @@ def _supervised_step(task: Task, forward: Forward) -> Step:
         parameters, moments = state.parameters["model"], state.moments["model"]
         (loss, layers), gradients = jax.value_and_grad(minimized, has_aux=True)(parameters)
         number = state.steps + 1
-        parameters, moments = _updated(task, parameters, gradients, moments, number, batch.rates)
+        if own is None:
+            parameters, moments = _updated(task, parameters, gradients, moments, number, batch.rates)
+        else:
+            parameters, moments = own.updated(parameters, gradients, moments, batch.rates.learning_rate)
         return State({"model": parameters}, {"model": moments}, {"model": layers}, number), loss
 
     return step
@@ -263,9 +268,10 @@ def _adversarial_step(task: Task, generate: Forward, discriminate: Forward) -> S
     return step
 
 
-def step_of(task: Task, forwards: Mapping[str, Forward]) -> Step:
-    """Build the training step of a task whose networks are ``forwards``."""
+def step_of(task: Task, forwards: Mapping[str, Forward], own: OwnOptimizer | None) -> Step:
+    """Build the training step of a task whose networks are ``forwards``; ``own`` is the user's optimizer."""
     if isinstance(task.objective, Adversarial):
         return _adversarial_step(task, forwards["generator"], forwards["discriminator"])
-    make = _supervised_step if task.privacy is None else _private_step
-    return make(task, forwards["model"])
+    if task.privacy is not None:
+        return _private_step(task, forwards["model"])
+    return _supervised_step(task, forwards["model"], own)

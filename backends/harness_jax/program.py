@@ -1,6 +1,7 @@
 """A task as a compiled loop of training steps over data that stays on the device."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -9,7 +10,7 @@ from harness.backend_support import feeding
 from harness.backend_support.rules import moment_count
 from harness.layers import Parameter
 from harness.spec import Plan, Program, Samples, Steps, Unsupported
-from harness_jax.compiled import Given, block_of, differentiator_of, predictor_of
+from harness_jax.compiled import Given, block_of, differentiator_of, optimizer_of, predictor_of
 from harness_jax.native import Storage
 from harness_jax.objectives import LabelRules, State, label_rules
 
@@ -21,6 +22,8 @@ _PREDICTION_BATCH_SIZES_ON_CPU = (4, 32, 64)
 # The most steps in one call of the compiled loop. Draws are padded to this number, so that blocks of any
 # length share one compilation. It is large enough that calls, and small enough that padding, cost little.
 CALL_STEPS = 256
+#: Where each step, those of the padding too, has inputs of its own.
+_AUGMENTED_CALL_STEPS = 16
 
 
 def _device(asked: str) -> jax.Device:
@@ -54,12 +57,15 @@ class JaxProgram(Program):
         self._dtype = np.dtype(np.float64 if self._x64 else np.float32)
         precision, platform = plan.precision, self._device.platform
         self._train_block = block_of(plan.task, platform, precision)
+        self._own_optimizer = optimizer_of(plan.task, precision)
         self._predictors = {
             name: predictor_of(network, platform, precision) for name, network in plan.task.networks.items()
         }
         self._storage = Storage(plan.task, precision)
         self._given = self._place(data)
         self._state = self._empty_state()
+        if self._own_optimizer is not None:
+            self._own_optimizer.require_rate(self._state.moments["model"], plan.task.schedule)
 
     def _use_precision(self) -> None:
         """Set JAX's 64-bit switch, which is global to the process: another program may have changed it."""
@@ -99,16 +105,19 @@ class JaxProgram(Program):
             name: self._zeros(name, network.state()) | self._placed(self._storage.hidden[name])
             for name, network in networks.items()
         }
-        moments = {}
+        moments: dict[str, Any] = {}
         for name, network in networks.items():
             kept = [self._zeros(name, network.parameters()) for _ in range(count)]
             moments[name] = {key: tuple(zeros[key] for zeros in kept) for key in network.parameters()}
+        if self._own_optimizer is not None:
+            moments["model"] = self._own_optimizer.init(parameters["model"])
         return State(parameters, moments, layers, jax.device_put(np.int32(0), self._device))
 
     def _calls(self, steps: Steps) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
         """Divide the steps into calls: the number of steps, and their draws padded to a fixed number."""
         total, batch_size = steps.indices.shape
-        capacity = min(CALL_STEPS, max(1, len(self._given.targets) // batch_size))
+        most = CALL_STEPS if steps.augmented is None else _AUGMENTED_CALL_STEPS
+        capacity = min(most, max(1, len(self._given.targets) // batch_size))
         draws = {name: _narrow(array) for name, array in feeding.draws(steps, self._task).items()}
         for full in self._task.parameters() if steps.noise is not None else ():
             array = draws.pop(feeding.noise_name(full))
@@ -130,13 +139,17 @@ class JaxProgram(Program):
             return {name: self._own(self._storage.stored(*each)) for name, each in arrays.items()}
 
         parameters, layers = self._state.parameters, self._state.layers
-        self._state = self._state._replace(
+        state = self._state._replace(
             parameters={network: loaded(network, arrays) for network, arrays in parameters.items()},
             layers={
                 network: arrays | loaded(network, arrays.keys() - self._storage.hidden[network].keys())
                 for network, arrays in layers.items()
             },
         )
+        if self._own_optimizer is not None and not int(state.steps):
+            # Its memory may begin with a copy of the weights.
+            state = state._replace(moments={"model": self._own_optimizer.init(state.parameters["model"])})
+        self._state = state
 
     def weights(self) -> dict[str, np.ndarray]:
         current = {

@@ -12,7 +12,7 @@ from support.training_cases import ADAM, MOMENTUM, SGD, assert_near, program, sa
 
 from harness.spec.backend import Steps, Unsupported
 from harness.spec.schedules import CosineDecay
-from harness.spec.task import Penalty
+from harness.spec.task import OwnCode, Penalty, Sgd
 from harness.tracing.calls import Stored
 from harness_jax import harness_backend as jax_plugin
 from harness_torch import harness_backend as torch_plugin
@@ -135,6 +135,28 @@ def test_a_block_in_one_loop_as_on_an_accelerator_computes_the_same(network):
     np.testing.assert_allclose(trained(program, task, shapes), trained(other, task, shapes), rtol=1e-12)
     for name, array in program.weights().items():
         np.testing.assert_allclose(array, other.weights()[name], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", ["nnx", "linen", "jax"])
+def test_an_optimizer_of_optax_trains_as_that_of_the_task_and_continues(form, tmp_path):
+    pytest.importorskip("optax")
+    (file := tmp_path / "own.py").write_text(
+        "import optax\n\ndef make():\n"
+        "    return optax.inject_hyperparams(optax.adam)(0.01, b1=0.8, b2=0.95, eps=1e-3)\n"
+    )
+    expected = _program(described := _task(mlp(form), ADAM))
+    code = OwnCode(optimizer=f"{file}:make")
+    own = msgspec.structs.replace(_task(mlp(form), Sgd(1.0)), own_code=code)
+    first, second = _program(own), _program(own)
+    shapes = ((3, 8), (4, 8))
+    wanted = trained(expected, described, shapes)
+    early, late = (steps(own, shape) for shape in shapes)
+    assert_near(first.train(early), wanted[:3], 1e-9, "losses")
+    second.load(first.weights())
+    second.load_training_state(first.training_state())
+    assert_near(second.train(late), wanted[3:], 1e-9, "losses")
+    for name, array in second.weights().items():
+        assert_near(array, expected.weights()[name], 1e-9, name)
 
 
 # --- Precision -----------------------------------------------------------------------------------

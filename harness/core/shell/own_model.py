@@ -125,8 +125,8 @@ model_options = together(
     _part(
         "--optimizer",
         "optimizers",
-        "Optimizer of your own for --model: optimizer(parameters) in PyTorch, optimizer() in Keras; none is "
-        "that of --set optimizer.",
+        "Optimizer of your own for --model: optimizer(parameters) in PyTorch, optimizer() in Keras and "
+        "JAX (optax); none is that of --set optimizer.",
     ),
     _part(
         "--augment",
