@@ -29,7 +29,7 @@ class KerasBackend(Backend):
     requires: tuple[str, ...]
     extra: str
     losses: tuple[str, ...] = LOSSES
-    own_code: tuple[str, ...] = ("loss", "optimizer")
+    own_code: tuple[str, ...] = ("loss", "optimizer", "augment")
     sample_gradients: bool = True
     step_hooks: tuple[str, str] | None = ("keras", str(Path(__file__).with_name("step_hooks.py")))
 

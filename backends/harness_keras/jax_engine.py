@@ -207,6 +207,8 @@ def _updated(
 
 def _inputs_of(model: OnDevice, step: dict[str, Tensor]) -> Tensor:
     """Collect the inputs of a step by one gather, augmented if the draws ask for it."""
+    if "augmented" in step:
+        return step["augmented"]
     inputs = step["inputs"]
     if not is_augmented(step):
         return inputs[step["indices"]]

@@ -132,6 +132,8 @@ class KerasProgram(Program):
     def train(self, steps: Steps) -> np.ndarray:
         losses = _Losses(self._model)
         drawn = objectives.by_name(steps, self._task, self._own_rate)
+        if "augmented" in drawn:
+            drawn["augmented"] = feeding.by_rows(self._framework_layout, drawn["augmented"])
         if steps.noise is not None:
             drawn = self._with_noise(drawn, steps.noise)
         batches = self._engine.batches(self._model, drawn)

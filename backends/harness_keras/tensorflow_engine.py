@@ -174,6 +174,8 @@ class AdversarialModel(TwoNetworks):
 
 def _inputs_of(model: OnDevice, step: dict[str, Tensor]) -> Tensor:
     """Collect the inputs of a step by one gather, augmented if the draws ask for it."""
+    if "augmented" in step:
+        return step["augmented"]
     inputs, rows = model.inputs_on_device, step["indices"]
     if not is_augmented(step):
         return tf.gather(inputs, rows)

@@ -177,6 +177,8 @@ def _minimize(network: keras.Model, loss: Tensor, further: list[Tensor] | None =
 
 def _inputs_of(model: OnDevice, step: dict[str, Tensor]) -> Tensor:
     """Collect the inputs of a step by one gather, augmented if the draws ask for it."""
+    if "augmented" in step:
+        return step["augmented"]
     inputs = model.inputs_on_device
     if not is_augmented(step):
         return inputs.index_select(0, step["indices"])

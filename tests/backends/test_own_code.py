@@ -1,6 +1,6 @@
-"""Parts of a training in the user's own code: those that repeat the backend's own train the same.
+"""Parts of a training in the user's own code in every backend: those that repeat its own train the same.
 
-Each backend makes all its programs in a process of its own.
+Engines of Keras cannot share a process, so each backend makes all its programs in one of its own.
 `test_torch_own_code` has what is particular to PyTorch.
 """
 
@@ -32,18 +32,21 @@ FACTORS = np.linspace(1.0, 0.1, 6)
 RATE = 0.5
 LOSSES = {
     "torch": "torch.nn.functional.cross_entropy(outputs, targets, reduction='none')",
+    "keras": "keras.losses.sparse_categorical_crossentropy(targets, outputs, from_logits=True)",
     "jax": "optax.softmax_cross_entropy_with_integer_labels(outputs, targets)",
 }
 OPTIMIZERS = {
     "torch": "torch.optim.SGD(parameters, lr=0.5)",
+    "keras": "keras.optimizers.SGD(0.5)",
     "jax": "optax.inject_hyperparams(optax.sgd)(0.5)",
 }
 #: Optimizers that no other schedule can change.
 RATELESS = {
+    "keras": "keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.9))",
     "jax": "optax.sgd(0.5)",
 }
-WORDS = {"jax": "exposes no learning rate that a schedule can set"}
-KINDS = {"torch": "Optimizer", "jax": "GradientTransformation"}
+WORDS = {"keras": "has a schedule of its own", "jax": "exposes no learning rate that a schedule can set"}
+KINDS = {"torch": "Optimizer", "keras": "Optimizer", "jax": "GradientTransformation"}
 CODE = """
 import {imported}
 
@@ -94,10 +97,11 @@ def _reason(build):
 
 def child(name, path):
     """Train with a backend, and write the results to a file."""
-    plugin = importlib.import_module(f"harness_{name}")
+    framework = name.partition("-")[0]
+    plugin = importlib.import_module(f"harness_{framework}")
     backend = plugin.harness_backend(name)
     backend.environment(1)
-    (file := Path(path).with_suffix(".py")).write_text(_code(name))
+    (file := Path(path).with_suffix(".py")).write_text(_code(framework))
 
     def own(**parts):
         return OwnCode(**{part: f"{file}:{callable_}" for part, callable_ in parts.items()})
@@ -127,10 +131,17 @@ def child(name, path):
 BACKENDS = {
     "torch": ["torch"],
     "jax": ["jax", "optax"],
+    "keras-torch": ["keras", "torch"],
+    "keras-jax": ["keras", "jax"],
+    "keras": ["keras", "tensorflow"],
 }
+SLOW = {"keras-jax", "keras"}
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in BACKENDS],
+)
 def results(request, tmp_path_factory):
     if any(importlib.util.find_spec(module) is None for module in BACKENDS[request.param]):
         pytest.skip(f"{request.param} is not installed")
@@ -164,8 +175,8 @@ def test_the_cases_are_different_trainings(results):
 
 def test_an_optimizer_that_cannot_be_used_is_declined(results):
     name, found = results
-    refused = found["refused"]
-    assert WORDS.get(name, "which is no Optimizer") in refused["rateless"]
-    assert f"returned str, which is no {KINDS[name]}" in refused["none"]
+    framework, refused = name.partition("-")[0], found["refused"]
+    assert WORDS.get(framework, "which is no Optimizer") in refused["rateless"]
+    assert f"returned str, which is no {KINDS[framework]}" in refused["none"]
     assert "raised ValueError: a fault" in refused["broken"]
     assert "has no callable 'missing'" in refused["missing"]
