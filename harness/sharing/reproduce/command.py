@@ -90,9 +90,9 @@ def command(ctx: click.Context, given: Given) -> None:
     if of_bundle:
         _enter(folder)
         to, folder = to / _REPRODUCED, folder / _REPRODUCED
-    elif stated := _stated(selection.kinds):
-        print_error_line(stated)
     _refuse_lacking(selection.kinds)
+    if not of_bundle and (stated := _stated(selection.kinds)):
+        print_error_line(stated)
     place = Place(prepare_folder(folder), given.quiet, given.jobs)
     reproduced: list[Reproduced] = []
     for kind, repetition, records in selection.kinds:
@@ -135,17 +135,18 @@ def _enter(bundle: Path) -> None:
 
 
 def _stated(kinds: Sequence[Any]) -> str:
-    """Return a line on the interpreters and variables that the user's own records name; empty without any."""
-    from harness.sharing.bundle.confirming import offer
+    """Return a line on the interpreters and variables that the user's own records ask for, if any."""
+    from harness.sharing.bundle.confirming import configurations_in
 
-    every = {str(stored.path): stored.record for kind in kinds for stored in kind.records}
-    named = offer("", Path(), every)
-    interpreters = [each for each in named.interpreters if each != sys.executable]
-    parts = [f"interpreters: {', '.join(interpreters)}"] if interpreters else []
-    if named.variables:
-        texts = [f"{name}={value}" for name, values in named.variables.items() for value in sorted(values)]
-        parts.append(f"variables: {', '.join(texts)}")
-    return f"the records name {'; '.join(parts)}" if parts else ""
+    pythons, variables = dict[str, None](), dict[str, None]()
+    for kind in kinds:
+        for each in [each for stored in kind.records for each in configurations_in(stored.record)]:
+            if kind.repetition.commands and each.python != sys.executable:  # others use this interpreter
+                pythons[each.python] = None
+            variables |= dict.fromkeys(f"{name}={value}" for name, value in each.variables)
+    named = {"interpreters": pythons, "variables": variables}
+    parts = [f"{what} {', '.join(texts)}" for what, texts in named.items() if texts]
+    return f"The records ask for {' and '.join(parts)}." if parts else ""
 
 
 def _refuse_lacking(kinds: Sequence[Any]) -> None:
