@@ -84,8 +84,10 @@ def test_interpreters_and_variables_of_own_records_are_stated():
     first = msgspec.structs.replace(duel.configurations[0], configuration=own)
     duel = msgspec.structs.replace(duel, configurations=[first, *duel.configurations[1:]])
     kinds = [Readable(None, DUELS, [Stored(duel, None)])]
-    stated = "The records ask for interpreters /other/bin/python and variables A=1"
-    assert command._stated(kinds).startswith(stated)
+    pythons = f"/other/bin/python, {duel.configurations[1].configuration.python}"
+    assert command._stated(kinds) == (
+        f"The records ask for interpreters {pythons} and variables A=1, MALLOC_ARENA_MAX=1."
+    )
 
 
 @pytest.mark.slow
