@@ -12,6 +12,7 @@ from harness.core.documents.contents import SourceFile, read_source
 from harness.core.documents.document import Document, Facts, Items, Node, Paragraph, Section, Table
 from harness.core.documents.kinds import Envelope
 from harness.core.documents.render.terminal import terminal_text
+from harness.core.plugins.configuration import Configuration
 from harness.core.shell.printing import echo, print_error_line
 from harness.errors import UsageError
 
@@ -106,6 +107,16 @@ def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
     elif fields := getattr(value, "__struct_fields__", ()):
         for name in fields:
             yield from _leaves(getattr(value, name), name)
+
+
+def configurations_in(value: Any) -> Iterator[Configuration]:
+    """Yield the configurations that a record, or a part of one, has."""
+    if isinstance(value, Configuration):
+        yield value
+        return
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    for part in [*parts, *(getattr(value, name) for name in getattr(value, "__struct_fields__", ()))]:
+        yield from configurations_in(part)
 
 
 def _set_variables(value: Any, key: str = "") -> Iterator[tuple[str, str]]:

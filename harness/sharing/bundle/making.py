@@ -198,10 +198,13 @@ class _Making:
         self.add(named.name, encode_document(document))
         named.result.kind.read(self._staging / named.name)
         for path in _beside(named.result.path):
+            name = f"{manifest.RESULTS}/{named.result.kind.folder}/{path.name}"
             if path.name.endswith(WEIGHTS_SUFFIX) and not self._asked.weights:
                 self._leave_out(f"{path.name}: weights are added by --weights")
+            elif manifest.PLACES.fullmatch(name) is None:  # a study's page, which is made anew
+                self._leave_out(f"{path.name}: no bundle may have such a file")
             else:
-                self.add(f"{manifest.RESULTS}/{named.result.kind.folder}/{path.name}", read_file(path))
+                self.add(name, read_file(path))
 
     def _leave_out(self, clause: str) -> None:
         if clause not in self.left_out:

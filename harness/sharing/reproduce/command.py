@@ -1,6 +1,8 @@
 """``harness reproduce``: repeat records here, and judge whether they agree."""
 
 import datetime
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +11,18 @@ from typing import Any, Literal
 import click
 import msgspec
 
+from harness.core.documents.kinds import Envelope
+from harness.core.documents.numbers import first_of
 from harness.core.documents.results import prepare_folder
-from harness.core.shell import options
+from harness.core.shell import features, options
 from harness.core.shell.paths import UserPath
 from harness.core.shell.plugin_option import plugin_option
-from harness.core.shell.printing import echo, echo_json, print_error
+from harness.core.shell.printing import echo, echo_json, print_error, print_error_line
 from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import UsageError
+
+#: In the folder of an opened bundle: where its commands are given again, and the new results.
+_WORK, _REPRODUCED = "work", "reproduced"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +31,7 @@ class Given:
 
     paths: tuple[Path, ...]
     to: Path | None
+    yes: bool
     jobs: int | None
     form: Literal["table", "json"]
     quiet: bool
@@ -35,8 +43,10 @@ class Given:
     "--to",
     type=UserPath(file_okay=False),
     metavar="DIR",
-    help="Folder of the new results. One that has some is continued. Default: a new folder, reproduced-TIME.",
+    help="Folder of the new results. One that has some is continued; a bundle needs a new one. "
+    "Default: a new folder, reproduced-TIME.",
 )
+@click.option("--yes", is_flag=True, help="Run the code of a bundle without asking.")
 @options.jobs
 @options.form
 @options.quiet
@@ -45,12 +55,14 @@ class Given:
 def command(ctx: click.Context, given: Given) -> None:
     """Repeat records on this machine, and judge whether the results agree.
 
-    RECORD is the file of a run, a duel, a gate, a study or a comparison of two models, or a folder of
-    records. What this machine lacks to repeat them is named before anything runs.
+    RECORD is the file of a run, a duel, a gate, a study or a comparison of two models, a folder of records,
+    or a bundle. What this machine lacks to repeat them is named before anything runs. The code of a bundle
+    runs as you: code, interpreters and variables are shown, and you are asked.
 
     \b
       harness reproduce results/runs/20260131-120000-123-cnn-torch-eager-s0-3f2a.json
       harness reproduce theirs/ --to mine/
+      harness reproduce claim.zip --to claim/
 
     A run is identical (all losses and scores bit for bit), equal within rounding, equivalent (the test of
     harness compare, from three seeds on) or different. A ratio of times is a claim about two
@@ -61,16 +73,27 @@ def command(ctx: click.Context, given: Given) -> None:
     on wrong input or if something is lacking, 130 after Ctrl-C (repeat the command with --to to continue).
     """  # noqa: D301  click's mark for lines that it must not wrap
     from harness.core.documents.render.terminal import terminal_text
-    from harness.sharing.reproduce.find import selected
+    from harness.sharing.bundle import confirmation
+    from harness.sharing.reproduce.find import Opening, is_bundle, selected
     from harness.sharing.reproduce.page import Reproduced, document, exit_code
     from harness.sharing.reproduce.repetition import Pair, Place, differences
 
     interrupt_on_termination()
-    selection = selected(given.paths)
+    to = given.to or _fresh_folder()
+    of_bundle = any(map(is_bundle, given.paths))
+    if of_bundle and len(given.paths) > 1:
+        raise UsageError("a bundle is repeated in a folder of its own; give it alone")
+    folder = to.absolute() if of_bundle else to
+    selection = selected(given.paths, Opening(folder, confirmation(yes=given.yes)))
     for clause in selection.left_out:
         print_error(f"left out: {clause}")
+    if of_bundle:
+        _enter(folder)
+        to, folder = to / _REPRODUCED, folder / _REPRODUCED
     _refuse_lacking(selection.kinds)
-    place = Place(prepare_folder(given.to or _fresh_folder()), given.quiet, given.jobs)
+    if not of_bundle and (stated := _stated(selection.kinds)):
+        print_error_line(stated)
+    place = Place(prepare_folder(folder), given.quiet, given.jobs)
     reproduced: list[Reproduced] = []
     for kind, repetition, records in selection.kinds:
         repeated = repetition.repeat(records, kind, place)
@@ -90,8 +113,40 @@ def command(ctx: click.Context, given: Given) -> None:
     if given.form == "json":
         echo_json(msgspec.json.encode({"records": reproduced}))
     else:
-        echo(terminal_text(document(reproduced, place.results)))
+        echo(terminal_text(document(reproduced, to)))
     ctx.exit(exit_code(reproduced))
+
+
+def _enter(bundle: Path) -> None:
+    """Lay out the code and the data of an opened ``bundle`` in a folder, and make it the current one.
+
+    Raises:
+        UsageError: the code cannot be laid out.
+    """
+    from harness.sharing.bundle import lay_out
+    from harness.sharing.bundle.manifest import RESULTS
+
+    results, work = bundle / RESULTS, bundle / _WORK
+    work.mkdir()
+    every = [kind.read(path) for kind, path in features.records().results_in(results)]
+    if outside := lay_out([each for each in every if isinstance(each, Envelope)], results, work):
+        raise UsageError(f"the bundle names code that is not in it: {first_of(outside, 3)}")
+    os.chdir(work)
+
+
+def _stated(kinds: Sequence[Any]) -> str:
+    """Return a line on the interpreters and variables that the user's own records ask for, if any."""
+    from harness.sharing.bundle.confirming import configurations_in
+
+    pythons, variables = dict[str, None](), dict[str, None]()
+    for kind in kinds:
+        for each in [each for stored in kind.records for each in configurations_in(stored.record)]:
+            if kind.repetition.commands and each.python != sys.executable:  # others use this interpreter
+                pythons[each.python] = None
+            variables |= dict.fromkeys(f"{name}={value}" for name, value in each.variables)
+    named = {"interpreters": pythons, "variables": variables}
+    parts = [f"{what} {', '.join(texts)}" for what, texts in named.items() if texts]
+    return f"The records ask for {' and '.join(parts)}." if parts else ""
 
 
 def _refuse_lacking(kinds: Sequence[Any]) -> None:

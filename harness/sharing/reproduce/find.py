@@ -1,6 +1,6 @@
-"""The records that a command line names: files, and folders of them."""
+"""The records that a command line names: files, folders of them, and a bundle."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +9,8 @@ from harness.core.documents.kinds import RecordKind, UnreadableRecord
 from harness.core.machine.files import is_file, is_folder
 from harness.core.shell import features
 from harness.errors import UsageError
+from harness.sharing.bundle import opened
+from harness.sharing.bundle.confirming import Offer
 from harness.sharing.reproduce.repetition import Repetition, Stored, repetition_of
 
 
@@ -27,13 +29,29 @@ class Selection(NamedTuple):
     left_out: list[str]
 
 
-def records_in(path: Path) -> list[Result]:
+class Opening(NamedTuple):
+    """How a bundle is opened: into the new folder ``to``, if ``confirm`` returns; see :func:`opened`."""
+
+    to: Path
+    confirm: Callable[[Offer], None]
+
+
+def is_bundle(path: Path) -> bool:
+    """Check whether a path names a bundle, by its suffix."""
+    return path.suffix.lower() == ".zip" and is_file(path)
+
+
+def records_in(path: Path, opening: Opening) -> list[Result]:
     """Return the results in a file, in a results folder, or directly in another folder, oldest first.
 
+    A bundle is opened for it.
+
     Raises:
-        UsageError: there is nothing, or a file is no record.
+        UsageError: there is nothing, a file is no record, or a bundle is not opened.
     """
     known = features.records()
+    if is_bundle(path):
+        return [known.result_in(file) for file in opened(path, *opening)]
     if is_file(path):
         return [known.result_in(path)]
     if not is_folder(path):
@@ -44,11 +62,11 @@ def records_in(path: Path) -> list[Result]:
     return found
 
 
-def selected(paths: Iterable[Path]) -> Selection:
-    """Read the records that ``paths`` name; each file counts once.
+def selected(paths: Iterable[Path], opening: Opening) -> Selection:
+    """Read the records that ``paths`` name; each file counts once, and bundles are opened.
 
-    Of folders those records are left out that cannot be repeated: of kinds without a repetition, and of work
-    that did not succeed.
+    Of folders and bundles those records are left out that cannot be repeated: of kinds without a repetition,
+    and of work that did not succeed.
 
     Raises:
         UsageError: nothing is left, or what cannot be read or repeated; names every file.
@@ -56,8 +74,8 @@ def selected(paths: Iterable[Path]) -> Selection:
     kinds: dict[str, Readable] = {}
     problems, left_out, seen = list[str](), list[str](), set[Path]()
     for path in paths:
-        of_folder = is_folder(path)
-        for kind, file in _found(path, problems):
+        of_several = is_folder(path) or is_bundle(path)
+        for kind, file in _found(path, opening, problems):
             if file.resolve() in seen:
                 continue
             seen.add(file.resolve())
@@ -68,7 +86,7 @@ def selected(paths: Iterable[Path]) -> Selection:
             except UnreadableRecord as error:
                 problems.append(str(error))
             except UsageError as error:
-                (left_out if of_folder else problems).append(str(error))
+                (left_out if of_several else problems).append(str(error))
             else:
                 readable = kinds.setdefault(kind.name, Readable(kind, repetition, []))
                 readable.records.append(Stored(record, file))
@@ -79,9 +97,9 @@ def selected(paths: Iterable[Path]) -> Selection:
     return Selection([*kinds.values()], [*dict.fromkeys(left_out)])
 
 
-def _found(path: Path, problems: list[str]) -> list[Result]:
+def _found(path: Path, opening: Opening, problems: list[str]) -> list[Result]:
     try:
-        return records_in(path)
+        return records_in(path, opening)
     except UsageError as error:
         problems.append(str(error))
         return []

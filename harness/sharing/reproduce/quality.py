@@ -93,19 +93,22 @@ def _within_rounding(
 ) -> Compared:
     precision, total = theirs.record.configuration.precision, len(ours)
     parted = f"losses part at step {equal + 1:,}" if equal < total else "all losses are equal bit for bit"
-    worst, compared = 0.0, total
+    worst, compared, explained = 0.0, total, "which rounding does not explain"
     if equal < total:
         found = compare_losses(ours[equal:], other[equal:], precision)
         if found.fault_at is not None and first_difference(ours, other, precision) != 0:
             near = nearby(equal)
-            if near is not None:
+            if near is None:
+                explained = (
+                    "more than the fixed limit for rounding allows; what rounding can do was not measured: "
+                    "the training could not be repeated from its state"
+                )
+            else:
                 found = compare_losses(ours[equal:], other[equal:], precision, near)
         if found.fault_at is not None:
             at = deviation_of(equal + found.fault_at, ours, other)
             reason = f"the loss of step {at.step:,} is {at.reported:.6g} there and {at.recomputed:.6g} here"
-            return Compared(
-                Agreement(verdict="different", reasons=[f"{reason}, which rounding does not explain"]), True
-            )
+            return Compared(Agreement(verdict="different", reasons=[f"{reason}, {explained}"]), True)
         worst, compared = found.worst, equal + found.compared_steps
     if compared < total:
         reason = (

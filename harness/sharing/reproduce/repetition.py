@@ -147,10 +147,10 @@ class Repetition(Generic[_R]):
         command = RecordedCommand(record.command, self.commands)
         self.arguments(stored.record, command)
         before = set(kind.paths(place.results))
-        words = command.words(place.results)
+        name, *words = command.words(place.results)
         if not place.quiet:
             print_error_line(f"Repeating {record.id}: {command.text(place.results)}")
-        _run([sys.executable, "-P", "-m", "harness", *words, *["--quiet"] * place.quiet])
+        _run([sys.executable, "-P", "-m", "harness", name, *["--quiet"] * place.quiet, *words])
         if not (new := [path for path in kind.paths(place.results) if path not in before]):
             raise HarnessError(f"{record.id} was not repeated: its command left no {kind.name}")
         return Stored(kind.read(new[-1]), new[-1])

@@ -39,6 +39,7 @@ from harness.sharing.reproduce.repetition import (
     Stored,
     machine_facts,
 )
+from harness.spec.description import description_sha256
 from harness.tracing.user_code import is_file, split_target
 
 #: Ingredients of a run's identity that are shown where they differ, after the machine and the data.
@@ -74,6 +75,8 @@ class RunRepetition(Repetition[Record]):
             "device": record.device or "",
             "data": data_text(record.dataset),
             **{name: _short(record.identity.get(name, "")) for name in _INGREDIENTS},
+            # The identity is of the paths that the model had there, which a bundle replaces.
+            "task description": description_sha256(record.task.description)[:12],
         }
 
     def repeat(

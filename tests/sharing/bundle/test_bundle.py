@@ -48,7 +48,7 @@ def test_a_bundle_has_the_record_its_code_and_its_data_and_repeats_elsewhere(qui
     (record_path,) = opened(tmp_path / "claim.zip", tmp_path / "theirs", lambda _: None)
     record = RUNS.read(record_path)
     assert record.dataset.file.path == "data.npz"
-    assert lay_out(record, tmp_path / "theirs" / "results", tmp_path / "place") == []
+    assert lay_out([record], tmp_path / "theirs" / "results", tmp_path / "place") == []
     for name in ("net.py", "helper.py", "data.npz"):
         assert (tmp_path / "place" / name).read_bytes() == (tmp_path / name).read_bytes()
 
@@ -238,7 +238,7 @@ def test_a_run_of_an_own_model_is_found_in_another_folder(harness, tmp_path):
     assert record.first_losses == mine.first_losses
     assert {"torch", "numpy", "dl-harness"} <= record.distributions.keys()
     assert {source.path for source in record.sources} == {"net.py", "parts.py"}
-    lay_out(record, theirs / "results", tmp_path / "place")
+    lay_out([record], theirs / "results", tmp_path / "place")
     for name in ("net.py", "parts.py", "data.npz"):
         assert (tmp_path / "place" / name).read_bytes() == (work / name).read_bytes()
     for name in names_in(work / "claim.zip"):

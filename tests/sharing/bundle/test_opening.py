@@ -276,5 +276,5 @@ def test_a_source_cannot_be_laid_out_elsewhere(tmp_path, content, evil):
     record = RUNS.read(path)
     record.sources = [msgspec.structs.replace(record.sources[0], path=evil)]
     with pytest.raises(UsageError, match="is no path of a Python file"):
-        lay_out(record, tmp_path / "new" / "results", tmp_path / "place")
+        lay_out([record], tmp_path / "new" / "results", tmp_path / "place")
     assert not (tmp_path / "evil.py").exists()
