@@ -253,7 +253,7 @@ def standings(sides: Mapping[str, Side], decisive: Sequence[Quantity], looks: in
         rivals = [each for each, verdict in verdicts.items() if verdict != "better"]
         need = NO_NEED
         better = [found for each, found in others.items() if verdicts[each] == "worse"]
-        signs = {}
+        signs: dict[str, int] = {}
         if better:
             verdict: Verdict = "worse"
             signs = {
