@@ -1,6 +1,7 @@
 """The answer of a study on one configuration: sentences, and the table of all numbers."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from harness.core.documents.document import Cell, Table, Tone
 from harness.core.documents.numbers import (
@@ -83,7 +84,7 @@ def _diverged_text(effect: Effect) -> str:
 
 def _best_text(study: StudyFinding) -> str:
     """State the variants that cannot be distinguished from the best, and how much worse others are."""
-    noun, first = study.study.kind.noun, study.quantities[study.study.kind.decisive[0]]
+    noun = study.study.kind.noun
     in_set, worse = study.may_be_best, study.of_verdict("worse")
     if best := study.of_verdict("best"):
         return f"{best[0].variant.name} is the best {noun}"
@@ -95,30 +96,87 @@ def _best_text(study: StudyFinding) -> str:
     if not worse:
         return f"the {count} {plural(noun)} {alike}"
     who = names if len(in_set) <= _MOST_NAMED else f"{len(in_set)} of {count} {plural(noun)}"
-    amounts = [abs(change.value) for each in worse if (change := each.changes[first.name]) is not None]
-    said = listed([each.variant.name for each in worse])
-    unit, digits = first.measure.unit, score_digits(first.measure)
+    said = [
+        f"{each.names} {_are(each.effects)} worse{each.how} by {_span(each)}"
+        for each in _by_deciding(study, worse, -1)
+    ]
+    return "; ".join([f"{who} {alike}", *said])
+
+
+class _Claim(NamedTuple):
+    """Variants that are certainly better, or certainly worse, in a quantity."""
+
+    of: Quantity
+    effects: list[Effect]
+    how: str
+    """`` in test accuracy``; empty where only one quantity decides."""
+
+    @property
+    def names(self) -> str:
+        """The names of the variants."""
+        return listed([each.variant.name for each in self.effects])
+
+    @property
+    def aside(self) -> str:
+        """The quantity in brackets, for variants that help."""
+        return f" (better{self.how})" if self.how else ""
+
+
+def _by_deciding(study: StudyFinding, effects: Sequence[Effect], sign: int) -> list[_Claim]:
+    """Divide variants by the first decisive quantity in which they are better (1) or worse (-1)."""
+    claims: dict[str, _Claim] = {}
+    several = len(study.study.kind.decisive) > 1
+    for each in effects:
+        of = study.quantities[each.deciding(sign) or study.study.kind.decisive[0]]
+        how = f" in {of.measure.name}" * several
+        claims.setdefault(of.name, _Claim(of, [], how)).effects.append(each)
+    return [*claims.values()]
+
+
+def _span(claim: _Claim) -> str:
+    """Return the amounts by which the variants are worse: ``3.1 to 33.2 points``."""
+    of = claim.of
+    amounts = [abs(change.value) for each in claim.effects if (change := each.changes[of.name]) is not None]
+    digits = score_digits(of.measure)
     ends = [estimate(Estimate(each, None, None, 1), digits) for each in (min(amounts), max(amounts))]
-    span = " to ".join(dict.fromkeys(ends))
-    return f"{who} {alike}; {said} {_are(worse)} worse by {f'{span} {unit}'.rstrip()}"
+    return f"{' to '.join(dict.fromkeys(ends))} {of.measure.unit}".rstrip()
+
+
+def named_first(study: StudyFinding) -> str:
+    """Return the decisive quantity from which the first claim of :func:`verdict_text` follows."""
+    helpful = [] if study.asks_for_best else [study.recommended, *study.helpful]
+    claims: list[tuple[Effect, int]] = [(each, 1) for each in helpful if each is not None]
+    claims += [(each, -1) for each in study.of_verdict("worse")]
+    claims += [(each, 1) for each in study.of_verdict("mixed")]
+    named = (name for effect, sign in claims if (name := effect.deciding(sign)) is not None)
+    return next(named, study.study.kind.decisive[0])
 
 
 def helpful_text(study: StudyFinding) -> str:
     """State which variants are certainly better than the reference, and whether one helps most."""
     reference, noun = study.reference.variant.name, study.study.kind.noun
     if (most := study.recommended) is not None:
-        return f"{most.variant.name} helps{' most' * (len(study.helpful) > 1)}"
-    if study.helpful:
-        names = listed([each.variant.name for each in study.helpful])
-        return f"{names} help; which helps most is undecided"
+        (claim,) = _by_deciding(study, [most], 1)
+        return f"{claim.names} helps{' most' * (len(study.helpful) > 1)}{claim.aside}"
+    if helpful := _by_deciding(study, study.helpful, 1):
+        said = [
+            f"{each.names} {'help' if len(each.effects) > 1 else 'helps'}{each.aside}" for each in helpful
+        ]
+        return "; ".join([*said, "which helps most is undecided"])
     judged = [effect for effect in study.effects[1:] if effect.verdict not in {"diverged", "control"}]
     if judged and judged == study.of_verdict("equal"):
         return f"{listed([each.variant.name for each in judged])} {_are(judged)} as good as {reference}"
-    worse = study.of_verdict("worse")
+    worse = _by_deciding(study, study.of_verdict("worse"), -1)
     if worse and all(effect.described.data for effect in study.effects[1:]):
-        return f"{reference} is certainly better than {listed([each.variant.name for each in worse])}"
-    none = f"no {noun} is certainly better than {reference}"
-    return f"{none}; {listed([each.variant.name for each in worse])} {_are(worse)} worse" if worse else none
+        return "; ".join(f"{reference} is certainly better than {each.names}{each.how}" for each in worse)
+    said = [f"no {noun} is certainly better than {reference}"]
+    said += [f"{each.names} {_are(each.effects)} worse{each.how}" for each in worse]
+    for better in _by_deciding(study, study.of_verdict("mixed"), 1):
+        said += [
+            f"{each.names} {_are(each.effects)} better{better.how} and worse{each.how}"
+            for each in _by_deciding(study, better.effects, -1)
+        ]
+    return "; ".join(said)
 
 
 def _are(effects: Sequence[Effect]) -> str:

@@ -193,8 +193,8 @@ def command(ctx: click.Context, given: Given) -> None:
     elif jobs is None and not is_of_variants:  # whose costs are times, too
         jobs = options.ALL_JOBS
     unstated = [name for name in kind.quantities if name in JUDGED]
-    if given.jobs is not None and unstated and not given.quiet:
-        print_error_line(f"Runs with --jobs share the machine. Left out: {listed(unstated)}")
+    if jobs is not None and unstated and not given.quiet:
+        print_error_line(f"Runs made at once share the machine. Left out: {listed(unstated)}")
     asked = AskedJobs.of(jobs, [given.threads or 1], given.device)
     with executor_of(given, asked) as executor:
         given = dataclasses.replace(given, threads=given.threads or executor.threads)

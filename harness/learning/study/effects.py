@@ -157,7 +157,9 @@ def _finding(
         verdict = "diverged" if name in diverged else verdict
         seeds, lost = len(ours.runs.runs), diverged.get(name, ())
         changes |= against.changes
-        effects.append(Effect(variant, described, seeds, levels, changes, verdict, against.need, lost))
+        effects.append(
+            Effect(variant, described, seeds, levels, changes, verdict, against.need, lost, against.signs)
+        )
     effects += _without_runs(study, quantities, {each: diverged[each] for each in diverged.keys() - sides})
     # Not every task has every quantity: regression is not calibrated.
     known = {
@@ -198,7 +200,8 @@ def _sides(
 def _against_reference(decisive: Sequence[Contrast]) -> Standing:
     """Judge a variant against the reference by the decisive quantities."""
     verdict = verdict_of(decisive)
-    return Standing(verdict, {}, need_of(decisive) if verdict in {"undecided", "few"} else NO_NEED)
+    need = need_of(decisive) if verdict in {"undecided", "few"} else NO_NEED
+    return Standing(verdict, {}, need, {each.quantity.name: each.sign for each in decisive})
 
 
 def _without_runs(

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -38,6 +38,12 @@ class Effect:
     """What a verdict that is open needs; nothing for the leading variant, which waits for the others."""
     diverged: tuple[int, ...] = ()
     """The seeds whose training diverged."""
+    signs: Mapping[str, int] = field(default_factory=dict)
+    """By decisive quantity: -1 where the variant is certainly worse, 1 where it is certainly better."""
+
+    def deciding(self, sign: int) -> str | None:
+        """Return the first decisive quantity in which the variant certainly is better (1) or worse (-1)."""
+        return next((name for name, found in self.signs.items() if found == sign), None)
 
 
 @dataclass(frozen=True)

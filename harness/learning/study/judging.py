@@ -8,6 +8,7 @@ others too narrow.
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -208,11 +209,16 @@ def verdict_of(contrasts: Sequence[Contrast]) -> Verdict:
 
 
 class Standing(NamedTuple):
-    """A variant among several: its verdict, by quantity its change from the best of the others, its need."""
+    """A variant among several: its verdict, by quantity its change from the best of the others, its need.
+
+    ``signs``, by decisive quantity: -1 where the variant is certainly worse, 1 where it is certainly better
+    than what its verdict compares it with; against the best only for the verdict ``worse``.
+    """
 
     verdict: Verdict
     changes: Mapping[str, Estimate | None]
     need: Need = NO_NEED
+    signs: Mapping[str, int] = MappingProxyType({})
 
 
 def standings(sides: Mapping[str, Side], decisive: Sequence[Quantity], looks: int = 0) -> dict[str, Standing]:
@@ -246,8 +252,13 @@ def standings(sides: Mapping[str, Side], decisive: Sequence[Quantity], looks: in
         verdicts = {each: verdict_of(found) for each, found in others.items()}
         rivals = [each for each, verdict in verdicts.items() if verdict != "better"]
         need = NO_NEED
-        if "worse" in verdicts.values():
+        better = [found for each, found in others.items() if verdicts[each] == "worse"]
+        signs: dict[str, int] = {}
+        if better:
             verdict: Verdict = "worse"
+            signs = {
+                each.name: min(found[place].sign for found in better) for place, each in enumerate(decisive)
+            }
         elif not rivals:
             verdict = "best"
         elif all(verdicts[each] == "equal" for each in rivals):
@@ -255,7 +266,7 @@ def standings(sides: Mapping[str, Side], decisive: Sequence[Quantity], looks: in
         else:
             verdict = "undecided"
             need = need_of(others.get(leader, ()))
-        standing[name] = Standing(verdict, changes, need)
+        standing[name] = Standing(verdict, changes, need, signs)
     return standing
 
 

@@ -231,3 +231,47 @@ def test_the_headline_names_equal_variants_and_one_that_is_left_alone():
     assert _headline_of([None, "equal", "equal"]).endswith("dropout and l2 are as good as plain")
     alone = _headline_of([None, "diverged", "diverged"])
     assert alone.partition(": ")[2].startswith("there is nothing to compare plain with")
+
+
+def _of_two_quantities(signs):
+    """A study that two quantities decide, of which variants are certainly better (1) or worse (-1)."""
+    words = {(): None, (1,): "better", (-1,): "worse", (-1, 1): "mixed"}
+    study = made_study()
+    judged = [
+        dataclasses.replace(
+            effect,
+            verdict=words[tuple(sorted({*found} - {0}))],
+            signs=dict(zip(study.study.kind.decisive, found, strict=True)),
+        )
+        for effect, found in zip(study.effects, [(0, 0), *signs], strict=False)
+    ]
+    return dataclasses.replace(study, study=_without_onset(study), effects=judged)
+
+
+@pytest.mark.parametrize(
+    ("signs", "said", "pictured"),
+    [
+        ([(1, 0), (0, 0)], "dropout helps (better in test loss)", "loss"),
+        ([(0, 1), (0, 0)], "dropout helps (better in test accuracy)", "score"),
+        (
+            [(0, -1), (0, 0)],
+            "no remedy is certainly better than plain; dropout is worse in test accuracy",
+            "score",
+        ),
+        (
+            [(1, -1), (1, -1)],
+            (
+                "no remedy is certainly better than plain; dropout and l2 are better in test loss and worse "
+                "in test accuracy"
+            ),
+            "loss",
+        ),
+    ],
+)
+def test_the_headline_names_the_quantity_from_which_it_follows_and_the_picture_shows_it(
+    signs, said, pictured
+):
+    study = _of_two_quantities(signs)
+    assert headline(study) == f"cnn on digits: {said}"
+    figure = next(iter(effect_charts(study, "part")))
+    assert figure.name == f"part-effects-{pictured}"

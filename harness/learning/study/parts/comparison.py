@@ -18,7 +18,15 @@ from harness.core.documents.charts import (
 from harness.core.documents.document import Card, Cards, Figure, Node, Paragraph, Span, Table, Text
 from harness.core.documents.numbers import NOTHING, capitalised, seeds, with_unit
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL
-from harness.learning.study.answer import answer, changes_text, level_text, plural, ranked, verdict_word
+from harness.learning.study.answer import (
+    answer,
+    changes_text,
+    level_text,
+    named_first,
+    plural,
+    ranked,
+    verdict_word,
+)
 from harness.learning.study.charts import interval_caption, slug
 from harness.learning.study.finding import Effect, StudyFinding
 from harness.learning.study.parts import Content, Part, parts_of
@@ -37,9 +45,12 @@ def _effects(study: StudyFinding) -> Content | None:
 
 
 def effect_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
-    """Draw a chart for each quantity whose change is a difference, the decisive ones first."""
+    """Draw a chart for each quantity whose change is a difference, the decisive ones first.
+
+    The first is of the quantity that the headline names first.
+    """
     decisive = study.study.kind.decisive
-    for name in dict.fromkeys([*decisive, *study.quantities]):
+    for name in dict.fromkeys([named_first(study), *decisive, *study.quantities]):
         of = study.quantities[name]
         if study.asks_each:
             yield from _level_chart(study, of, prefix) if name in decisive else ()

@@ -37,7 +37,7 @@ def _content(study: StudyFinding) -> Content | None:
     texts = ["A variant is worth its costs if no cheaper one is as good."]
     unstated = [name for name in _COSTS if name in JUDGED and name not in study.quantities]
     if unstated and any(run.record.making is not None for run in study.runs):
-        texts.append(f"Runs with --jobs share the machine, so nothing is said about {listed(unstated)}.")
+        texts.append(f"Runs made at once share the machine, so nothing is said about {listed(unstated)}.")
     return Content("The costs", [*texts, table])
 
 
