@@ -27,6 +27,10 @@ _SPECIFIC |= {"--target"}
 _SPECIFIC |= {"--loss"}
 #: Which weights a command takes, and whether a bundle takes them along.
 _SPECIFIC |= {"--weights"}
+#: Where a run ends, and of a duel the training for which it says what finishes first.
+_SPECIFIC |= {"--epochs", "--max-steps"}
+#: What is done without asking.
+_SPECIFIC |= {"--yes"}
 
 
 @pytest.mark.parametrize(

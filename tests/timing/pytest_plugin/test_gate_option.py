@@ -140,7 +140,8 @@ def test_a_head_that_dies_fails_the_gate(suite, pytester):
 
 def test_a_gate_with_benchmarks_enabled_again_judges(suite):
     """As in projects whose ``addopts`` disables benchmarks and whose CI enables them."""
-    done = suite("--benchmark-disable", "--benchmark-enable", SELF, "--harness-gate", test_call=CALL)
+    call = "def test_call(harness_benchmark): harness_benchmark(lambda: None, turns=3)"
+    done = suite("--benchmark-disable", "--benchmark-enable", SELF, "--harness-gate", test_call=call)
     done.assert_outcomes(failed=1)
     done.stdout.fnmatch_lines(["*--harness-gate cannot judge a callable*"])
 
