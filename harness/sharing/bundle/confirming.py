@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,12 +34,14 @@ class BundleRecord(NamedTuple):
 class Offer(NamedTuple):
     """What a bundle would have a command run, install or set.
 
+    ``callables`` are the targets that its records name, which need not be in its code: ``os:system`` is one.
     ``requirements`` are the versions of the distributions that its records name, ``interpreters`` the
     programs, ``variables`` the environment variables, by name. ``results`` is the unpacked folder of results.
     """
 
     bundle: str
     records: list[BundleRecord]
+    callables: list[str]
     requirements: dict[str, set[str]]
     interpreters: list[str]
     variables: dict[str, set[str]]
@@ -61,6 +63,7 @@ class Offer(NamedTuple):
         variables = {name: ", ".join(sorted(values)) for name, values in sorted(self.variables.items())}
         nodes: list[Node] = [
             _section("Commands", [Items([each.command for each in self.records])]),
+            _section("Called by name", [Items(self.callables)]),
             _section("Code", [Table(("file", "bytes", "sha256"), sources, form="texts")]),
             _section("Requirements of its environment", [Paragraph(", ".join(requirements))]),
             _section("Interpreters", [Items(self.interpreters)]),
@@ -75,8 +78,11 @@ def _section(title: str, nodes: list[Node]) -> Section:
     return Section(title, nodes, announced=True)
 
 
-def offer(bundle: str, results: Path, records: Mapping[str, Any]) -> Offer:
-    """Return what the ``records`` of a bundle, by their names in it, would have a command run."""
+def offer(bundle: str, results: Path, records: Mapping[str, Any], targets: Iterable[str]) -> Offer:
+    """Return what the ``records`` of a bundle, by their names in it, would have a command run.
+
+    ``targets`` are those of all records.
+    """
     requirements: dict[str, set[str]] = {}
     interpreters: dict[str, None] = {}
     variables: dict[str, set[str]] = {}
@@ -91,7 +97,8 @@ def offer(bundle: str, results: Path, records: Mapping[str, Any]) -> Offer:
             for distribution, version in record.distributions.items():
                 requirements.setdefault(distribution, set()).add(version)
             shown.append(BundleRecord(name, command_line(record), record.sources))
-    return Offer(bundle, shown, requirements, [*interpreters], variables, results)
+    callables = list(dict.fromkeys(targets))
+    return Offer(bundle, shown, callables, requirements, [*interpreters], variables, results)
 
 
 def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ import stat
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -59,8 +59,10 @@ def opened(path: Path, to: Path, confirm: Callable[[Offer], None]) -> list[Path]
     try:
         with GuardedFolder("bundle", to.parent) as unpacked:
             listed = _unpack(path, unpacked.path)
-            records = {name: _read(unpacked.path, name, path) for name in (*listed.records, *listed.others)}
-            confirm(offer(path.name, unpacked.path / manifest.RESULTS, records))
+            read = {name: _read(unpacked.path, name, path) for name in (*listed.records, *listed.others)}
+            records = {name: record for name, (record, _) in read.items()}
+            targets = [target for _, needed in read.values() for target in needed]
+            confirm(offer(path.name, unpacked.path / manifest.RESULTS, records, targets))
             unpacked.path.chmod(0o755)
             unpacked.path.rename(to)
     except OSError as error:
@@ -195,10 +197,15 @@ def _write(content: IO[bytes], folder: Path, name: str, expected: manifest.File,
         )
 
 
-def _read(folder: Path, name: str, bundle: Path) -> Any:
-    """Read a record of an unpacked bundle; raise UsageError, without the temporary folder, if that fails."""
+def _read(folder: Path, name: str, bundle: Path) -> tuple[Any, Sequence[str]]:
+    """Read a record of an unpacked bundle, and return it with the targets of the code that it names.
+
+    Raises:
+        UsageError: that fails; without the temporary folder.
+    """
     try:
         result = features.records().result_in(folder / name)
-        return result.kind.read(result.path)
+        record = result.kind.read(result.path)
+        return record, result.kind.needs(record).targets
     except UsageError as error:
         raise UsageError(f"{bundle}: {str(error).replace(f'{folder}/', '')}") from error

@@ -72,6 +72,7 @@ def test_a_good_bundle_is_offered_and_unpacked(tmp_path, content):
     (offered,) = offers
     assert offered.records[0].command.startswith("harness run --model net.py:make")
     assert {source.path for source in offered.sources.values()} == {"net.py", "helper.py"}
+    assert [target.rpartition("/")[2] for target in offered.callables] == ["net.py:make"]
     assert "msgspec" in offered.requirements
     assert offered.variables["OMP_NUM_THREADS"] == {"2"}
     assert oct((tmp_path / "new").stat().st_mode)[-3:] == "755"
