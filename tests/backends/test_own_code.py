@@ -135,12 +135,12 @@ BACKENDS = {
     "keras-jax": ["keras", "jax"],
     "keras": ["keras", "tensorflow"],
 }
-SLOW = {"keras-jax", "keras"}
+MARKS = {"keras": pytest.mark.slow, "keras-jax": pytest.mark.long}
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in BACKENDS],
+    params=[pytest.param(name, marks=MARKS.get(name, ())) for name in BACKENDS],
 )
 def results(request, tmp_path_factory):
     if any(importlib.util.find_spec(module) is None for module in BACKENDS[request.param]):

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are for
 
 BACKENDS = ("torch", "jax", "keras", "keras-torch", "keras-jax")
 #: A task for each backend in CI; all others take minutes.
-IN_CI = {("torch", "mlp"), ("torch", "cnn"), ("jax", "mlp"), ("keras", "mlp"), ("keras-torch", "mlp")}
+IN_CI = {("torch", "mlp"), ("jax", "mlp"), ("keras", "mlp"), ("keras-torch", "mlp")}
 TASKS = sorted(registry.names("task"))
 
 

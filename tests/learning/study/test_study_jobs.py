@@ -91,8 +91,13 @@ def signal_all(processes, number):
             process.send_signal(number)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "by",
+    [
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+        *(pytest.param(each, marks=pytest.mark.long) for each in (signal.SIGINT, signal.SIGTERM)),
+    ],
+)
 def test_a_study_that_is_ended_leaves_no_process_and_goes_on(harness, alone, by):
     done = ended(harness, *CALL, "--jobs", "2", when=under_way(harness), by=by)
     killed = by == signal.SIGKILL

@@ -214,7 +214,7 @@ def test_open_lists_what_would_run_and_runs_nothing(quick, tmp_path):
     assert (tmp_path / "theirs" / "results" / "sources").is_dir()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_of_an_own_model_is_found_in_another_folder(harness, tmp_path):
     pytest.importorskip("torch")
     work = harness.folder
