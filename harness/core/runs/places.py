@@ -89,7 +89,7 @@ class Place:
         return session, Making("fresh" if template is None else "forked", self._jobs)
 
     def prepare(self, configuration: Configuration, limit_seconds: float | None) -> None:
-        """Where workers cannot be forked, start the next worker, which imports the framework.
+        """Start the next worker, which imports the framework, where workers cannot be forked.
 
         It is started as any other, and carries out the first request of any worker. Then it waits. A run of
         another configuration ends it. Call it in a thread that lives as long as the place.

@@ -201,7 +201,7 @@ class _Making:
             name = f"{manifest.RESULTS}/{named.result.kind.folder}/{path.name}"
             if path.name.endswith(WEIGHTS_SUFFIX) and not self._asked.weights:
                 self._leave_out(f"{path.name}: weights are added by --weights")
-            elif manifest.PLACES.fullmatch(name) is None:  # a study's page, which is made anew
+            elif manifest.PLACES.fullmatch(name) is None:  # such as the page of a study
                 self._leave_out(f"{path.name}: no bundle may have such a file")
             else:
                 self.add(name, read_file(path))

@@ -120,7 +120,7 @@ def _within_rounding(
     if apart and _complete(theirs, mine):
         return _closed("different", f"{apart}, although {parted if equal == total else 'all losses agree'}")
     if apart:
-        why = "without the losses of all steps beside the record, rounding is not told from another training"
+        why = "whether rounding explains it shows in the losses of all steps, which are not beside the record"
         return Compared(Agreement(verdict="undecided", reasons=[f"{apart}; {why}"]), open=True)
     rounding = "no loss or score deviates by more than rounding explains"
     largest = f"the largest deviation of a loss is {worst:.1g} of it"

@@ -109,10 +109,10 @@ def test_private_texts_in_code_are_named_by_line():
     ("path", "place"),
     [
         ("net.py", "net.py"),
-        ("/work/me/data/x.npz", "data/x.npz"),
+        ("/projects/mine/data/x.npz", "data/x.npz"),
         (f"/home/{USER}/lib/net.py", "outside/lib/net.py"),
         ("/srv/lib/net.py", "outside/srv/lib/net.py"),
     ],
 )
 def test_places_of_files(path, place):
-    assert Private([], {"USER": HOST}).place_of(path, "/work/me") == place
+    assert Private([], {"USER": HOST}).place_of(path, "/projects/mine") == place
