@@ -22,7 +22,7 @@ from harness.core.stats.equivalence import Equivalence
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL
 from harness.core.training.measures import Measure, Scores, measure_of_task
 from harness.learning.runs.population import paired_scores
-from harness.sharing.reproduce.repetition import Agreement
+from harness.sharing.reproduce.repetition import Agreement, Verdict
 
 #: Repeats steps of the repetition twice from weights that are moved by one rounding after so many steps;
 #: returns the losses of both from there, or None if the backend cannot do it.
@@ -84,8 +84,8 @@ def _complete(theirs: Trained, mine: Trained) -> bool:
     return theirs.losses is not None and mine.losses is not None
 
 
-def _closed(verdict: str, reason: str) -> Compared:
-    return Compared(msgspec.convert({"verdict": verdict, "reasons": [reason]}, Agreement), open=False)
+def _closed(verdict: Verdict, reason: str) -> Compared:
+    return Compared(Agreement(verdict=verdict, reasons=[reason]), open=False)
 
 
 def _within_rounding(
@@ -93,22 +93,24 @@ def _within_rounding(
 ) -> Compared:
     precision, total = theirs.record.configuration.precision, len(ours)
     parted = f"losses part at step {equal + 1:,}" if equal < total else "all losses are equal bit for bit"
-    worst, compared, explained = 0.0, total, "which rounding does not explain"
+    worst, compared = 0.0, total
     if equal < total:
         found = compare_losses(ours[equal:], other[equal:], precision)
-        if found.fault_at is not None and first_difference(ours, other, precision) != 0:
-            near = nearby(equal)
-            if near is None:
-                explained = (
-                    "more than the fixed limit for rounding allows; what rounding can do was not measured: "
-                    "the training could not be repeated from its state"
-                )
-            else:
-                found = compare_losses(ours[equal:], other[equal:], precision, near)
+        near: tuple[Losses, Losses] | None = None
+        is_first = first_difference(ours, other, precision) == 0
+        if found.fault_at is not None and not is_first and (near := nearby(equal)) is not None:
+            found = compare_losses(ours[equal:], other[equal:], precision, near)
         if found.fault_at is not None:
             at = deviation_of(equal + found.fault_at, ours, other)
             reason = f"the loss of step {at.step:,} is {at.reported:.6g} there and {at.recomputed:.6g} here"
-            return Compared(Agreement(verdict="different", reasons=[f"{reason}, {explained}"]), True)
+            verdict: Verdict = "different"
+            why = "which rounding does not explain"
+            if near is None and not is_first:
+                verdict = "undecided"
+                why = (
+                    "and what rounding can do could not be measured: the backend does not hand out its state"
+                )
+            return Compared(Agreement(verdict=verdict, reasons=[f"{reason}, {why}"]), open=True)
         worst, compared = found.worst, equal + found.compared_steps
     if compared < total:
         reason = (
