@@ -107,9 +107,7 @@ def _within_rounding(
             why = "which rounding does not explain"
             if near is None and not is_first:
                 verdict = "undecided"
-                why = (
-                    "and what rounding can do could not be measured: the backend does not hand out its state"
-                )
+                why = "and rounding could not be measured: the backend does not hand out its state"
             return Compared(Agreement(verdict=verdict, reasons=[f"{reason}, {why}"]), open=True)
         worst, compared = found.worst, equal + found.compared_steps
     if compared < total:
