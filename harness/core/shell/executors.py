@@ -206,6 +206,13 @@ class AskedJobs(NamedTuple):
 
 
 @contextlib.contextmanager
+def this_machine(jobs: AskedJobs | None) -> Iterator["ThisMachine"]:
+    """Yield this machine as an executor, which makes several runs at once with ``jobs``."""
+    with contextlib.nullcontext() if jobs is None else jobs.crew() as crew:
+        yield ThisMachine(crew)
+
+
+@contextlib.contextmanager
 def executor_of(given: ExecutorOptions, jobs: AskedJobs | None = None) -> Iterator[Executor]:
     """Yield the executor that ``--executor`` and ``--address`` ask for, connected.
 
@@ -216,8 +223,8 @@ def executor_of(given: ExecutorOptions, jobs: AskedJobs | None = None) -> Iterat
         PluginError: the executor belongs to another package, and connecting raises.
     """
     if is_local(given):
-        with contextlib.nullcontext() if jobs is None else jobs.crew() as crew:
-            yield ThisMachine(crew)
+        with this_machine(jobs) as here:
+            yield here
         return
     name = given.executor
     connect = features.one("executors", name)

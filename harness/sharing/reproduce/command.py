@@ -43,7 +43,7 @@ class Given:
     "--to",
     type=UserPath(file_okay=False),
     metavar="DIR",
-    help="Folder of the new results. One that has some is continued; a bundle needs a new one. "
+    help="Folder of the new results. Runs that it has already are not made again; a bundle needs a new one. "
     "Default: a new folder, reproduced-TIME.",
 )
 @click.option("--yes", is_flag=True, help="Run the code of a bundle without asking.")
@@ -99,7 +99,7 @@ def command(ctx: click.Context, given: Given) -> None:
         repeated = repetition.repeat(records, kind, place)
         pairs = [Pair(theirs, mine) for theirs, mine in zip(records, repeated, strict=True)]
         for pair, agreement in zip(pairs, repetition.agreements(pairs), strict=True):
-            facts = [repetition.facts(stored.record) for stored in pair]
+            facts = [repetition.facts(stored) for stored in pair]
             reproduced.append(
                 Reproduced(
                     kind=kind.name,

@@ -27,8 +27,9 @@ class PortRepetition(Repetition["PortRecord"]):
             if not Path(file).is_file():
                 yield f"map {file} does not exist"
 
-    def facts(self, record: "PortRecord") -> Mapping[str, str]:
+    def facts(self, stored: "Stored[PortRecord]") -> Mapping[str, str]:
         """See :meth:`Repetition.facts`."""
+        record = stored.record
         versions = {**record.findings.a.versions, **record.findings.b.versions}
         return {**versions, **machine_facts(record.machine), "threads": str(record.options.threads)}
 

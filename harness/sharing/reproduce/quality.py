@@ -25,10 +25,11 @@ from harness.learning.runs.population import paired_scores
 from harness.sharing.reproduce.repetition import Agreement, Verdict
 
 #: Repeats steps of the repetition twice from weights that are moved by one rounding after so many steps;
-#: returns the losses of both from there, or None if the backend cannot do it.
-Nearby = Callable[[int], tuple[Losses, Losses] | None]
+#: returns the losses of both from there, or why it cannot be done.
+Nearby = Callable[[int], tuple[Losses, Losses] | str]
 #: Weights deviate by more than the losses of training show: a score may deviate by this many times as much.
 _SCORE_FACTOR = 10.0
+_NOT_ROUNDING = "which rounding does not explain"
 
 
 class Trained(NamedTuple):
@@ -96,18 +97,18 @@ def _within_rounding(
     worst, compared = 0.0, total
     if equal < total:
         found = compare_losses(ours[equal:], other[equal:], precision)
-        near: tuple[Losses, Losses] | None = None
-        is_first = first_difference(ours, other, precision) == 0
-        if found.fault_at is not None and not is_first and (near := nearby(equal)) is not None:
-            found = compare_losses(ours[equal:], other[equal:], precision, near)
+        unmeasured = ""
+        if found.fault_at is not None and first_difference(ours, other, precision) != 0:
+            near = nearby(equal)
+            if isinstance(near, str):
+                unmeasured = near
+            else:
+                found = compare_losses(ours[equal:], other[equal:], precision, near)
         if found.fault_at is not None:
             at = deviation_of(equal + found.fault_at, ours, other)
             reason = f"the loss of step {at.step:,} is {at.reported:.6g} there and {at.recomputed:.6g} here"
-            verdict: Verdict = "different"
-            why = "which rounding does not explain"
-            if near is None and not is_first:
-                verdict = "undecided"
-                why = "and rounding could not be measured: the backend does not hand out its state"
+            verdict: Verdict = "undecided" if unmeasured else "different"
+            why = f"and rounding could not be measured: {unmeasured}" if unmeasured else _NOT_ROUNDING
             return Compared(Agreement(verdict=verdict, reasons=[f"{reason}, {why}"]), open=True)
         worst, compared = found.worst, equal + found.compared_steps
     if compared < total:

@@ -109,12 +109,12 @@ class Repetition(Generic[_R]):
         del stored
         return ()
 
-    def facts(self, record: _R) -> Mapping[str, str]:
+    def facts(self, stored: Stored[_R]) -> Mapping[str, str]:
         """Return what the result may depend on, by names for people, the most important first.
 
         By default the versions of harness and Python, and the machine.
         """
-        return machine_facts(record.machine)
+        return machine_facts(stored.record.machine)
 
     def repeat(self, records: Sequence[Stored[_R]], kind: RecordKind[_R], place: Place) -> list[Stored[_R]]:
         """Repeat ``records``, and return the repetition of each, in their order.

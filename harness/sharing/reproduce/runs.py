@@ -1,6 +1,5 @@
 """Repetition of runs: the recorded training again, from its description, and its quality compared."""
 
-import contextlib
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,8 +22,8 @@ from harness.core.runs.record import DatasetRecord, Record
 from harness.core.runs.request import RunRequest
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
-from harness.core.shell.execution import run_sequence
-from harness.core.shell.executors import AskedJobs, ThisMachine, unjudged
+from harness.core.shell.execution import conclude, run_sequence
+from harness.core.shell.executors import AskedJobs, this_machine, unjudged
 from harness.core.training.batches import BatchOrder
 from harness.core.worker import protocol
 from harness.core.worker.saved_state import save_nearby
@@ -66,8 +65,9 @@ class RunRepetition(Repetition[Record]):
         yield from _lacking_models(record)
         yield from lacking_data(record.dataset)
 
-    def facts(self, record: Record) -> Mapping[str, str]:
+    def facts(self, stored: Stored[Record]) -> Mapping[str, str]:
         """See :meth:`Repetition.facts`."""
+        record = stored.record
         return {
             **record.framework,
             **machine_facts(record.machine),
@@ -249,12 +249,13 @@ def _key(run: Record | RunRequest, *, of_seed: bool = True) -> bytes:
 def _executed(requests: Sequence[RunRequest], store: Store, place: Place, *, certify: bool) -> list[Record]:
     if not requests:
         return []
-    most = max(request.configuration.threads for request in requests)
-    jobs = None if place.jobs is None else AskedJobs(place.jobs, most, requests[0].configuration.device)
-    with jobs.crew() if jobs else contextlib.nullcontext() as crew:
-        executor = ThisMachine(crew)
+    asked = [request.configuration for request in requests]
+    with this_machine(
+        AskedJobs.of(place.jobs, [each.threads for each in asked], asked[0].device)
+    ) as executor:
         shared = SharedRuns(unjudged(requests, executor), store, certify=certify)
         records = run_sequence(shared, store, executor, quiet=place.quiet, certify=certify)
+        conclude(executor, store, records, quiet=place.quiet)
     if any(record.status == "interrupted" for record in records):
         raise KeyboardInterrupt
     return records
@@ -268,10 +269,10 @@ def _compared(pair: Pair[Record]) -> tuple[Trained, Trained, Compared]:
     return theirs, mine, compare(theirs, mine, functools.partial(_nearby, mine))
 
 
-def _nearby(mine: Trained, equal: int) -> tuple[Losses, Losses] | None:
+def _nearby(mine: Trained, equal: int) -> tuple[Losses, Losses] | str:
     """Repeat a training twice from weights that are moved by one rounding after ``equal`` steps.
 
-    Return the losses of both from there; None if the backend cannot hand out its state.
+    Return the losses of both from there, or why it cannot be done.
     """
     record, steps = mine.record, len(mine.known_losses)
     request, folder = request_of(record), GuardedFolder("rounding")
@@ -285,17 +286,19 @@ def _nearby(mine: Trained, equal: int) -> tuple[Losses, Losses] | None:
             Conversation(session, record.configuration.backend, plan.threads).build(plan, record.dataset.name)
             _replayed(session, 0, before)
             saved = session.call(protocol.SaveState(str(reached)), protocol.StateSaved)
-            for _ in range(2 if saved.complete or not equal else 0):
+            if equal and not saved.complete:
+                return "the backend does not hand out its state"
+            for _ in range(2):
                 save_nearby(reached, moved, ROUNDING[plan.precision].epsilon)
                 if not saved.complete:  # the state of a new program is its initial weights
                     session.call(protocol.Rebuild(), protocol.Done)
                 session.call(protocol.Replay(equal, [], str(moved), saved.complete), protocol.Trained)
                 losses.append(_replayed(session, equal, after))
-    except (HarnessError, OSError):
-        return None
+    except (HarnessError, OSError) as error:
+        return str(error)
     finally:
         folder.close()
-    return (losses[0], losses[1]) if losses else None
+    return losses[0], losses[1]
 
 
 def _replayed(session: Session, step: int, calls: Sequence[int]) -> Losses:

@@ -116,8 +116,9 @@ class DuelRepetition(Repetition[DuelRecord]):
         if record.dataset is not None:
             yield from lacking_data(record.dataset)
 
-    def facts(self, record: DuelRecord) -> Mapping[str, str]:
+    def facts(self, stored: Stored[DuelRecord]) -> Mapping[str, str]:
         """See :meth:`Repetition.facts`."""
+        record = stored.record
         data = {} if record.dataset is None else {"data": data_text(record.dataset)}
         task = {} if record.task is None else {"task description": record.task.sha256[:12]}
         return {**_facts(record.configurations), **machine_facts(record.machine), **data, **task}
@@ -134,8 +135,12 @@ class DuelRepetition(Repetition[DuelRecord]):
 
     def agreement(self, theirs: Stored[DuelRecord], mine: Stored[DuelRecord]) -> Agreement:
         """See :meth:`Repetition.agreement`."""
-        if mine.record.status != "ok" or len(mine.record.results) != len(theirs.record.results):
-            return Agreement(verdict="different", reasons=[f"it failed here: {mine.record.failure}"])
+        if mine.record.status != "ok":
+            return Agreement(
+                verdict="undecided", reasons=[f"it could not be timed here: {mine.record.failure}"]
+            )
+        if len(mine.record.results) != len(theirs.record.results):
+            return Agreement(verdict="undecided", reasons=["other configurations were timed here"])
         return worst_of(
             _named(
                 f"{one.configuration} beside {one.reference}",
@@ -214,8 +219,9 @@ class GateRepetition(Repetition[GateRecord]):
                 yield from lacking_backend(benchmark.backend, benchmark.mode)
                 yield from lacking_data(benchmark.dataset)
 
-    def facts(self, record: GateRecord) -> Mapping[str, str]:
+    def facts(self, stored: Stored[GateRecord]) -> Mapping[str, str]:
         """See :meth:`Repetition.facts`."""
+        record = stored.record
         git = record.machine.git
         commits = {
             "base": record.base.commit or "",

@@ -26,9 +26,9 @@ class StudyRepetition(Repetition[Study]):
         for each in compared:
             yield from runs.REPETITION.lacking(each)
 
-    def facts(self, record: Study) -> Mapping[str, str]:
-        """See :meth:`Repetition.facts`."""
-        return {}
+    def facts(self, stored: Stored[Study]) -> Mapping[str, str]:
+        """See :meth:`Repetition.facts`: those of the runs, of which the study itself has none."""
+        return next(map(runs.REPETITION.facts, _compared_runs(stored)), {})
 
     def repeat(
         self, records: Sequence[Stored[Study]], kind: RecordKind[Study], place: Place

@@ -70,10 +70,10 @@ def test_an_undecided_duel_names_the_pairs_that_are_needed(tmp_path):
     assert agreement.reasons[0].endswith("(about 12 more pairs are needed)")
 
 
-def test_a_duel_that_fails_here_is_different(tmp_path):
+def test_a_duel_that_fails_here_refutes_nothing(tmp_path):
     failed = Stored(stored_duel(status="failed", failure="no room"), tmp_path)
     agreement = DUELS.agreement(Stored(stored_duel(), tmp_path), failed)
-    assert (agreement.verdict, agreement.reasons) == ("different", ["it failed here: no room"])
+    assert (agreement.verdict, agreement.reasons) == ("undecided", ["it could not be timed here: no room"])
 
 
 def gate_of(path, verdict="PASS", step=1.0):
