@@ -273,7 +273,8 @@ def outcome_of(record: Record) -> list[object]:
     """Return all that a training has computed and no clock has measured."""
     epochs = [(each.steps, each.training_loss, each.train, each.validation) for each in record.epochs]
     samples = (record.test_samples_at_last, record.test_samples_at_best)
-    return [record.first_losses, epochs, record.test_at_last, record.test_at_best, *samples]
+    tests = (record.test_at_last, record.best_epoch, record.test_at_best)
+    return [record.first_losses, epochs, *tests, *samples]
 
 
 def execute_beside(

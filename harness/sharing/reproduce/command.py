@@ -19,7 +19,7 @@ from harness.core.shell.paths import UserPath
 from harness.core.shell.plugin_option import plugin_option
 from harness.core.shell.printing import echo, echo_json, print_error, print_error_line
 from harness.core.shell.signals import interrupt_on_termination
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 
 #: In the folder of an opened bundle: where its commands are given again, and the new results.
 _WORK, _REPRODUCED = "work", "reproduced"
@@ -75,7 +75,7 @@ def command(ctx: click.Context, given: Given) -> None:
     from harness.core.documents.render.terminal import terminal_text
     from harness.sharing.bundle import confirmation
     from harness.sharing.reproduce.find import Opening, is_bundle, selected
-    from harness.sharing.reproduce.page import Reproduced, document, exit_code
+    from harness.sharing.reproduce.page import Reproduced, document, exit_code, unrepeated
     from harness.sharing.reproduce.repetition import Pair, Place, differences
 
     interrupt_on_termination()
@@ -93,10 +93,15 @@ def command(ctx: click.Context, given: Given) -> None:
     _refuse_lacking(selection.kinds)
     if not of_bundle and (stated := _stated(selection.kinds)):
         print_error_line(stated)
+    _refuse_own(folder, selection.kinds)
     place = Place(prepare_folder(folder), given.quiet, given.jobs)
     reproduced: list[Reproduced] = []
     for kind, repetition, records in selection.kinds:
-        repeated = repetition.repeat(records, kind, place)
+        try:
+            repeated = repetition.repeat(records, kind, place)
+        except HarnessError as error:  # what was repeated before is judged all the same
+            reproduced += [unrepeated(kind, stored, str(error)) for stored in records]
+            continue
         pairs = [Pair(theirs, mine) for theirs, mine in zip(records, repeated, strict=True)]
         for pair, agreement in zip(pairs, repetition.agreements(pairs), strict=True):
             facts = [repetition.facts(stored) for stored in pair]
@@ -115,6 +120,13 @@ def command(ctx: click.Context, given: Given) -> None:
     else:
         echo(terminal_text(document(reproduced, to)))
     ctx.exit(exit_code(reproduced))
+
+
+def _refuse_own(folder: Path, kinds: Sequence[Any]) -> None:
+    """Raise UsageError where ``folder`` has the records, which would stand for their own repetition."""
+    for stored in [stored for readable in kinds for stored in readable.records]:
+        if stored.path.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"--to {folder} has {stored.path}, which is to be repeated; give another folder")
 
 
 def _enter(bundle: Path) -> None:

@@ -82,7 +82,8 @@ def selected(paths: Iterable[Path], opening: Opening) -> Selection:
             try:
                 repetition = repetition_of(kind)
                 record = kind.read(file)
-                _refuse_unfinished(record, file)
+                if refusal := repetition.refusal(record):
+                    raise UsageError(f"{file}: {refusal}")  # noqa: TRY301  as those of the lines above
             except UnreadableRecord as error:
                 problems.append(str(error))
             except UsageError as error:
@@ -103,9 +104,3 @@ def _found(path: Path, opening: Opening, problems: list[str]) -> list[Result]:
     except UsageError as error:
         problems.append(str(error))
         return []
-
-
-def _refuse_unfinished(record: Any, file: Path) -> None:
-    status = getattr(record, "status", "ok")
-    if status != "ok":
-        raise UsageError(f"{file} is the record of work that ended as {status}; only results are repeated")

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -18,9 +19,9 @@ from harness.core.documents.document import (
     Tone,
     table_of,
 )
-from harness.core.documents.kinds import Listed
+from harness.core.documents.kinds import Listed, RecordKind
 from harness.core.documents.numbers import NOTHING
-from harness.sharing.reproduce.repetition import REFUTED, VERDICTS, Agreement, Difference, Verdict
+from harness.sharing.reproduce.repetition import REFUTED, VERDICTS, Agreement, Difference, Stored, Verdict
 
 _TONES: dict[Verdict, Tone] = {"undecided": "unsure", "different": "bad", "does not hold": "bad"}
 _UNDECIDED = 3
@@ -35,6 +36,18 @@ class Reproduced(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Listed
     agreement: Agreement
     differences: list[Difference]
+
+
+def unrepeated(kind: RecordKind[Any], stored: Stored[Any], reason: str) -> Reproduced:
+    """Return that a record could not be repeated, for this ``reason``."""
+    return Reproduced(
+        kind=kind.name,
+        file=str(stored.path),
+        repeated="",
+        outcome=kind.row_of(stored.record),
+        agreement=Agreement(verdict="undecided", reasons=[reason]),
+        differences=[],
+    )
 
 
 def exit_code(reproduced: Sequence[Reproduced]) -> int:
@@ -97,7 +110,7 @@ def _what_differs(reproduced: Sequence[Reproduced]) -> list[Node]:
         for difference in each.differences:
             of.setdefault(difference, []).append(Path(each.file).stem)
     if not of:
-        return [Paragraph("There and here, nothing that is recorded differs.")]
+        return [Paragraph("No recorded fact differs.")]
     every = len(reproduced)
     rows: list[Row] = [
         {

@@ -41,9 +41,10 @@ class PortRepetition(Repetition["PortRecord"]):
         """See :meth:`Repetition.agreement`: the verdict, and the kinds and places of the causes."""
         there, here = theirs.record.findings, mine.record.findings
         figures = f"{there.verdict} there and {here.verdict} here"
+        if "undecided" in {there.verdict, here.verdict}:
+            return Agreement(verdict="undecided", reasons=[figures])
         if there.verdict != here.verdict:
-            open_ = "undecided" in {there.verdict, here.verdict}
-            return Agreement(verdict="undecided" if open_ else "does not hold", reasons=[figures])
+            return Agreement(verdict="does not hold", reasons=[figures])
         ours, other = (
             sorted((cause.kind, cause.path_a, cause.path_b) for cause in each.causes)
             for each in (there, here)

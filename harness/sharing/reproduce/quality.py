@@ -7,12 +7,11 @@ by one rounding (:mod:`harness.core.audit.comparison`).
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import zip_longest
 from typing import NamedTuple
 
 import msgspec
 
-from harness.core.audit.budgets import ROUNDING
+from harness.core.audit.budgets import ROUNDING, SEPARATED
 from harness.core.audit.comparison import compare_losses, deviation_of, equal_steps, first_difference
 from harness.core.certify.certificate import Losses
 from harness.core.documents.numbers import counted
@@ -29,6 +28,8 @@ from harness.sharing.reproduce.repetition import Agreement, Verdict
 Nearby = Callable[[int], tuple[Losses, Losses] | str]
 #: Weights deviate by more than the losses of training show: a score may deviate by this many times as much.
 _SCORE_FACTOR = 10.0
+#: So many samples may lie between two classes.
+_CHANGING_SIDES = 2
 _NOT_ROUNDING = "which rounding does not explain"
 
 
@@ -119,7 +120,8 @@ def _within_rounding(
         return Compared(Agreement(verdict="undecided", reasons=[reason]), open=True)
     apart = next(_scores_apart(theirs.record, mine.record, None if equal == total else worst), "")
     if apart and _complete(theirs, mine):
-        return _closed("different", f"{apart}, although {parted if equal == total else 'all losses agree'}")
+        reason = f"{apart}, although {parted if equal == total else 'all losses agree'}"
+        return Compared(Agreement(verdict="different", reasons=[reason]), open=equal < total)
     if apart:
         why = "whether rounding explains it shows in the losses of all steps, which are not beside the record"
         return Compared(Agreement(verdict="undecided", reasons=[f"{apart}; {why}"]), open=True)
@@ -132,18 +134,23 @@ def _scores_apart(theirs: Record, mine: Record, worst: float | None) -> Iterator
     """Yield what deviates among the scores by more than losses that deviate by ``worst`` explain.
 
     None: all losses are equal bit for bit, and so must scores be. Otherwise a share of samples may deviate by
-    the margin of its measure: samples between two classes change sides.
+    two samples more, which lie between two classes, and at most by the margin of its measure.
     """
     measure = measure_of_task(theirs.task.description)
     rounding = ROUNDING[theirs.configuration.precision].score
-    limit = 0.0 if worst is None else max(rounding, _SCORE_FACTOR * worst)
+    limit = 0.0 if worst is None else min(max(rounding, _SCORE_FACTOR * worst), SEPARATED)
+    if len(theirs.epochs) != len(mine.epochs):
+        yield f"{len(theirs.epochs)} epochs are scored there and {len(mine.epochs)} here"
+        return
+    fewest = min(theirs.dataset.samples.values(), default=1)
+    of_share = min(measure.margin / measure.factor, limit + _CHANGING_SIDES / fewest)
     for where, ours, other in _scores(theirs, mine):
         for name in dict.fromkeys([*ours, *other]):
             a, b = ours.get(name), other.get(name)
             if a == b:
                 continue
             share = worst is not None and name == measure.key and measure.unit == "points"
-            allowed = measure.margin / measure.factor if share else limit * max(abs(a or 0), abs(b or 0))
+            allowed = of_share if share else limit * max(abs(a or 0), abs(b or 0))
             if a is None or b is None or not abs(a - b) <= allowed:
                 yield f"{where} {name} is {_shown(a)} there and {_shown(b)} here"
 
@@ -153,17 +160,18 @@ def _shown(score: float | None) -> str:
 
 
 def _scores(theirs: Record, mine: Record) -> Iterator[tuple[str, Scores, Scores]]:
-    for ours, other in zip_longest(theirs.epochs, mine.epochs):
-        if ours is None or other is None:
-            yield "the number of scored epochs:", {"": len(theirs.epochs)}, {"": len(mine.epochs)}
-            return
+    for ours, other in zip(theirs.epochs, mine.epochs, strict=True):
         where = f"after epoch {ours.epoch} the"
         yield where, {"mean loss": ours.training_loss}, {"mean loss": other.training_loss}
         yield f"{where} training", ours.train, other.train
         yield f"{where} validation", ours.validation, other.validation
     yield "the test", theirs.test_at_last or {}, mine.test_at_last or {}
-    if theirs.best_epoch == mine.best_epoch:  # between two epochs of one loss rounding decides
+    if theirs.best_epoch == mine.best_epoch:
         yield "at the best epoch the test", theirs.test_at_best or {}, mine.test_at_best or {}
+    else:  # rounding decides between two epochs that score alike
+        validation = {epoch.epoch: epoch.validation for epoch in theirs.epochs}
+        there, here = (validation.get(record.best_epoch or 0, {}) for record in (theirs, mine))
+        yield f"the best epoch is {theirs.best_epoch} there and {mine.best_epoch} here; its", there, here
 
 
 def judge_group(group: Sequence[tuple[Trained, Trained, Compared]]) -> list[Agreement]:
@@ -172,8 +180,11 @@ def judge_group(group: Sequence[tuple[Trained, Trained, Compared]]) -> list[Agre
     It is the equivalence test of ``harness compare``, over the seeds of the group; of fewer than three seeds
     each run keeps its own verdict.
     """
-    if not any(compared.open for *_, compared in group):
-        return [compared.agreement for *_, compared in group]
+    agreements = [compared.agreement for *_, compared in group]
+    # Where this machine computes the bits of one seed, a seed that differs is of another training.
+    is_repeatable = any(agreement.verdict == "identical" for agreement in agreements)
+    if is_repeatable or not any(compared.open for *_, compared in group):
+        return agreements
     theirs, mine = [each.record for each, *_ in group], [each.record for _, each, _ in group]
     seeds = {record.seed for record in theirs}
     measure = measure_of_task(theirs[0].task.description)
@@ -194,8 +205,8 @@ def _with_few_seeds(compared: Compared, seeds: int) -> Agreement:
     if not compared.open:
         return agreement
     more = (
-        f"whether quality is equal is tested from {FEWEST_FOR_INTERVAL} seeds on, and "
-        f"{'this is 1' if seeds == 1 else f'these are {seeds}'}"
+        f"equal quality is tested from {FEWEST_FOR_INTERVAL} seeds on; "
+        f"there {'is' if seeds == 1 else 'are'} {seeds}"
     )
     return msgspec.structs.replace(agreement, reasons=[*agreement.reasons, more])
 

@@ -101,6 +101,11 @@ class Repetition(Generic[_R]):
     #: The commands that write records of this kind. By default one of them is given again.
     commands: tuple[str, ...] = ()
 
+    def refusal(self, record: _R) -> str:
+        """Return why a record is not repeated; empty if it is. By default only work that succeeded is."""
+        status = getattr(record, "status", "ok")
+        return "" if status == "ok" else f"the work ended as {status}; only results are repeated"
+
     def lacking(self, stored: Stored[_R]) -> Iterable[str]:
         """Yield what this machine lacks to repeat a record, before anything runs: a clause for each thing.
 
@@ -150,14 +155,14 @@ class Repetition(Generic[_R]):
         name, *words = command.words(place.results)
         if not place.quiet:
             print_error_line(f"Repeating {record.id}: {command.text(place.results)}")
-        _run([sys.executable, "-P", "-m", "harness", name, *["--quiet"] * place.quiet, *words])
+        code = _run([sys.executable, "-P", "-m", "harness", name, *["--quiet"] * place.quiet, *words])
         if not (new := [path for path in kind.paths(place.results) if path not in before]):
-            raise HarnessError(f"{record.id} was not repeated: its command left no {kind.name}")
+            raise HarnessError(f"{record.id} was not repeated: its command ended with exit code {code}")
         return Stored(kind.read(new[-1]), new[-1])
 
 
-def _run(words: Sequence[str]) -> None:
-    """Run a command whose output is in its record; what it prints on standard error is shown.
+def _run(words: Sequence[str]) -> int:
+    """Run a command whose output is in its record, and return its exit code; standard error is shown.
 
     Raises:
         KeyboardInterrupt: it was interrupted.
@@ -171,6 +176,7 @@ def _run(words: Sequence[str]) -> None:
             raise
     if code == interrupted:
         raise KeyboardInterrupt
+    return code
 
 
 def machine_facts(machine: Machine) -> dict[str, str]:

@@ -19,7 +19,7 @@ from harness.core.plugins.sources import models_of
 from harness.core.runs.identity import data_fingerprint
 from harness.core.runs.losses import losses_beside
 from harness.core.runs.record import DatasetRecord, Record
-from harness.core.runs.request import RunRequest
+from harness.core.runs.request import TRIAL_SEED, RunRequest
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
 from harness.core.shell.execution import conclude, run_sequence
@@ -56,6 +56,11 @@ _MOST_NAMED = 3
 
 class RunRepetition(Repetition[Record]):
     """Runs are repeated from their descriptions: the recorded command may have asked for many of them."""
+
+    def refusal(self, record: Record) -> str:
+        """See :meth:`Repetition.refusal`; a study's tuning is not repeated either."""
+        is_trial = record.seed == TRIAL_SEED
+        return "a study tries settings in it" if is_trial else super().refusal(record)
 
     def lacking(self, stored: Stored[Record]) -> Iterator[str]:
         """See :meth:`Repetition.lacking`."""

@@ -36,16 +36,18 @@ class Claim(NamedTuple):
 def compare_ratios(theirs: Claim, mine: Claim, margin: float) -> Agreement:
     """Judge whether a ratio measured here confirms the one of a record.
 
-    Two ratios agree in size if their intervals overlap, or lie within ``margin``, such as 0.02, of each
-    other. Then the claim *holds*. Otherwise it *holds in direction* if both are shown to be slower, or both
-    faster; else it *does not hold*. Where either is undecided, nothing is claimed or shown.
+    Where either is undecided, nothing is claimed or shown. A claim *does not hold* if one is shown to be
+    slower and the other faster. Two ratios agree in size if their intervals overlap, or lie within
+    ``margin``, such as 0.02, of each other: then the claim *holds*. Otherwise it *holds in direction* if both
+    are shown to be slower, or both faster; else it *does not hold*.
     """
     figures = f"{time_ratio(theirs.ratio)} there and {time_ratio(mine.ratio)} here"
     undecided = [where for where, claim in (("there", theirs), ("here", mine)) if _is_open(claim)]
     if undecided:
         reason = f"{figures}; undecided {' and '.join(undecided)}"
         return Agreement(verdict="undecided", reasons=[reason])
-    if _overlap(theirs.ratio, mine.ratio, margin):
+    is_opposite = {theirs.direction, mine.direction} == {"slower", "faster"}
+    if not is_opposite and _overlap(theirs.ratio, mine.ratio, margin):
         return Agreement(verdict="holds", reasons=[figures])
     if theirs.direction == mine.direction != "same":
         return Agreement(
@@ -254,14 +256,21 @@ def _lacking_commit(commit: str) -> Iterator[str]:
         yield f"commit {commit[:12]} is not in a repository here; run this in a clone of it"
 
 
+def _outcome_text(benchmark: BenchmarkRecord) -> str:
+    """Write the verdict on a benchmark, with the metrics that fail; others fail by quality."""
+    failed = sorted(each.metric for each in benchmark.metrics if each.verdict == "FAIL")
+    by = f" ({', '.join(failed) or 'quality'})" if benchmark.verdict == "FAIL" else ""
+    return f"{benchmark.verdict}{by}"
+
+
 def _compare_benchmarks(theirs: BenchmarkRecord, mine: BenchmarkRecord | None) -> Agreement:
     if mine is None:
         return Agreement(verdict="different", reasons=[f"{theirs.name} is not in the suite here"])
-    verdicts = f"{theirs.name}: {theirs.verdict} there and {mine.verdict} here"
-    decided = {"PASS", "FAIL"}
-    if not {theirs.verdict, mine.verdict} <= decided:
+    there, here = _outcome_text(theirs), _outcome_text(mine)
+    verdicts = f"{theirs.name}: {there} there and {here} here"
+    if not {theirs.verdict, mine.verdict} <= {"PASS", "FAIL"}:
         return Agreement(verdict="undecided", reasons=[verdicts])
-    if theirs.verdict != mine.verdict:
+    if there != here:
         return Agreement(verdict="does not hold", reasons=[verdicts])
     ours, other = (
         next((each.ratio for each in side.metrics if each.metric == "step" and each.is_usable), None)
@@ -270,8 +279,10 @@ def _compare_benchmarks(theirs: BenchmarkRecord, mine: BenchmarkRecord | None) -
     if ours is None or other is None:
         return Agreement(verdict="holds", reasons=[verdicts])
     reason = f"{verdicts}; step {time_ratio(ours)} there and {time_ratio(other)} here"
-    overlap = _overlap(ours, other, theirs.limits.max_slowdown or 0.0)
-    return Agreement(verdict="holds" if overlap else "holds in direction", reasons=[reason])
+    if _overlap(ours, other, theirs.limits.max_slowdown or 0.0):
+        return Agreement(verdict="holds", reasons=[reason])
+    is_alike = (ours.value > 1) == (other.value > 1)
+    return Agreement(verdict="holds in direction" if is_alike else "does not hold", reasons=[reason])
 
 
 DUELS = DuelRepetition()

@@ -12,7 +12,7 @@ from harness.sharing.reproduce import runs
 from harness.sharing.reproduce.repetition import Agreement, Place, Repetition, Stored, worst_of
 
 #: Verdicts that more seeds would replace by another.
-_OPEN = "undecided"
+_OPEN = {"undecided", "few"}
 
 
 class StudyRepetition(Repetition[Study]):
@@ -55,7 +55,7 @@ def _compared_runs(stored: Stored[Study]) -> list[Stored[Record]]:
     return [
         Stored(record, store.folder / f"{record.id}.json")
         for record in study_records(stored.record, store)
-        if record.status == "ok" and record.seed != TRIAL_SEED
+        if record.status in {"ok", "diverged"} and record.seed != TRIAL_SEED
     ]
 
 
@@ -74,8 +74,8 @@ def verdicts_of(stored: Stored[Study]) -> dict[str, str]:
 def compare_verdicts(name: str, theirs: str, mine: str) -> Agreement:
     """Compare the verdicts on a variant."""
     reason = f"{name}: {theirs} there and {mine or 'no runs'} here"
+    if _OPEN & {theirs, mine}:
+        return Agreement(verdict="undecided", reasons=[f"{reason}; more seeds are needed"])
     if theirs == mine:
         return Agreement(verdict="holds", reasons=[f"{name}: {theirs} in both"])
-    if _OPEN in {theirs, mine}:
-        return Agreement(verdict="undecided", reasons=[f"{reason}; more seeds are needed"])
     return Agreement(verdict="does not hold", reasons=[reason])

@@ -95,6 +95,23 @@ def test_a_score_far_off_is_different_although_losses_agree():
     assert verdict(Trained(made_record(), LOSSES), mine)[0] == "different"
 
 
+def test_where_losses_agree_to_rounding_few_samples_change_sides():
+    """One point is what a machine may make of it at most; of 1,000 samples nine are too many."""
+    theirs = made_record()
+    theirs.dataset.samples = dict.fromkeys(theirs.dataset.samples, 1000)
+    for accuracy, expected in ((0.5011, "equal within rounding"), (0.509, "different")):
+        mine = Trained(made_record(accuracy=accuracy), changed(LOSSES, 40, 1 + 1e-7))
+        assert verdict(Trained(theirs, LOSSES), mine)[0] == expected
+
+
+def test_another_best_epoch_is_different_unless_rounding_chose_it():
+    theirs, other = made_record(), made_record()
+    other.best_epoch = theirs.epochs[0].epoch if theirs.best_epoch != theirs.epochs[0].epoch else 2
+    found, reason = verdict(Trained(theirs, LOSSES), Trained(other, LOSSES))
+    assert found == "different"
+    assert reason.startswith(f"the best epoch is {theirs.best_epoch} there and {other.best_epoch} here")
+
+
 def test_other_numbers_of_steps_are_different():
     found, reason = verdict(Trained(made_record(), LOSSES), Trained(made_record(), LOSSES[:-1]))
     assert (found, reason) == ("different", "it has 40 steps there and 39 here")
@@ -134,7 +151,14 @@ def test_scattered_seeds_are_undecided_with_the_seeds_that_are_needed():
     assert judged[0].reasons[1].rstrip().endswith("seeds are needed")
 
 
+def test_identical_seeds_do_not_excuse_another_one():
+    same = [(Trained(made_record(seed=seed), LOSSES),) * 2 for seed in (0, 1, 2)]
+    far = Trained(made_record(seed=3), LOSSES), Trained(made_record(seed=3), changed(LOSSES, 1, 1.5))
+    judged = judge_group([(*pair, compare(*pair, refused)) for pair in (*same, far)])
+    assert [each.verdict for each in judged] == ["identical"] * 3 + ["different"]
+
+
 def test_two_seeds_keep_their_own_verdicts():
     judged = group([0.0, 0.0])
     assert {each.verdict for each in judged} == {"different"}
-    assert judged[0].reasons[1].endswith("from 3 seeds on, and these are 2")
+    assert judged[0].reasons[1].endswith("from 3 seeds on; there are 2")

@@ -65,7 +65,7 @@ def test_a_failed_run_is_refused(quick):
     store = save_runs(quick.folder / "results", make_unfinished_record())
     (path,) = store.paths()
     (line,) = refused(quick, path)
-    assert line == f"{path} is the record of work that ended as failed; only results are repeated"
+    assert line == f"{path}: the work ended as failed; only results are repeated"
     assert refused(quick, "results")[0] == "nothing can be repeated:"
 
 

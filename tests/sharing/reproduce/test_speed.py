@@ -12,6 +12,7 @@ from harness.sharing.reproduce import speed
 from harness.sharing.reproduce.recorded_command import RecordedCommand
 from harness.sharing.reproduce.repetition import Stored
 from harness.sharing.reproduce.speed import DUELS, GATES, Claim, compare_ratios
+from harness.sharing.reproduce.studies import compare_verdicts
 
 
 def claim(direction, low, high):
@@ -30,6 +31,7 @@ TWICE = claim("slower", 1.9, 2.1)
         (claim("slower", 3.8, 4.2), TWICE, "holds in direction"),
         (TWICE, claim("same", 0.99, 1.01), "does not hold"),
         (TWICE, claim("faster", 0.4, 0.5), "does not hold"),
+        (claim("slower", 1.011, 1.05), claim("faster", 0.97, 0.995), "does not hold"),
         (claim("same", 0.99, 1.01), claim("same", 0.985, 1.0), "holds"),
         (claim("same", 0.99, 1.0), claim("slower", 1.01, 1.015), "holds"),
         (claim("same", 0.99, 1.0), claim("slower", 1.05, 1.06), "does not hold"),
@@ -89,10 +91,38 @@ def gate_of(path, verdict="PASS", step=1.0):
         (("FAIL", 1.3), ("FAIL", 1.8), "holds in direction"),
         (("PASS", 1.0), ("FAIL", 1.3), "does not hold"),
         (("FAIL", 1.3), ("INCONCLUSIVE", 1.1), "undecided"),
+        (("PASS", 0.7), ("PASS", 1.04), "does not hold"),
     ],
 )
 def test_gates_compare_verdicts_and_step_times_of_each_benchmark(theirs, mine, expected, tmp_path):
     assert GATES.agreement(gate_of(tmp_path, *theirs), gate_of(tmp_path, *mine)).verdict == expected
+
+
+def test_gates_that_fail_by_other_metrics_do_not_agree(tmp_path):
+    slower, unchanged = (made_benchmark(step=step, confirmed=8, verdict="FAIL") for step in (1.3, 1.3))
+    other = msgspec.structs.replace(
+        unchanged,
+        metrics=[
+            msgspec.structs.replace(each, verdict="FAIL" if each.metric == "memory" else "PASS")
+            for each in unchanged.metrics
+        ],
+    )
+    there, here = (Stored(made_gate(each), tmp_path) for each in (slower, other))
+    assert GATES.agreement(there, here).verdict == "does not hold"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "mine", "expected"),
+    [
+        ("better", "better", "holds"),
+        ("better", "worse", "does not hold"),
+        ("better", "", "does not hold"),
+        ("undecided", "undecided", "undecided"),
+        ("better", "few", "undecided"),
+    ],
+)
+def test_the_verdicts_of_a_study_agree_only_where_both_decide(theirs, mine, expected):
+    assert compare_verdicts("a", theirs, mine).verdict == expected
 
 
 def test_a_benchmark_that_the_suite_here_lacks_is_different(tmp_path):
