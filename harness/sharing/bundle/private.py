@@ -8,6 +8,7 @@ then removed from every text of the record: a message may repeat it.
 import getpass
 import os
 import platform
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -25,11 +26,13 @@ _SHORTEST_VALUE = 6
 _SHORTEST_NAME = 3
 #: Names that say nothing about anybody.
 _NO_NAMES = {"root", "localhost", "unnamed", ""}
-_URL = re.compile(r"(\w+://)[^/\s:@]*:[^/\s@]+@")
+_URL = re.compile(r"(\w+://)(?!git@)[^/\s@]+@")
 _HOME = re.compile(r"(?<![\w.~-])(?:(?:/home|/Users)/|[A-Za-z]:\\+Users\\+)([^/\\\s'\":,;()\[\]]+)")
 #: Texts with one of these characters are sentences, paths or addresses. Others may be words of the harness:
 #: an optimizer is named ``adam``, and so may be its user.
-_PROSE = re.compile(r"[\s/\\@]")
+_PROSE = re.compile(r"[\s/\\@]|:\d+$")
+#: A server that a command names, such as a cluster or a tracker: ``ray://HOST`` or ``HOST:PORT``.
+_SERVER = re.compile(r"\w+://(?:[^/\s@]+@)?([\w.-]+)|^([A-Za-z][\w.-]*):\d+$")
 HOST, USER, SECRET = "[host]", "[user]", "[secret]"
 
 
@@ -148,7 +151,7 @@ class Private:
                 if len(value) >= _SHORTEST_VALUE and value in line:
                     yield Found(number, f"the value of {name}", secret=True)
             if _URL.search(line):
-                yield Found(number, "a password in an address", secret=True)
+                yield Found(number, "a password or a token in an address", secret=True)
             if _HOME.search(line) or any(pattern.search(line) for pattern in self._homes_pattern):
                 yield Found(number, "a home folder", secret=False)
             for names, what in ((self._hosts, "the name of a host"), (self._users, "the name of a user")):
@@ -160,7 +163,7 @@ class Private:
 
         Files outside the folder lie in ``outside``, without their home folder.
         """
-        own = PurePosixPath(folder) / path
+        own = PurePosixPath(posixpath.normpath(PurePosixPath(folder) / path))
         if own.is_relative_to(folder):
             return str(own.relative_to(folder))
         text = self.text(str(own))
@@ -185,6 +188,8 @@ def _hosts(document: Mapping[str, Any]) -> Iterator[str]:
         yield str(process.get("place", "")).partition(" boot ")[0]
     for attempt in document.get("lost_attempts") or ():
         yield str(attempt.get("node", ""))
+    for word in document.get("command") or ():
+        yield from (found[1] or found[2] for found in _SERVER.finditer(str(word)))
 
 
 def _variables(value: Any, key: str = "") -> Iterator[tuple[str, str]]:

@@ -34,8 +34,22 @@ def test_no_private_text_is_left_and_the_record_can_still_be_read(document, tmp_
     path.write_bytes(encode_document(clean))
     record = RUNS.read(path)
     assert record.inherited_variables == {"TORCH_TOKEN": "[secret]", "TORCH_LOGS": "+dynamo"}
-    assert record.command[-1] == "https://[secret]@tracking.example"
+    assert record.command[-1] == "https://[secret]@[host]"
     assert record.failure.message == "it failed on [host]"
+
+
+def test_servers_that_a_command_names_are_removed(document):
+    words = [
+        "--address",
+        "ray://head.corp.internal:10001",
+        "--track-uri=http://mlflow.corp:5000",
+        "node7:6379",
+    ]
+    document["command"] = [*words, "git+https://ghp_abcdef@github.com/x", "torch:eager", "net.py:make"]
+    assert removed(document)["command"] == [
+        *("--address", "ray://[host]:10001", "--track-uri=http://[host]:5000", "[host]:6379"),
+        *("git+https://[secret]@[host]/x", "torch:eager", "net.py:make"),
+    ]
 
 
 def test_files_in_the_folder_of_the_command_get_relative_paths(document, tmp_path):
@@ -112,6 +126,7 @@ def test_private_texts_in_code_are_named_by_line():
         ("/projects/mine/data/x.npz", "data/x.npz"),
         (f"/home/{USER}/lib/net.py", "outside/lib/net.py"),
         ("/srv/lib/net.py", "outside/srv/lib/net.py"),
+        ("../../../../tmp/x/data.csv", "outside/tmp/x/data.csv"),
     ],
 )
 def test_places_of_files(path, place):
