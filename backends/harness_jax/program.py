@@ -22,7 +22,7 @@ _PREDICTION_BATCH_SIZES_ON_CPU = (4, 32, 64)
 # The most steps in one call of the compiled loop. Draws are padded to this number, so that blocks of any
 # length share one compilation. It is large enough that calls, and small enough that padding, cost little.
 CALL_STEPS = 256
-#: Where each step, those of the padding too, has inputs of its own.
+#: The same for augmented inputs, of which each step has its own, padding included.
 _AUGMENTED_CALL_STEPS = 16
 
 

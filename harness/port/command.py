@@ -250,6 +250,8 @@ def _inputs(given: Given) -> list[Any]:
 
     shapes, dtypes, maxima = given.shapes, given.dtypes, given.maxima
     if not shapes and given.dataset is not None:
+        if dtypes or maxima:
+            raise UsageError("--dtype and --max belong to --input; --dataset says what its inputs are")
         return [task_data(given.dataset).shape]
     if len(dtypes) > len(shapes):
         raise UsageError(f"--dtype is given {len(dtypes)} times for {len(shapes)} inputs")

@@ -102,9 +102,9 @@ def cpu_seconds(pid: int) -> float:
 
 
 def queued_seconds(pid: int) -> float:
-    """Sum how long a process's threads waited for a CPU, in seconds; 0 where the kernel does not count it."""
+    """Return the longest wait for a CPU of a thread of a process, in seconds; 0 where it is not counted."""
     texts = map(system_text, Path(f"/proc/{pid}/task").glob("*/schedstat"))
-    return sum(int(text.split()[1]) / 1e9 for text in texts if text)
+    return max((int(text.split()[1]) / 1e9 for text in texts if text), default=0.0)
 
 
 def _throttle_events(cpus: Iterable[int]) -> int:

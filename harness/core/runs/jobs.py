@@ -244,7 +244,11 @@ def conclude(
         say(f"It could not be repeated: the fresh process ended as {first.status}")
         return
     equal = outcome_of(first) == outcome_of(record)
-    if not equal and outcome_of(again(request, record)) == outcome_of(first):
+    second = first if equal else again(request, record)
+    if second.status != "ok":
+        say(f"It computes something else in a fresh process, of which another one ended as {second.status}")
+        return
+    if not equal and outcome_of(second) == outcome_of(first):
         record.status = "failed"
         record.failure = Failure(
             "a fresh process computes other losses or scores than the forked one; times aside, both must "

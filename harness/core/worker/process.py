@@ -133,19 +133,22 @@ class WorkerProcess:
 
         One that has taken an hour of CPU time may be in an endless loop, and counts as not at work.
         """
-        before, queued = self._sum(cpu_seconds), self._sum(queued_seconds)
+        before, queued = self._cpu_seconds(), self._queued_seconds()
         until = time.monotonic() + within_seconds
         while before < _ENDLESS_CPU_SECONDS and time.monotonic() < until and not self.has_ended():
             time.sleep(_WORK_POLL_SECONDS)
-            if self._sum(cpu_seconds) - before > _WORK_CPU_SECONDS:
+            if self._cpu_seconds() - before > _WORK_CPU_SECONDS:
                 return True
-            # Others may leave it no CPU for seconds.
-            if self._sum(queued_seconds) - queued > within_seconds / 2:
+            if self._queued_seconds() - queued > within_seconds / 2:  # others leave it no CPU
                 return True
         return False
 
-    def _sum(self, seconds: Callable[[int], float]) -> float:
-        return math.fsum(map(seconds, with_descendants([self.pid])))
+    def _cpu_seconds(self) -> float:
+        return math.fsum(map(cpu_seconds, with_descendants([self.pid])))
+
+    def _queued_seconds(self) -> float:
+        """Return the longest wait of one thread: many that poll and wait a little are not at work."""
+        return max(map(queued_seconds, with_descendants([self.pid])), default=0.0)
 
     def stop(self) -> None:
         """Stop it and all that it started, threads that spin included (SIGSTOP). Returns when it has stopped.

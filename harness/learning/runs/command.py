@@ -78,8 +78,7 @@ def command(
     if others and not remaining:
         return
     if sentence := _repetition_sentence(remaining, results):
-        echo(sentence)
-        return
+        echo(f"{sentence}\n")
     peak_flops = None if peak_gflops is None else peak_gflops * 1e9
     view = View(tuple(columns), hide_busy)
     detailed = verbose or target is not None or bool(columns)

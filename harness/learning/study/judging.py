@@ -271,7 +271,7 @@ def standings(sides: Mapping[str, Side], decisive: Sequence[Quantity], looks: in
 
 
 def _both_ways(quantity: Quantity, ours: Side, theirs: Side, confidence: float) -> tuple[Contrast, Contrast]:
-    """Compare two variants from either side: each change is one that its variant can make."""
+    """Compare two variants from either side, so that each change stays within what its variant can reach."""
     change, reverse = (contrast(quantity, *sides, confidence) for sides in ((ours, theirs), (theirs, ours)))
     return change, reverse._replace(is_equal=change.is_equal)
 

@@ -107,10 +107,14 @@ class Given(WorkOptions, shared.ExecutorOptions, shared.OutputOptions):
     "Timed blocks of each configuration in a pair. More make a pair more precise and longer. Default: "
     "10 to 60, more where blocks are shorter."
 )
-@shared.number("--epochs", text="Epochs of your training, for which finishes first. Default: the task's.")
+@shared.number(
+    "--epochs",
+    text="Epochs of the training for which the duel says what finishes first. Default: the task's.",
+)
 @shared.number(
     "--max-steps",
-    text="Most steps of your training, for which finishes first; of a step of your own, its calls.",
+    text="Most steps of the training for which the duel says what finishes first; of a step of your own, its "
+    "calls.",
 )
 @shared.choice(
     "--process-environment",

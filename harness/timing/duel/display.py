@@ -41,7 +41,7 @@ class DuelDisplay(LiveLine):
         if event.pairs_left >= FEWEST_PAIRS:
             return
         if event.seconds_needed <= event.longest_seconds:
-            self.say(f"The duel exceeds its time for these: about {about(event.seconds_needed)} in all")
+            self.say(f"The duel takes about {about(event.seconds_needed)}, longer than its budget, for these")
             return
         self.say(
             f"The time suffices for about {max(1, event.pairs_left)} of these, so the result will say what "

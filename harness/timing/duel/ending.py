@@ -26,8 +26,8 @@ def time_limit(request: DuelRequest) -> float:
 
 
 def longest_time(request: DuelRequest) -> float:
-    """Return the seconds after which no pair may end, whatever is missing."""
-    return (1 + _LONGER_SHARE) * time_limit(request)
+    """Return the seconds after which no pair may end, whatever is missing: a given budget may be exceeded."""
+    return time_limit(request) * (1.0 if request.budget_seconds is None else 1 + _LONGER_SHARE)
 
 
 def out_of_time(request: DuelRequest, record: DuelRecord, pair_seconds: float) -> StopReason | None:

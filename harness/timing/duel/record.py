@@ -45,7 +45,7 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     steps: int | None
-    """The steps of the training as configured; None where none is, as for steps of the user's own."""
+    """The steps of the training as configured; None if it is not known, as for a step of the user's own."""
     ratio: Estimate | None
     """The whole time over that of the reference, after ``steps``."""
     seconds: list[float] | None

@@ -70,11 +70,6 @@ def test_it_covers_the_true_break_even_at_its_level():
     assert inside >= 35  # of 95 %, 34 or fewer have a probability of 0.1 %
 
 
-def test_an_interval_without_end_is_one_where_the_steps_are_not_shown_to_differ():
-    turn = finish(noisy(0.995, 2.0, spread=0.02), 1).break_even
-    assert turn is None or turn.high is None
-
-
 @pytest.mark.parametrize(("ratio", "first"), [(0.9, 0.5), (1.1, 2.0)])
 def test_no_break_even_where_one_starts_and_steps_in_less_time(ratio, first):
     found = finish([pair(ratio, first)] * 5, 10)

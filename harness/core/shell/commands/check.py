@@ -96,7 +96,7 @@ def command(ctx: click.Context, given: Given) -> None:
     Compared are the loss of each step, the gradients of the first step, all weights after the last, and
     the outputs in evaluation mode, for every optimizer and regulariser that the task accepts; then the
     first losses in --precision, to what its rounding allows. Default: every installed backend in all its
-    modes, and every task. Also tried, without --case, is whether workers of each backend can be forked, as
+    modes, and every task. Without --case a worker of each backend is also forked, if that is possible, as
     --jobs does to save imports.
 
     Exit code: 0 if all agree, 1 if anything deviates or could not be checked, 2 if the input is wrong.
