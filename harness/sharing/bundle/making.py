@@ -27,6 +27,7 @@ from harness.errors import HarnessError, UsageError
 from harness.sharing.bundle import manifest
 from harness.sharing.bundle.manifest import File, Manifest
 from harness.sharing.bundle.private import Found, Private
+from harness.spec.description import description_sha256
 
 _README = """\
 {title}
@@ -120,6 +121,7 @@ def make(results: Sequence[Result], asked: Asked, staging: Path, name: str) -> M
     making = _Making(staging, private, asked)
     for each in every:
         making.add_record(each)
+    making.follow_descriptions(every)
     pages = making.add_pages(records)
     making.refuse_private()
     has_data = f"the data in {manifest.DATA}/, " if asked.data and (staging / manifest.DATA).is_dir() else ""
@@ -205,6 +207,19 @@ class _Making:
                 self._leave_out(f"{path.name}: no bundle may have such a file")
             else:
                 self.add(name, read_file(path))
+
+    def follow_descriptions(self, records: Sequence[_Named]) -> None:
+        """Replace the hashes of tasks in which paths were replaced: by them a study knows its runs."""
+        runs = [RUNS.read(self._staging / each.name) for each in records if each.result.kind is RUNS]
+        hashes = {run.task.sha256: description_sha256(run.task.description) for run in runs}
+        changed = {old: new for old, new in hashes.items() if old != new}
+        for name in [each.name for each in records] if changed else []:
+            document = msgspec.json.decode(read_file(self._staging / name))
+            document.pop("checksum")
+            text = msgspec.json.encode(document).decode()
+            for old, new in changed.items():
+                text = text.replace(old, new)
+            self.add(name, encode_document(msgspec.json.decode(text)))
 
     def _leave_out(self, clause: str) -> None:
         if clause not in self.left_out:

@@ -16,6 +16,7 @@ from harness.core.data_files.settings import settings_of
 from harness.core.documents.kinds import encode_document
 from harness.core.runs.store import RUNS
 from harness.sharing.bundle import lay_out, manifest, opened
+from harness.spec.description import description_sha256
 
 
 def names_in(path):
@@ -48,6 +49,8 @@ def test_a_bundle_has_the_record_its_code_and_its_data_and_repeats_elsewhere(qui
     (record_path,) = opened(tmp_path / "claim.zip", tmp_path / "theirs", lambda _: None)
     record = RUNS.read(record_path)
     assert record.dataset.file.path == "data.npz"
+    # By this hash a study knows its runs, those of a repetition too.
+    assert record.task.sha256 == description_sha256(record.task.description)
     assert lay_out([record], tmp_path / "theirs" / "results", tmp_path / "place") == []
     for name in ("net.py", "helper.py", "data.npz"):
         assert (tmp_path / "place" / name).read_bytes() == (tmp_path / name).read_bytes()
