@@ -423,15 +423,17 @@ class _Execution:
     def _prepare_next(self, number: int) -> None:
         """Have the next worker of a place import while its run trains; see :meth:`Place.prepare`.
 
-        Which of the places takes the next run is open, so the next ones must all be of one configuration.
+        Which of the places takes the next run is open. So there must be one for each of them, all of one
+        configuration.
         """
         places = self._crew.places
         prepared = sum(place.is_prepared for place in places)
         own = {planned.key for planned, *_ in self._running.values()}
         waiting = [run.request for run in self._shared.left if run.key not in own]
-        upcoming = {request.configuration for request in waiting[: len(places)]}
+        upcoming = waiting[: len(places)]
+        alike = len({request.configuration for request in upcoming}) == 1
         has_room = self._crew.room_beside(len(self._running) + prepared)
-        if len(waiting) > prepared and len(upcoming) == 1 and has_room:
+        if len(upcoming) == len(places) and alike and has_room:
             places[number].prepare(waiting[0].configuration, waiting[0].timeout_seconds)
 
     def abandon(self, reason: str) -> bool:

@@ -331,10 +331,12 @@ def test_the_next_worker_imports_while_a_run_trains(in_process, tmp_path, jobs, 
     monkeypatch.setattr(Place, "_taken", lambda place, use: taken.append(taking(place, use)) or taken[-1])
     with Crew(jobs, 1, "cpu", waits_for_memory=False) as crew:
         crew._templates.reasons["torch"] = "its import starts threads (pool)"
-        records = in_process(Store(tmp_path), crew, seeds=[0, 1, 2], epochs=2)
-    assert [record.status for record in records] == ["ok"] * 3
+        records = in_process(Store(tmp_path), crew, seeds=[0, 1, 2, 3], epochs=2)
+    assert [record.status for record in records] == ["ok"] * 4
     assert {record.making.process for record in records} == {"fresh"}
-    assert [session is not None for session in taken] == [False] * jobs + [True] * (3 - jobs)
+    was_prepared = [session is not None for session in taken]
+    assert not any(was_prepared[:jobs])
+    assert sum(was_prepared) == 3 if jobs == 1 else any(was_prepared)  # one for each place while enough wait
     assert [place._sessions for place in crew.places] == [set()] * jobs
 
 
