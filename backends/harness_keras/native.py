@@ -15,7 +15,7 @@ from keras.src import backend
 from keras.src.backend.common import global_state
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
-from harness.backend_support.feeding import made_model, refuse_changed, stored_in
+from harness.backend_support.feeding import made_model, refuse_changed, seeded, stored_in
 from harness.layers import Native, NativeArray, PlacedLayer, Shape
 from harness.spec import Penalty, Task, Unsupported
 from harness.tracing.calls import InputShape, Stored
@@ -51,7 +51,8 @@ class NativeModel:
         #: That of functions without a seed, such as keras.random.dropout; Keras's is no part of any model.
         self.own_seeds = keras.random.SeedGenerator(seed, name="own_seeds") if drops else None
         # Layers are numbered as in a process that has made none: the task names arrays by such numbers.
-        with _global_value(_NAMES, defaultdict(int)), _seeded(seed), self._as_alone():
+        _seed_engine(seed)
+        with _global_value(_NAMES, defaultdict(int)), seeded(seed), self._as_alone():
             self.layer = made_model(native, FRAMEWORK, make_model, _is_layer, _NO_LAYER)
             float64.widen(self.layer)
             layout = layout_of(self.layer, [InputShape(shape, integer=self._tokens)])
@@ -144,20 +145,6 @@ def _global_value(name: str, value: Any) -> Iterator[None]:
         yield
     finally:
         global_state.set_global_attribute(name, before)
-
-
-@contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed all draws of the user's code; Python's and NumPy's generators are restored afterwards."""
-    before, before_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    _seed_engine(seed)
-    try:
-        yield
-    finally:
-        random.setstate(before)
-        np.random.set_state(before_numpy)  # noqa: NPY002
 
 
 def _seed_engine(seed: int) -> None:

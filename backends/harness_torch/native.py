@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from harness.backend_support.feeding import made_model, refuse_changed, stored_in
+from harness.backend_support.feeding import made_model, refuse_changed, seeded, stored_in
 from harness.layers import Native, NativeArray
 from harness.network import PlacedLayer
 from harness.tracing.calls import Stored
@@ -69,9 +69,10 @@ def native_module(layer: Native) -> NativeModule:
     Raises:
         Unsupported: there is no code for torch, or it gave no module.
     """
-    module = made_model(
-        layer, FRAMEWORK, make_model, lambda made: isinstance(made, nn.Module), " and no torch.nn.Module"
-    )
+    with seeded(torch.initial_seed()):  # torch itself was seeded for the program
+        module = made_model(
+            layer, FRAMEWORK, make_model, lambda made: isinstance(made, nn.Module), " and no torch.nn.Module"
+        )
     return NativeModule(module, dropping=layer.dropout != "off")
 
 

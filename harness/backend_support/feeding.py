@@ -3,7 +3,9 @@
 Functions that take the arrays of a framework use only what NumPy, JAX, PyTorch, MLX and Keras have in common.
 """
 
+import contextlib
 import dataclasses
+import random
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -190,6 +192,19 @@ def code_of(layer: Native, framework: str) -> NativeModel:
         known = ", ".join(each.framework for each in layer.models)
         raise Unsupported(f"the model has code for {known} and none for {framework}")
     return code
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed Python's and NumPy's generators for the user's code, and restore them afterwards."""
+    before, before_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(before_numpy)  # noqa: NPY002
 
 
 def made_model(

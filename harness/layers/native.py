@@ -49,7 +49,8 @@ class Native(Layer, frozen=True, tag="native"):
     training. If it is ``off``, a backend keeps the code from doing so, which may make it slower: certificates
     compare losses, and frameworks cannot share random bits. ``saved_by`` is the command that writes the task
     again when the code has other arrays; empty where every command does. ``options`` are the names of the
-    task's options that are arguments of the models.
+    task's options that are arguments of the models. With ``own_initial`` training starts from the values that
+    the code makes once the run's seed is set, not from those that ``initial`` describes.
     """
 
     models: tuple[NativeModel, ...]
@@ -61,6 +62,7 @@ class Native(Layer, frozen=True, tag="native"):
     dropout: Literal["none", "active", "off"] = "none"
     saved_by: str = ""
     options: tuple[str, ...] = ()
+    own_initial: bool = False
 
     def output_shape(self, shape: Shape) -> Shape:
         return self.outputs

@@ -103,11 +103,14 @@ class Side(Protocol):
     to what its framework has (torch: channels first, where an input has at least three axes with the batch).
     Names of parameters are the framework's own. ``backend`` is the name of the backend that trains such
     models. ``draws`` says whether the code takes random numbers in training that a trace gives it none of.
+    ``seeded`` says whether its initial values follow from the framework's own generator, which the backend
+    seeds, rather than from keys that the code states.
     """
 
     framework: str
     backend: str
     draws: bool
+    seeded: bool
     versions: dict[str, str]
 
     def parameters(self) -> dict[str, np.ndarray]:

@@ -43,6 +43,7 @@ class JaxSide:
     """See :class:`harness.tracing.side.Side`; arrays are channels last in JAX as they are in the contract."""
 
     backend = "jax"
+    seeded = False  # keys stand in the code, so every seed would begin alike
 
     def __init__(self, built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> None:
         self.framework = "jax" if kind_of(built) == "pure" else "flax"

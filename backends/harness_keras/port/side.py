@@ -42,6 +42,7 @@ class KerasSide:
     """
 
     draws = False
+    seeded = True
 
     def __init__(self, built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> None:
         install()

@@ -52,6 +52,7 @@ class TorchSide:
 
     framework = backend = "torch"
     draws = False
+    seeded = True
 
     def __init__(self, module: torch.nn.Module, shapes: Sequence[InputShape], own: OwnTraining) -> None:
         run_eagerly()

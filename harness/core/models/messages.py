@@ -79,7 +79,7 @@ Request = Build | Inspect | Describe | Load | Evaluate | Differentiate | Train
 class Built(msgspec.Struct, frozen=True, tag=True):
     """Reply to :class:`Build`; ``plugin`` is the name of the plugin that knows the model's framework.
 
-    ``draws`` as in :class:`harness.tracing.side.Side`.
+    ``draws`` and ``seeded`` as in :class:`harness.tracing.side.Side`.
     """
 
     framework: str
@@ -89,6 +89,7 @@ class Built(msgspec.Struct, frozen=True, tag=True):
     plugin: str
     backend: str
     draws: bool = False
+    seeded: bool = False
 
 
 class Description(msgspec.Struct, frozen=True, tag=True):

@@ -187,6 +187,7 @@ def layer_of(models: Sequence[OwnModel], shape: InputShape, arrays: Mapping[str,
         vocabulary=shape.maximum if shape.integer else None,
         flops=flops(first.evaluated) or None,
         dropout="active" if any(model.drops for model in models) else "none",
+        own_initial=first.built.seeded and len(models) == 1,  # two frameworks cannot share theirs
     )
 
 

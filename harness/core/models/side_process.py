@@ -127,6 +127,7 @@ class Answering:
             claimed.name,
             side.backend,
             side.draws,
+            side.seeded,
         )
 
     def _of_side(self, request: messages.Request) -> messages.Reply:

@@ -1,13 +1,15 @@
 """The initial weights of every backend, in canonical layout."""
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.core.training import draws
 from harness.core.training.start import started
-from harness.layers import Parameter
+from harness.layers import Native, Parameter
 from harness.spec.task import Task
 
 
@@ -33,13 +35,30 @@ def _initial(parameter: Parameter, seed: int, name: str) -> npt.NDArray[np.float
             return normal(deviation)
 
 
-def initial_weights(task: Task, seed: int) -> dict[str, npt.NDArray[np.float64]]:
+def own_initial(task: Task) -> set[str]:
+    """Return the names of the task's weights whose initial values are those that the user's code makes."""
+    return {
+        f"{network}/{place.name}/{array.name}"
+        for network, layers in task.networks.items()
+        for place in layers.leaves()
+        if isinstance(place.layer, Native) and place.layer.own_initial
+        for array in (*place.layer.trained, *place.layer.held)
+    }
+
+
+def initial_weights(
+    task: Task, seed: int, made: Mapping[str, npt.NDArray[np.float64]] = MappingProxyType({})
+) -> dict[str, npt.NDArray[np.float64]]:
     """Draw all weights of the task, state included, by name, each from its own stream, keyed by its name.
 
-    Where the task starts from weights in a file, they take the place of those of their names.
+    Those that the user's code has ``made``, see :func:`own_initial`, take the place of those of their names.
+    So do, before these, weights in a file from which the task starts.
 
     Raises:
         UsageError: the file has changed, or cannot be used.
     """
-    drawn = {name: _initial(parameter, seed, name) for name, parameter in task.weights().items()}
+    drawn = {
+        name: made[name] if name in made else _initial(parameter, seed, name)
+        for name, parameter in task.weights().items()
+    }
     return drawn if task.start is None else drawn | started(task, task.start)

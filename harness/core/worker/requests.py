@@ -29,7 +29,7 @@ from harness.core.training.batches import BatchOrder
 from harness.core.training.draws import normal
 from harness.core.training.federated import FederatedProgram, clients_of
 from harness.core.training.fitted import fitted
-from harness.core.training.initial import initial_weights
+from harness.core.training.initial import initial_weights, own_initial
 from harness.core.training.own_augmentation import OwnAugmentation
 from harness.core.training.program_scores import Scorer, current_weights
 from harness.core.training.scoring import Rows, packed, rows_file, save_rows
@@ -163,7 +163,9 @@ class Worker:
             owners = clients_of(plan.task.federated, self.splits["train"].targets, plan.seed)
             self.program = FederatedProgram(self.program, plan.task, owners)
         start = _now()
-        self.program.load(initial_weights(plan.task, plan.seed))
+        made = current_weights(self.program) if (own := own_initial(plan.task)) else {}
+        made = {name: array for name, array in made.items() if name in own}
+        self.program.load(initial_weights(plan.task, plan.seed, made))
         self.program.synchronize()
         return build_seconds + _now() - start
 
