@@ -78,6 +78,7 @@ def save_task(
             written = _write_pair(specs, data, draft, phases.begin, names, saved_by=saved_by)
             _agree(written, specs, phases)
             files = {path: written.path, path.with_suffix(_REFERENCE_SUFFIX): _reference(written)}
+            echo(f"{' and '.join(spec.target for spec in specs)} are the same: they train alike in float64.")
             use = f"Compare with: harness duel {' '.join(written.backends)}"
         else:
             model = read_model(specs[0], data.shape, None, phases.begin)

@@ -24,7 +24,7 @@ def make(inputs, outputs):
 @pytest.fixture
 def folder(harness):
     """The user's folder, with the files that the page names."""
-    for name in ("make_data", "net"):
+    for name in ("make_data", "net", "knet"):
         (harness.folder / f"{name}.py").write_text(module(PAGE, name))
     (harness.folder / "other.py").write_text(OTHERS)
     random = np.random.default_rng(0)
@@ -56,14 +56,46 @@ def of_other(words, inputs, outputs):
     return [*words[:place], *sized, *words[place + 1 :]]
 
 
+#: What shortens the commands of the afternoon.
+BRIEF = {
+    "run": ("--epochs", "2", "--jobs", "2"),
+    "port": (),
+    "study": ("--epochs", "1", "--trials", "1", "--seeds", "3"),
+    "report": (),
+}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_commands_of_the_page_run_in_its_order(folder):
+def test_an_afternoon_leads_from_an_array_to_a_table_for_a_paper(folder):
+    pytest.importorskip("keras")
+    subprocess.run([sys.executable, "make_data.py"], cwd=folder.folder, check=True)
+    calls = [words[1:] for block in blocks(PAGE, "sh") for words in commands(block) if words[0] == "harness"]
+    afternoon = calls[: 1 + next(place for place, words in enumerate(calls) if words[0] == "report")]
+    assert [words[0] for words in afternoon] == ["run", "port", "run", "run", "run", "study", "report"]
+    done = [folder.ok(*words, *BRIEF[words[0]]) for words in afternoon]
+    first, proof, both, initial, loss, study, _ = done
+    understood, equal = (block.text.strip() for block in blocks(PAGE, "text")[:2])
+    assert understood in first.stderr.splitlines()
+    assert "net.py:make and knet.py:make are the same" in proof.stdout
+    assert equal in both.stdout
+    records = [record for record in folder.records() if record["task"]["name"] == "net_knet"]
+    assert {record["certificate"]["status"] for record in records} == {"passed"}
+    for compared, names in ((initial, ("default", "orthogonal", "small")), (loss, ("net.py:focal", "none"))):
+        rows = [line.split()[0] for line in compared.stdout.splitlines() if line]
+        assert set(names) <= set(rows)
+    assert "Validation accuracy of the trials" in study.stdout
+    table = (folder.folder / "table.tex").read_text()
+    assert "Orthogonal (ours) & 5 &" in table
+    assert "Trained with epochs" not in table  # of a model of one's own, the default is not known
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_other_commands_of_the_page_run(folder):
     subprocess.run([sys.executable, "make_data.py"], cwd=folder.folder, check=True)
     first = folder(*shown("harness run --model net.py:make --dataset sensors.npz")[:5], *SHORT)
     assert first.returncode == 0, first.stderr
-    (line,) = [block.text.strip() for block in blocks(PAGE, "text") if block.text.startswith("sensors.npz")]
-    assert line in first.stderr.splitlines()
     split = folder(*shown("harness run --model net.py:make --dataset sensors.npz --set-data"), *SHORT)
     table = folder(*of_other(shown("harness run --model net.py:make --dataset houses.csv"), 4, 1), *SHORT)
     photos = folder(

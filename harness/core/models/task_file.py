@@ -207,6 +207,13 @@ def training_options() -> set[str]:
     return {*itertools.chain(*kinds), *_OF_OWN, *_OF_IMAGES}
 
 
+def training_defaults(objective: Objective) -> dict[str, OptionValue]:
+    """Return the defaults of the options that a task of this kind has whatever its model, by name."""
+    base = getattr(importlib.import_module(_OPTIONS), _BASES[type(objective)])
+    of_images: dict[str, OptionValue] = {"flip": False, "crop": 0}
+    return {**msgspec.structs.asdict(base()), **of_images, **dict.fromkeys(_OF_OWN, "none")}
+
+
 class OwnParts(NamedTuple):
     """Values of options: targets of the user's own ``code`` by their texts, files of weights by theirs."""
 

@@ -159,8 +159,10 @@ def relabelled(groups: Iterable[RunGroup], labels: Mapping[str, str]) -> list[Ru
 
 
 def _relabelled(group: RunGroup, labels: Mapping[str, str]) -> RunGroup:
+    names = [_labelled(each.name, labels) for each in group.configurations]
     configurations = tuple(
-        dataclasses.replace(each, name=_labelled(each.name, labels)) for each in group.configurations
+        dataclasses.replace(each, name=name, is_labelled=name != each.name)
+        for each, name in zip(group.configurations, names, strict=True)
     )
     of_name = Counter(each.name for each in configurations)
     if twice := [name for name, count in of_name.items() if count > 1]:

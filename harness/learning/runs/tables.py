@@ -272,9 +272,10 @@ def settings_table(comparison: Comparison) -> Table:
         difference, verdict = _relative(comparison, summary)
         pair, reached = comparison.pair_of(summary), summary.to_target
         needed = pair.quality.seeds_needed if pair else None
+        values = ", ".join(map(text_on_axis, axes, summary.configuration.values))
         row = {
             ", ".join(axes) or "configuration": (
-                ", ".join(map(text_on_axis, axes, summary.configuration.values)) or summary.name
+                summary.name if summary.configuration.is_labelled or not values else values
             ),
             "seeds": str(len(summary.configuration.runs)),
             f"ordered by validation {_measured(measure)}": (

@@ -1,16 +1,18 @@
 """What was trained: the settings of a run that differ from the defaults of its task, and its data."""
 
 import functools
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from harness.core.documents.numbers import listed
+from harness.core.models.task_file import training_defaults
 from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.options import options_with
 from harness.core.runs.fields import AxisValue, text_on_axis
+from harness.core.runs.own_models import own_model
 from harness.core.runs.record import DatasetRecord, Record
 from harness.errors import HarnessError
 from harness.learning.runs.grouping import RunGroup
@@ -45,18 +47,22 @@ def _defaults(name: str, version: int, given: bytes) -> Defaults | None:
 def settings_of(record: Record, apart_from: Container[str] = ()) -> dict[str, tuple[AxisValue, AxisValue]]:
     """Return the settings that differ from the defaults, each with its default; None for an unknown one.
 
-    Where the defaults are not known, they are all options of the task.
+    Those of which no default is known are among them.
     """
     defaults = defaults_of(record)
-    known = {} if defaults is None else defaults.options
+    known = _training_defaults(record) if defaults is None else defaults.options
     found: dict[str, tuple[AxisValue, AxisValue]] = {
         name: (value, known.get(name)) for name, value in record.task.options.items()
     }
     if defaults is not None:
         found["batch_size"] = record.task.description.batch_size, defaults.task.batch_size
         found["epochs"] = record.epochs_asked, defaults.task.epochs
-        found = {name: (value, default) for name, (value, default) in found.items() if value != default}
-    return {name: values for name, values in found.items() if name not in apart_from}
+    return {name: each for name, each in found.items() if each[0] != each[1] and name not in apart_from}
+
+
+def _training_defaults(record: Record) -> Mapping[str, AxisValue]:
+    """Return the defaults of the training of a user's own model, whose task is written for each command."""
+    return training_defaults(record.task.description.objective) if own_model(record) else {}
 
 
 def trained_text(group: RunGroup, *, brief: bool = False) -> str:
@@ -67,7 +73,7 @@ def trained_text(group: RunGroup, *, brief: bool = False) -> str:
     record, task = group.record, group.conditions.task
     found = settings_of(record, group.axes)
     settings = [_setting(name, value, default) for name, (value, default) in found.items()]
-    if defaults_of(record) is not None:
+    if defaults_of(record) is not None or own_model(record):
         rest = f"; everything else is the default of {task}" if settings else ""
         text = f"Trained with {listed(settings)}{rest}." if settings else ""
     else:
