@@ -217,26 +217,28 @@ class AuditedTraining:
             )
             return take_turns(known, new, work.order, self._steps, step_seconds)
 
-    def verify(self, prepared: Preparation, budget_seconds: float = 0.0) -> Verification:
+    def verify(self, prepared: Preparation, budget_seconds: float | None = None) -> Verification:
         """Have a second program repeat parts of the training. Afterwards the worker may hold another program.
 
         If the second program fails, the work stays unverified. Work of third-party backends is repeated in a
         process of its own, whole segments at a time, however long it takes. Other work is repeated within the
-        budget; without a budget, a whole segment is repeated.
+        budget, of which readings of states have taken their part, or for a few steps if none is left; without
+        a budget, a whole segment is repeated.
 
         Raises:
             WorkDiffers: the second program does not compute what was reported.
         """
         begun = time.monotonic()
-        budget_seconds -= self._segments.reading_seconds
+        seconds = max(0.0, (budget_seconds or 0.0) - self._segments.reading_seconds)
+        whole = int(budget_seconds is None)
         try:
             if self._work.is_third_party:
-                found = self._verified_elsewhere(budget_seconds)
-            elif (verifier := self._verifier(prepared, budget_seconds)) == "other process":
+                found = self._verified_elsewhere(seconds)
+            elif (verifier := self._verifier(prepared, seconds)) == "other process":
                 with self._other_process() as session:
-                    found, _ = self._repeated(session, verifier, budget_seconds)
+                    found, _ = self._repeated(session, verifier, seconds, whole)
             else:
-                found, _ = self._repeated(self._session, verifier, budget_seconds)
+                found, _ = self._repeated(self._session, verifier, seconds, whole)
         except (HarnessError, OSError) as error:  # the states need room on a disk
             found = Verification(outcome="not verified", gap="program failed", detail=str(error))
         found = msgspec.structs.replace(found, seconds=time.monotonic() - begun)
@@ -260,12 +262,10 @@ class AuditedTraining:
         )
 
     def _repeated(
-        self, session: Session, verifier: Verifier, seconds: float
+        self, session: Session, verifier: Verifier, seconds: float, whole: int
     ) -> tuple[Verification, list[Examined]]:
         if (gap := self._gap) is not None:
             return Verification(outcome="not verified", gap=gap), []
-        proving = max(1, len(self._segments.proving))
-        whole = proving if self._work.is_third_party else int(seconds <= 0)
         examined_steps = budgets.NUMPY_LATER_STEPS if self._is_compared else 0
         repeater = Repeater(session, verifier, seconds, whole, examined_steps)
         return repeated(self._work, self._segments, repeater), repeater.examined
@@ -300,7 +300,8 @@ class AuditedTraining:
                 numpy = processes.enter_context(compared)
             session = processes.enter_context(self._other_process())
             left = max(budgets.LEAST_REPETITION_SECONDS, end - time.monotonic())
-            found, examined = self._repeated(session, "other process", left)
+            proving = max(1, len(self._segments.proving))
+            found, examined = self._repeated(session, "other process", left, proving)
             if numpy is not None and found.outcome != "differs":
                 independent = compare_with_numpy(numpy, examined, self._segments.proving)
                 outcome = "differs" if independent.differs else found.outcome
