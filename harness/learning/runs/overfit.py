@@ -301,11 +301,11 @@ def gap_differences(group: RunGroup, margin: float | None = None) -> list[GapDif
         if ours is None or theirs is None:
             continue
         unit = gap_measure(other, measure)
-        level = float(np.mean(np.abs(theirs[:, -1]))) if unit.relative else 1.0
+        level = float(np.mean(np.abs(theirs[:, -1])))
         result = equivalence(
             dict(zip(reference.seeds, ours[:, -1].tolist(), strict=True)),
             dict(zip(other.seeds, theirs[:, -1].tolist(), strict=True)),
-            margin if margin is not None and unit is measure else unit.margin * level,
+            margin if margin is not None and unit is measure else unit.margin_at(level),
         )
         if result.difference is not None:
             differences.append(GapDifference(reference, other, unit, result))

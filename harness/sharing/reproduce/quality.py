@@ -6,6 +6,7 @@ by one rounding (:mod:`harness.core.audit.comparison`).
 """
 
 import math
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -213,11 +214,9 @@ def _with_few_seeds(compared: Compared, seeds: int) -> Agreement:
 
 def _margin(theirs: Sequence[Record], measure: Measure) -> float:
     """Return the margin of ``harness compare``; a relative one is a share of the mean score there."""
-    if not measure.relative:
-        return measure.margin
     scores = [record.test_scores(best=False).get(measure.key) for record in theirs]
     known = [measure.factor * score for score in scores if score is not None and math.isfinite(score)]
-    return measure.margin * abs(sum(known) / len(known)) if known else measure.margin
+    return measure.margin_at(statistics.fmean(known) if known else None)
 
 
 def _by_equivalence(found: Equivalence, measure: Measure, seeds: int) -> Agreement:
