@@ -210,7 +210,7 @@ class GateRepetition(Repetition[GateRecord]):
         for file in command.values("suite"):
             if not Path(file).is_file():
                 yield f"suite {file} does not exist"
-        if (commit := record.base.commit) and command.has("base"):
+        if (commit := record.base.commit) and command.values("base"):
             yield from _lacking_commit(commit)
         for option in ("base_python", "head_python"):
             for python in command.values(option):
@@ -234,7 +234,7 @@ class GateRepetition(Repetition[GateRecord]):
 
     def arguments(self, record: GateRecord, command: RecordedCommand) -> None:
         """See :meth:`Repetition.arguments`."""
-        if record.base.commit and command.has("base"):
+        if record.base.commit and command.values("base"):
             command.set("base", record.base.commit)
         command.drop("budget")
 
