@@ -268,7 +268,7 @@ def test_zero_has_no_sign():
 def test_curves_are_resampled_as_a_whole():
     # Each mean must be a mix of the two curves, the same mix at every epoch.
     curves = np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 4.0]])
-    means = resampled_means(curves, 200)
+    means = resampled_means(curves)
     assert set(np.unique(means[:, 0])) == {0.0, 0.5, 1.0}
     assert np.array_equal(means, means[:, :1] * [1.0, 2.0, 4.0])
 
