@@ -164,9 +164,16 @@ class JaxProgram(Program):
         }
 
     def training_state(self) -> dict[str, np.ndarray]:
-        """See :meth:`harness.spec.Program.training_state`. Dropout's keys follow from the number of steps."""
+        """See :meth:`harness.spec.Program.training_state`. Dropout's keys follow from the number of steps.
+
+        Arrays of types that NumPy lacks, such as bfloat16, are float32, which holds their values exactly.
+        """
         leaves = jax.tree_util.tree_leaves_with_path(self._besides_weights())
-        return {jax.tree_util.keystr(path): np.array(leaf) for path, leaf in leaves}
+        state = {jax.tree_util.keystr(path): np.array(leaf) for path, leaf in leaves}
+        return {
+            name: array.astype(np.float32) if array.dtype.kind == "V" else array
+            for name, array in state.items()
+        }
 
     def _besides_weights(self) -> State:
         hidden = {
@@ -177,10 +184,12 @@ class JaxProgram(Program):
 
     def load_training_state(self, state: Mapping[str, np.ndarray]) -> None:
         self._use_precision()
-        loaded = jax.tree_util.tree_map_with_path(
-            lambda path, _: jax.device_put(state[jax.tree_util.keystr(path)], self._device, may_alias=False),
-            self._besides_weights(),
-        )
+
+        def own(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
+            array = state[jax.tree_util.keystr(path)].astype(leaf.dtype, copy=False)
+            return jax.device_put(array, self._device, may_alias=False)
+
+        loaded = jax.tree_util.tree_map_with_path(own, self._besides_weights())
         layers = {network: arrays | loaded.layers[network] for network, arrays in self._state.layers.items()}
         self._state = loaded._replace(parameters=self._state.parameters, layers=layers)
 

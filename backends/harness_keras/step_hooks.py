@@ -19,11 +19,17 @@ def seed(number: int) -> None:
 
 
 def compute_in_float64() -> None:
-    """Make float64 the type of weights and computations where the user's code names none."""
+    """Make float64 the type of weights and computations where the user's code names none.
+
+    Raises:
+        RuntimeError: this version of Keras casts results of float64 to another type all the same.
+    """
     keras.config.set_floatx("float64")
     # Apart from TensorFlow, results of float64 are cast to float32 where Keras promotes types.
     promotion = inspect.unwrap(keras.backend.result_type).__globals__
     promotion.get("BIT64_TO_BIT32_DTYPE", {}).pop("float64", None)
+    if (kept := keras.backend.result_type("float64", "float64")) != "float64":
+        raise RuntimeError(f"Keras {keras.__version__} casts results of float64 to {kept}")
     if (
         keras.backend.backend() == "tensorflow"
     ):  # where the scale of attention is of float32 whatever its inputs

@@ -103,10 +103,9 @@ class RayExecutor:
         return max((most_jobs(asked.threads, asked.device, *size) for size in sizes), default=1)
 
     def execute(
-        self, shared: SharedRuns, store: Store, observer: NodesObserver, *, certify: bool, deadline: float
+        self, shared: SharedRuns, store: Store, observer: NodesObserver, *, certify: bool
     ) -> list[Record]:
-        """See :class:`harness.core.shell.executors.Executor`; there is no ``deadline``."""
-        del deadline
+        """See :class:`harness.core.shell.executors.Executor`."""
         requests = [run.request for run in shared.left]
         tasks = {request.task.name for request in requests}
         backends = [request.configuration.backend for request in requests]

@@ -10,6 +10,7 @@ from support import native_models
 from support.native_models import cnn, mlp, transformer
 from support.training_cases import ADAM, MOMENTUM, SGD, assert_near, program, samples, steps, task, trained
 
+from harness.core.worker import saved_state
 from harness.spec.backend import Steps, Unsupported
 from harness.spec.schedules import CosineDecay
 from harness.spec.task import OwnCode, Penalty, Sgd
@@ -269,3 +270,23 @@ ELSEWHERE = msgspec.structs.replace(MLP.trained[0], stored={"jax": Stored("elsew
 def test_a_model_that_is_not_that_of_the_task_is_declined(changes, reason):
     with pytest.raises(Unsupported, match=reason):
         _program(_task(_changed(mlp("nnx"), **changes)))
+
+
+def test_a_state_of_bfloat16_is_stored_and_continues_bit_for_bit(tmp_path):
+    pytest.importorskip("optax")
+    (file := tmp_path / "own.py").write_text(
+        "import optax\n\ndef make():\n    return optax.adam(0.01, mu_dtype='bfloat16')\n"
+    )
+    own = task(mlp("jax"), optimizer=Sgd(1.0), own_code=OwnCode(optimizer=f"{file}:make"))
+    first, second = _program(own), _program(own)
+    early, late = (steps(own, shape) for shape in ((3, 8), (4, 8)))
+    first.train(early)
+    held = {name: array for name, array in first.training_state().items() if "mu" in name}
+    assert {array.dtype for array in held.values()} == {np.dtype("float32")}
+    assert all(array.any() for array in held.values())
+    second.train(late)  # a state of its own, which must be replaced
+    saved_state.save(first, str(tmp_path / "state.npz"))
+    saved_state.restore(second, str(tmp_path / "state.npz"), with_state=True)
+    assert np.array_equal(second.train(late), first.train(late))
+    for name, array in second.weights().items():
+        assert np.array_equal(array, first.weights()[name]), name

@@ -81,3 +81,24 @@ def test_a_step_in_float64_is_rounded_nowhere(backend, engine, expressions):
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_keras_that_casts_in_another_way_is_refused():
+    for module in ("keras", "torch"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
+    code = (
+        "import pathlib, sys, keras\n"
+        "keras.backend.result_type = lambda *_: 'float32'\n"
+        "exec(pathlib.Path(sys.argv[1]).read_text())\n"
+        "compute_in_float64()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, BACKENDS / "harness_keras" / "step_hooks.py"],
+        env=os.environ | {"KERAS_BACKEND": "torch"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "casts results of float64 to float32" in done.stderr

@@ -348,11 +348,11 @@ def svg(figure: Figure, width: int = _WIDTH) -> str:
     return drawn
 
 
-def png(figure: Figure, width: int = _WIDTH) -> bytes:
+def png(figure: Figure) -> bytes:
     """Draw the chart as PNG, with two pixels for each pixel of the SVG."""
     import vl_convert
 
-    drawn: bytes = vl_convert.vegalite_to_png(_on_white(figure, width), scale=_SCALE)
+    drawn: bytes = vl_convert.vegalite_to_png(_on_white(figure, _WIDTH), scale=_SCALE)
     return drawn
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from harness.core.documents.numbers import NOTHING
+from harness.core.documents.numbers import NOTHING, busy_mark
 
 #: The colour of a text on a page: ``bad`` is a failure; ``unsure`` would be decided by more time.
 Tone = Literal["", "good", "bad", "unsure", "muted"]
@@ -50,11 +50,19 @@ class Cell(NamedTuple):
     """See :class:`Span`."""
     address: str = ""
     """On a page, the text is a link to this address on the web, which begins with ``https://``."""
+    busy: bool = False
+    """The time in it was measured while other programs used the machine, as ``text`` says."""
 
 
 def text_of(cell: Cell | str) -> str:
     """Return the text of a cell."""
     return cell if isinstance(cell, str) else cell.text
+
+
+def timed(text: str, *, disturbed: bool | None) -> Cell:
+    """Return the cell of a time, marked if other programs have ``disturbed`` it."""
+    marked = busy_mark(text, disturbed=disturbed)
+    return Cell(marked, busy=marked != text)
 
 
 class Table(NamedTuple):

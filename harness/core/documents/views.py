@@ -10,6 +10,7 @@ import msgspec
 
 from harness.core.documents.document import (
     Cards,
+    Cell,
     Document,
     Folded,
     Medium,
@@ -18,9 +19,8 @@ from harness.core.documents.document import (
     Section,
     Table,
     shown,
-    text_of,
 )
-from harness.core.documents.numbers import BUSY, BUSY_LEGEND
+from harness.core.documents.numbers import BUSY_LEGEND
 from harness.errors import unknown_name
 
 #: Columns whose rows have no name without them; the first column is one, too.
@@ -78,7 +78,7 @@ class View(msgspec.Struct, frozen=True):
             new = {table.headers[place] for place in places if place not in _naming(table)} - seen
             seen |= new
             rows = rows if new else []
-        is_busy = any(BUSY in text_of(cell) for row in rows for cell in row)
+        is_busy = any(_is_busy(cell) for row in rows for cell in row)
         legend = [
             sentence
             for sentence in table.legend
@@ -94,7 +94,7 @@ class View(msgspec.Struct, frozen=True):
             wanted = [place for name in self.columns for place in chosen if names[place] == column_name(name)]
             chosen = list(dict.fromkeys([*_naming(table), *wanted]))
         if self.hide_busy:
-            chosen = [place for place in chosen if not any(BUSY in text_of(row[place]) for row in table.rows)]
+            chosen = [place for place in chosen if not any(_is_busy(row[place]) for row in table.rows)]
         return chosen
 
     def _mapped(self, nodes: Sequence[Node], seen: set[str]) -> list[Node]:
@@ -127,6 +127,10 @@ class View(msgspec.Struct, frozen=True):
 def column_name(header: str) -> str:
     """Return the name of a column without its unit."""
     return _UNIT.sub("", header)
+
+
+def _is_busy(cell: Cell | str) -> bool:
+    return isinstance(cell, Cell) and cell.busy
 
 
 def _naming(table: Table) -> list[int]:

@@ -6,7 +6,6 @@ The process is fresh, and the machine serves nothing else; or nobody judges the 
 
 import contextlib
 import datetime
-import hashlib
 import math
 import statistics
 import time
@@ -25,9 +24,9 @@ from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.machine.usage import Watch
 from harness.core.runs.events import Phase, RunObserver, Scored, Started, Trained
 from harness.core.runs.extensions import carry_out, work_of
-from harness.core.runs.losses import LOSSES_ENDING, encoded_losses, losses_file
+from harness.core.runs.losses import LOSSES_ENDING, encoded_losses
 from harness.core.runs.places import Place
-from harness.core.runs.record import Block, Epoch, Failure, Record, SavedWeights, WeightsFile
+from harness.core.runs.record import Block, Epoch, Failure, KeptFile, Record, SavedWeights
 from harness.core.runs.request import RunRequest, new_record
 from harness.core.runs.store import WEIGHTS_SUFFIX, RecordWriter
 from harness.core.runs.weights import weights_description
@@ -278,7 +277,7 @@ class TrainingRun:
         """Write the losses of all steps next to the record."""
         content = encoded_losses(self._losses)
         name = self._store.save_beside(self._record, content, LOSSES_ENDING)
-        self._record.losses = losses_file(name, content)
+        self._record.losses = KeptFile.of(name, content)
 
     def _keep_weights(self, *, best: bool) -> None:
         """Write the current weights, or those of the best epoch, next to the record if it is asked for."""
@@ -297,7 +296,7 @@ class TrainingRun:
         finally:
             folder.close()
         name = self._store.save_beside(record, content, f"-{which}{WEIGHTS_SUFFIX}")
-        file = WeightsFile(name, hashlib.sha256(content).hexdigest())
+        file = KeptFile.of(name, content)
         if record.weights is None:
             record.weights = SavedWeights(file)
         else:

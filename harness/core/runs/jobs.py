@@ -285,14 +285,12 @@ def execute_beside(
     shared: SharedRuns,
     store: RecordWriter,
     observer: JobsObserver,
-    may_begin: Callable[[], bool],
     certify: bool,
     crew: Crew,
 ) -> list[Record]:
     """Execute the runs of a matrix that are left and free at the places of ``crew``.
 
-    Return the records of the matrix, in its order; after Ctrl-C those of runs under way are interrupted. No
-    run begins once ``may_begin`` says so.
+    Return the records of the matrix, in its order; after Ctrl-C those of runs under way are interrupted.
 
     Raises:
         KeyboardInterrupt: after a Ctrl-C while no run was under way.
@@ -304,7 +302,7 @@ def execute_beside(
     turn = _Execution(shared, store, observer, certification if certify else None, crew, news)
     with certification, _interrupts_kept(turn.keep):
         try:
-            turn.run(may_begin)
+            turn.run()
         except KeyboardInterrupt as interrupt:
             if not turn.abandon(interruption(interrupt)):
                 raise
@@ -343,12 +341,12 @@ class _Execution:
         if interrupt is not None:
             raise interrupt
 
-    def run(self, may_begin: Callable[[], bool]) -> None:
+    def run(self) -> None:
         """Give out runs and take news until none is left."""
-        while self._running or (self._shared.left and may_begin()):
+        while self._running or self._shared.left:
             self.raise_kept()
             self._look_around()
-            while may_begin() and self._begin():
+            while self._begin():
                 pass
             if not self._running and self._shared.left:
                 self._observer.waiting(len(self._shared.left))

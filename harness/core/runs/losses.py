@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.core.certify.certificate import Losses
 from harness.core.machine.files import read_file
-from harness.core.runs.record import LossesFile, Record
+from harness.core.runs.record import Record
 from harness.errors import UsageError
 
 #: The end of the file's name, after the id of the run.
@@ -29,11 +29,6 @@ def encoded_losses(losses: Losses) -> bytes:
     array = single if np.array_equal(single.astype(np.float64), exact, equal_nan=True) else exact
     np.savez_compressed(file, allow_pickle=False, **{_NAME: array})
     return file.getvalue()
-
-
-def losses_file(name: str, content: bytes) -> LossesFile:
-    """Return the entry of a record for its file of losses."""
-    return LossesFile(name, hashlib.sha256(content).hexdigest())
 
 
 def losses_beside(record: Record, path: Path) -> Losses | None:

@@ -6,7 +6,7 @@ Times are in seconds, memory in bytes. What a failed run did not reach is None o
 import functools
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -151,30 +151,25 @@ class Pictures(msgspec.Struct):
     neighbours: str | None = None
 
 
-class WeightsFile(msgspec.Struct, frozen=True):
-    """A file next to the record (:mod:`harness.core.training.weights`), and the sha256 of its content."""
+class KeptFile(msgspec.Struct, frozen=True):
+    """A file next to the record, of weights or losses, and the sha256 of its content."""
 
     name: str
     sha256: str
 
-
-class LossesFile(msgspec.Struct, frozen=True):
-    """The file next to the record with the losses of all steps (:mod:`harness.core.runs.losses`).
-
-    ``sha256`` is that of its content.
-    """
-
-    name: str
-    sha256: str
+    @classmethod
+    def of(cls, name: str, content: bytes) -> Self:
+        """Return the entry for a file of this ``content``."""
+        return cls(name, hashlib.sha256(content).hexdigest())
 
 
 class SavedWeights(msgspec.Struct):
     """The weights that were kept: after the last step, and of the best epoch unless it is the last one."""
 
-    last: WeightsFile
-    best: WeightsFile | None = None
+    last: KeptFile
+    best: KeptFile | None = None
 
-    def file(self, *, best: bool) -> WeightsFile:
+    def file(self, *, best: bool) -> KeptFile:
         """Return the file of the best epoch, which may be the last one, or of the last epoch."""
         return (best and self.best) or self.last
 
@@ -245,7 +240,7 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
     blocks: list[Block] = []
     first_losses: Losses = []
     """The losses of the first steps, by which configurations are compared that should do the same work."""
-    losses: LossesFile | None = None
+    losses: KeptFile | None = None
     """The file with the losses of all steps; None if the run ended before its last step."""
     certificate: Certificate | None = None
     best_epoch: int | None = None

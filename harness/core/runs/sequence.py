@@ -124,16 +124,14 @@ def execute_all(
     shared: SharedRuns,
     store: Store,
     observer: SequenceObserver,
-    deadline: float,
     certification: Certification | None = None,
 ) -> list[Record]:
     """Execute the runs of a matrix that are left and free, in turn, and wait for those of other processes.
 
     Return the records of the matrix, including earlier ones and those of other processes; end early after
-    Ctrl-C. Without ``certification``, runs have no certificate. No run begins after ``deadline``, in seconds
-    of the monotonic clock.
+    Ctrl-C. Without ``certification``, runs have no certificate.
     """
-    while shared.left and time.monotonic() <= deadline:
+    while shared.left:
         for run, record in shared.refresh():
             observer.recorded_elsewhere(run.request, record)
         claimed = shared.claim()

@@ -1,6 +1,5 @@
 """The execution of planned runs with progress, for ``harness run`` and ``harness study``."""
 
-import math
 from collections.abc import Sequence
 
 from harness.core.runs.record import Record
@@ -22,13 +21,12 @@ def run_sequence(
     quiet: bool,
     certify: bool,
     plan: str | None = None,
-    deadline: float = math.inf,
     trackers: Sequence[Tracker] = (),
 ) -> list[Record]:
     """Have ``executor`` execute the remaining runs of a matrix, each after its certificate.
 
     ``plan`` describes these runs and is printed first; None for a part of a larger plan. ``trackers`` show
-    the runs while they train. Nodes have no ``deadline``.
+    the runs while they train.
 
     Raises:
         HarnessError: a record cannot be written, or no node is left.
@@ -39,7 +37,7 @@ def run_sequence(
     )
     with shared, observer as display:
         display.announce(plan, shared, trackers, store.folder)
-        return executor.execute(shared, store, display, certify=certify, deadline=deadline)
+        return executor.execute(shared, store, display, certify=certify)
 
 
 def conclude(executor: Executor, store: Store, records: Sequence[Record], *, quiet: bool) -> None:

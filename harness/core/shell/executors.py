@@ -7,7 +7,6 @@ manager, which yields an :class:`Executor` while it is connected.
 
 import contextlib
 import functools
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -92,11 +91,9 @@ class Executor(Protocol):
         """How many runs may share a machine, because nobody judges their times; None where times are."""
 
     def execute(
-        self, shared: SharedRuns, store: Store, observer: NodesObserver, *, certify: bool, deadline: float
+        self, shared: SharedRuns, store: Store, observer: NodesObserver, *, certify: bool
     ) -> list[Record]:
         """Execute the remaining runs of a matrix; return the records of the matrix, in its order.
-
-        On this machine no run begins after ``deadline``, in seconds of the monotonic clock.
 
         Raises:
             HarnessError: a record cannot be written, or no node is left.
@@ -159,18 +156,16 @@ class ThisMachine:
         return None if self._crew is None else len(self._crew.places)
 
     def execute(
-        self, shared: SharedRuns, store: Store, observer: NodesObserver, *, certify: bool, deadline: float
+        self, shared: SharedRuns, store: Store, observer: NodesObserver, *, certify: bool
     ) -> list[Record]:
         """See :class:`Executor`."""
         if self._crew is not None:
-            return execute_beside(
-                shared, store, observer, lambda: time.monotonic() <= deadline, certify, self._crew
-            )
+            return execute_beside(shared, store, observer, certify, self._crew)
         requests = [run.request for run in shared.left]
         notify = functools.partial(observer.certificate, "")
         certification = Certification(requests, notify) if certify else None
         with certification or contextlib.nullcontext():
-            return execute_all(shared, store, observer, deadline, certification)
+            return execute_all(shared, store, observer, certification)
 
     def conclude(self, store: Store, records: Sequence[Record], say: Callable[[str], None]) -> None:
         """See :class:`Executor`."""

@@ -20,16 +20,14 @@ _PRECISION = 1e-9
 
 
 class CanaryBound(NamedTuple):
-    """``epsilon`` is exceeded by the true one at this confidence: ``right`` of ``guesses`` were right."""
+    """``epsilon`` is exceeded by the true one at 95 % confidence: ``right`` of ``guesses`` were right."""
 
     epsilon: float
     guesses: int
     right: int
 
 
-def epsilon_bound(
-    scores: Array, included: npt.NDArray[np.bool_ | np.int64], delta: float, confidence: float = CONFIDENCE
-) -> CanaryBound:
+def epsilon_bound(scores: Array, included: npt.NDArray[np.bool_ | np.int64], delta: float) -> CanaryBound:
     """Bound epsilon by the scores of the canaries ``(m,)`` and their inclusion ``(m,)`` bool.
 
     Canaries with the highest scores are guessed to be included, those with the lowest not.
@@ -40,7 +38,7 @@ def epsilon_bound(
     for guesses in sorted({2 * max(1, round(share * m / 2)) for share in _GUESSED if m > 1}):
         half = guesses // 2
         right = int(included[order[:half]].sum() + (1 - included[order[m - half :]]).sum())
-        error = (1 - confidence) / len(_GUESSED)
+        error = (1 - CONFIDENCE) / len(_GUESSED)
         bounds.append(CanaryBound(_bound(m, guesses, right, delta, error), guesses, right))
     return max(bounds, default=CanaryBound(0.0, 0, 0))
 

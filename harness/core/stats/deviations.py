@@ -4,13 +4,13 @@ import math
 from collections.abc import Iterable
 
 
-def largest(deviations: Iterable[float], default: float = 0.0) -> float:
-    """Return the largest of ``deviations``, or ``default`` if there are none; NaN if one is NaN.
+def largest(deviations: Iterable[float]) -> float:
+    """Return the largest of ``deviations``, or 0 if there are none; NaN if one is NaN.
 
     ``max`` keeps a NaN only where it comes first.
     """
     known = [float(deviation) for deviation in deviations]
-    return math.nan if any(map(math.isnan, known)) else max(known, default=default)
+    return math.nan if any(map(math.isnan, known)) else max(known, default=0.0)
 
 
 def exceeds(deviation: float, tolerance: float) -> bool:

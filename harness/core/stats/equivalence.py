@@ -53,16 +53,14 @@ class Equivalence(NamedTuple):
         return self.verdict == "undecided" and self.population is not None and self.seeds_needed is None
 
 
-def equivalence(
-    ours: Mapping[int, float], theirs: Mapping[int, float], margin: float, comparisons: int = 1
-) -> Equivalence:
+def equivalence(ours: Mapping[int, float], theirs: Mapping[int, float], margin: float) -> Equivalence:
     """Compare values by seed, ``ours`` minus ``theirs``, over the common seeds.
 
     See :func:`equivalence_of`.
     """
     seeds = sorted(ours.keys() & theirs.keys())
     differences = np.array([ours[seed] - theirs[seed] for seed in seeds])
-    return equivalence_of(differences[np.isfinite(differences)], margin, comparisons)
+    return equivalence_of(differences[np.isfinite(differences)], margin)
 
 
 def equivalence_of(

@@ -28,16 +28,16 @@ def student_quantile(probability: float, degrees: float) -> float:
     return float(stdtrit(degrees, probability))
 
 
-def quantile_interval(values: Sequence[float], share: float, confidence: float = CONFIDENCE) -> Estimate:
+def quantile_interval(values: Sequence[float], share: float) -> Estimate:
     """Return the quantile of values, with an interval from order statistics, which assumes no distribution.
 
-    The interval is the narrowest symmetric pair of ranks that holds the quantile with this probability (Hahn
+    The interval is the narrowest symmetric pair of ranks that holds the quantile at 95 % (Hahn
     and Meeker 1991, section 5.2). There is no interval for too few values: p99 takes 368.
     """
     from scipy.special import bdtr
 
     ordered = np.sort(np.asarray(values, float))
-    n, tail = len(ordered), (1 - confidence) / 2
+    n, tail = len(ordered), (1 - CONFIDENCE) / 2
     value = float(np.quantile(ordered, share))
     below = bdtr(np.arange(n), n, share)  # of each rank, that at most so many values are below the quantile
     low, high = int(np.searchsorted(below, tail)), int(np.searchsorted(below, 1 - tail)) + 1
@@ -93,11 +93,9 @@ def bounded_ends(mean: Array, half: Array, upper: float | None) -> tuple[Array, 
     return np.where(at_bound, mean, np.fmin(low, mean)), np.where(at_bound, mean, np.fmax(high, mean))
 
 
-def bounded_interval(
-    values: Sequence[float] | Array, upper: float | None, confidence: float = CONFIDENCE
-) -> Estimate | None:
+def bounded_interval(values: Sequence[float] | Array, upper: float | None) -> Estimate | None:
     """Bound :func:`mean_interval` for values from 0 to ``upper``, or from 0: no end is impossible."""
-    plain = mean_interval(values, confidence)
+    plain = mean_interval(values)
     if plain is None or plain.low is None:
         return plain
     mean, half = np.asarray(plain.value), np.asarray(plain.value - plain.low)
@@ -105,29 +103,29 @@ def bounded_interval(
     return Estimate(plain.value, float(low), float(high), plain.n)
 
 
-def geometric_interval(values: Sequence[float] | Array, confidence: float = CONFIDENCE) -> Estimate | None:
+def geometric_interval(values: Sequence[float] | Array) -> Estimate | None:
     """Average positive values geometrically, with an interval in logarithms: for times and ratios."""
     sample = np.asarray(values, np.float64)
-    logs = mean_interval(np.log(sample[sample > 0]), confidence)
+    logs = mean_interval(np.log(sample[sample > 0]))
     return None if logs is None else logs.exp()
 
 
-def resampled_means(curves: Array, resamples: int = RESAMPLES) -> Array:
-    """Compute means ``(resamples, …)`` of curves ``(seeds, …)`` drawn with replacement, each as a whole.
+def resampled_means(curves: Array) -> Array:
+    """Compute means ``(RESAMPLES, …)`` of curves ``(seeds, …)`` drawn with replacement, each as a whole.
 
     The method is the bootstrap of Efron (1979) with the seed as the unit. The draws are the same at every
     call: reports are reproducible, and curves of the same runs stay together.
     """
-    means: Array = np.tensordot(_draws(len(curves), resamples), curves, axes=1)
+    means: Array = np.tensordot(_draws(len(curves)), curves, axes=1)
     return means
 
 
 @functools.lru_cache(maxsize=16)
-def _draws(seeds: int, resamples: int) -> Array:
-    """Draw weights ``(resamples, seeds)``: how often each seed is drawn, as a share."""
-    drawn = np.random.default_rng(0).integers(seeds, size=(resamples, seeds))
-    places = (drawn + seeds * np.arange(resamples)[:, None]).ravel()
-    return np.bincount(places, minlength=resamples * seeds).reshape(resamples, seeds) / seeds
+def _draws(seeds: int) -> Array:
+    """Draw weights ``(RESAMPLES, seeds)``: how often each seed is drawn, as a share."""
+    drawn = np.random.default_rng(0).integers(seeds, size=(RESAMPLES, seeds))
+    places = (drawn + seeds * np.arange(RESAMPLES)[:, None]).ravel()
+    return np.bincount(places, minlength=RESAMPLES * seeds).reshape(RESAMPLES, seeds) / seeds
 
 
 def spread_of_best(values: Sequence[float]) -> float:

@@ -38,6 +38,10 @@ class Measure(msgspec.Struct, frozen=True):
         """1 if a higher score is better, and otherwise -1."""
         return 1 if self.higher_is_better else -1
 
+    def margin_at(self, score: float | None) -> float:
+        """Return the margin in the measure's unit; a relative one is a share of ``score``; None: of 1."""
+        return self.margin * abs(score) if self.relative and score is not None else self.margin
+
     def as_change(self, improvement: Estimate | None) -> Estimate | None:
         """Return the change of the score that corresponds to an improvement."""
         return improvement if improvement is None or self.higher_is_better else improvement.negated()

@@ -43,13 +43,18 @@ class OwnAugmentation:
     def added_to(self, steps: Steps, first: int) -> Steps:
         """Return ``steps``, which begin with the step ``first``, with their inputs if there is such code.
 
+        They are held at once, because a call of a backend takes them whole: an array of the type of the
+        training inputs, and no larger, because no call goes beyond an epoch.
+
         Raises:
             Unsupported: the code cannot be used with one of the batches.
         """
         if self._augment is None:
             return steps
-        batches = [self._batch(rows, first + place) for place, rows in enumerate(steps.indices)]
-        return dataclasses.replace(steps, augmented=np.stack(batches))
+        augmented = np.empty((*steps.indices.shape, *self._inputs.shape[1:]), self._inputs.dtype)
+        for place, rows in enumerate(steps.indices):
+            augmented[place] = self._batch(rows, first + place)
+        return dataclasses.replace(steps, augmented=augmented)
 
     def _batch(self, rows: np.ndarray, step: int) -> np.ndarray:
         given = self._inputs[rows]
@@ -76,7 +81,7 @@ class OwnAugmentation:
             raise self._refused(f"returned NaN or infinity at step {step + 1}; expected finite numbers")
         if self._vocabulary is not None and not 0 <= made.min() <= made.max() < self._vocabulary:
             raise self._refused(f"returned other tokens than 0 to {self._vocabulary - 1}")
-        return made.astype(self._inputs.dtype, copy=False)
+        return made
 
     def _refused(self, fault: str) -> Unsupported:
         return Unsupported(f"{self._target}, your own augment(batch, rng), {fault}")

@@ -315,8 +315,7 @@ def quality(
     """
     measure = reference.configuration.runs[0].measure
     if margin is None:
-        level = other.quality.value if other.quality and measure.relative else 1.0
-        margin = measure.margin * abs(level)
+        margin = measure.margin_at(other.quality.value if other.quality else None)
     ours, theirs = ([run.record for run in each.configuration.runs] for each in (other, reference))
     return paired_scores(ours, theirs, measure).equivalence(margin, comparisons)
 

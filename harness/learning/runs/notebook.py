@@ -35,7 +35,11 @@ def write_notebook(
     fractions = {name: float(f"{value / factor:.12g}") for name, value in limits.items()}
     places = {"results": _from_notebook(str(arguments["results"]), path)} if "results" in arguments else {}
     keywords = {**arguments, **places, **fractions}
-    given = [f"{name}={value!r}" for name, value in keywords.items() if value is not None]
+    given = [
+        f"{name}={value!r}"
+        for name, value in keywords.items()
+        if value not in (None, {}) and value is not False
+    ]
     named = [_from_notebook(name, path) if Path(name).exists() else name for name in selection]
     call = ", ".join([*map(repr, named), *given])
     report = Report(findings)

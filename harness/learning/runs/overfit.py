@@ -37,15 +37,15 @@ def generalization_loss(validation: Array) -> Array:
     return np.nan_to_num(loss, nan=0.0, posinf=0.0)
 
 
-def onset(train: Array, validation: Array, threshold: float = ONSET_THRESHOLD) -> npt.NDArray[np.int64]:
+def onset(train: Array, validation: Array) -> npt.NDArray[np.int64]:
     """Return the epoch ``(…)``, counted from 1, at which overfitting begins; 0 where it does not.
 
-    It is the first epoch after which the validation loss stays ``threshold`` per cent above its lowest value
-    and the training loss stays below its value at that lowest point, both to the end. A temporary spike
+    It is the first epoch after which the validation loss stays ``ONSET_THRESHOLD`` per cent above its lowest
+    value and the training loss stays below its value at that lowest point, both to the end. A temporary spike
     and a divergence of both losses therefore do not count.
     """
     best = np.nanargmin(validation, axis=-1)[..., None]
-    risen = generalization_loss(validation) >= threshold
+    risen = generalization_loss(validation) >= ONSET_THRESHOLD
     learning = train < np.take_along_axis(train, best, axis=-1)
     later = np.arange(validation.shape[-1]) > best
     to_the_end = np.flip(np.logical_and.accumulate(np.flip(risen & learning & later, -1), axis=-1), -1)
@@ -301,11 +301,11 @@ def gap_differences(group: RunGroup, margin: float | None = None) -> list[GapDif
         if ours is None or theirs is None:
             continue
         unit = gap_measure(other, measure)
-        level = float(np.mean(np.abs(theirs[:, -1]))) if unit.relative else 1.0
+        level = float(np.mean(np.abs(theirs[:, -1])))
         result = equivalence(
             dict(zip(reference.seeds, ours[:, -1].tolist(), strict=True)),
             dict(zip(other.seeds, theirs[:, -1].tolist(), strict=True)),
-            margin if margin is not None and unit is measure else unit.margin * level,
+            margin if margin is not None and unit is measure else unit.margin_at(level),
         )
         if result.difference is not None:
             differences.append(GapDifference(reference, other, unit, result))

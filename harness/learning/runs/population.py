@@ -54,22 +54,20 @@ def paired_scores(
     their_measure: Measure | None = None,
     our_best: bool = False,
     their_best: bool = False,
-    gain: bool = False,
     scale: Scale | None = None,
 ) -> PairedScores:
     """Subtract the test scores of ``theirs`` from those of ``ours`` on the same seeds, in the measure's unit.
 
     They are those after the last epoch, or with ``our_best`` and ``their_best`` those of the weights of the
-    best epoch. ``their_measure`` is the same quantity under the key of ``theirs``. With ``gain`` a positive
-    difference is better, whatever the measure's direction. With ``scale`` differences are those on that
-    scale. Seeds without a finite score of both are left out; of several records with one seed the last
-    counts.
+    best epoch. ``their_measure`` is the same quantity under the key of ``theirs``. With ``scale`` differences
+    are those on that scale. Seeds without a finite score of both are left out; of several records with one
+    seed the last counts.
     """
     first = _scored(ours, measure.key, best=our_best)
     second = _scored(theirs, (their_measure or measure).key, best=their_best)
     key = measure.key if measure == (their_measure or measure) else ""  # other rows are no means of it
     pairs = [(first[seed], second[seed]) for seed in sorted(first.keys() & second.keys())]
-    factor = measure.factor * (-1.0 if gain and not measure.higher_is_better else 1.0)
+    factor = measure.factor
     scores = factor * np.array([(our.score, their.score) for our, their in pairs], np.float64).reshape(-1, 2)
     if scale is None or not pairs:
         return PairedScores(scores[:, 0] - scores[:, 1], _sampling(pairs, key, (factor, factor)))

@@ -31,9 +31,8 @@ def write(
     """
     asked = dict(options)
     view = View(tuple(asked.pop("columns")), asked.pop("hide_busy"))
-    named = {name: asked.pop(name) for name in ("labels", "quality_only")}
     tables = [path for path in paths if path.suffix in _TABLES]
-    if tables and (any(named.values()) or view.hide_busy):
+    if tables and (asked["labels"] or asked["quality_only"] or view.hide_busy):
         raise UsageError(
             f"--to {tables[0]}: it holds the runs as they were recorded; --label, --quality-only and "
             "--hide-busy are for findings, such as .tex. --columns chooses columns of both."
@@ -46,7 +45,7 @@ def write(
                 if path.suffix in _TABLES:
                     unreadable += _write_runs(selection, results, path, view)
                 else:
-                    findings = findings or read_findings(selection, results, **asked, **named)
+                    findings = findings or read_findings(selection, results, **asked)
                     unreadable += findings.unreadable
                     _write_findings(findings, path, selection, {"results": str(results), **asked}, view)
             echo(str(path))

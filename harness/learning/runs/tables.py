@@ -3,13 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from harness.core.documents.document import Cell, Row, Table, Tone, table_of
+from harness.core.documents.document import Cell, Row, Table, Tone, table_of, timed
 from harness.core.documents.numbers import (
     BUSY_LEGEND,
     FEW_SEEDS_LEGEND,
     NOTHING,
     RATIO_LEGEND,
-    busy_mark,
     estimate,
     score_digits,
     score_unit,
@@ -96,14 +95,14 @@ def has_ratios(comparison: Comparison) -> bool:
     return bool(comparison.pairs) and not comparison.group.is_by_quality
 
 
-def time_of(summary: ConfigurationSummary, seconds: Estimate | None) -> str | None:
+def time_of(summary: ConfigurationSummary, seconds: Estimate | None) -> Cell | None:
     """Write a time of a configuration's runs, marked if other programs used the machine; None without it."""
     return _timed(estimate(seconds, None), disturbed=summary.disturbed)
 
 
-def _timed(text: str, *, disturbed: bool | None) -> str | None:
-    """Mark a time as :func:`busy_mark` does; None where nothing was judged: then no column is of use."""
-    return None if text == NOTHING else busy_mark(text, disturbed=disturbed)
+def _timed(text: str, *, disturbed: bool | None) -> Cell | None:
+    """Return the cell of a time; None where nothing was judged: then no column is of use."""
+    return None if text == NOTHING else timed(text, disturbed=disturbed)
 
 
 def score_header(measure: Measure) -> str:
@@ -170,27 +169,27 @@ def details_table(comparison: Comparison, peak_flops: float | None = None) -> Ta
     return table_of(rows, "Throughput and memory")
 
 
-def time_to_target(summary: ConfigurationSummary) -> str | None:
+def time_to_target(summary: ConfigurationSummary) -> Cell | str | None:
     """Write the seconds to the target, and how many runs reached it if not all did; None without times."""
     target = summary.to_target
     if target is None or summary.training_seconds is None:
         return None
     if not target.reached:
         return "not reached"
-    text = time_of(summary, target.seconds)
-    if text is None or target.reached == target.of:
-        return text
-    return f"{text}, by {target.reached} of {target.of} runs"
+    cell = time_of(summary, target.seconds)
+    if cell is None or target.reached == target.of:
+        return cell
+    return cell._replace(text=f"{cell.text}, by {target.reached} of {target.of} runs")
 
 
 def phases_table(comparison: Comparison) -> Table:
     """Return the mean seconds of each phase of a run, a row for each configuration."""
     names = list(dict.fromkeys(name for summary in comparison.summaries for name in summary.phases))
-    rows = []
+    rows: list[Row] = []
     for summary in comparison.summaries:
         seconds = {f"{name} (s)": significant(summary.phases.get(name)) for name in names}
-        marked = {name: busy_mark(text, disturbed=summary.disturbed) for name, text in seconds.items()}
-        rows.append({"configuration": summary.name} | marked)
+        marked = {name: timed(text, disturbed=summary.disturbed) for name, text in seconds.items()}
+        rows.append({"configuration": summary.name, **marked})
     return table_of(rows, "Phases of a run: arithmetic mean of seconds over runs")
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from harness.core.documents.document import Cell, Table, Tone
+from harness.core.documents.document import Cell, Table, Tone, timed
 from harness.core.documents.numbers import (
     BUSY_LEGEND,
     FEW_SEEDS_LEGEND,
     NOTHING,
     RATIO_LEGEND,
-    busy_mark,
     estimate,
     listed,
     percent_change,
@@ -376,13 +375,14 @@ def _table_legend(study: StudyFinding) -> tuple[str, ...]:
     )
 
 
-def _change_cell(study: StudyFinding, of: Quantity, effect: Effect) -> Cell | str:
+def _change_cell(study: StudyFinding, of: Quantity, effect: Effect) -> Cell:
     change = effect.changes[of.name]
-    text = change_text(of, change)
-    if change is not None and of.measure.unit == "s":
-        text = busy_mark(text, disturbed=study.disturbed)
+    cell = timed(
+        change_text(of, change),
+        disturbed=study.disturbed and change is not None and of.measure.unit == "s",
+    )
     shown = of.name in study.study.kind.decisive and effect.verdict in {"best", "better", "worse", "mixed"}
     if change is None or not shown or not change.excludes(1.0 if of.ratio else 0.0):
-        return text
+        return cell
     gain = of.measure.sign * (change.value - of.ratio) > 0
-    return Cell(text, "good" if gain else "bad")
+    return cell._replace(tone="good" if gain else "bad")

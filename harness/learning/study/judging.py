@@ -161,8 +161,7 @@ def contrast(quantity: Quantity, ours: Side, theirs: Side, confidence: float) ->
         return Contrast(quantity, change, confidence, is_equal, logs, margin)
     if not len(mine):
         return Contrast(quantity, None, confidence, False, mine, margin)
-    if quantity.measure.relative:
-        margin *= abs(float(other.mean()))
+    margin = quantity.measure.margin_at(float(other.mean()))
     line, sampled = linearised(mine, other, quantity.scale), 0.0
     if quantity.of_samples is not None:
         records, others = ([run.record for run in side.runs.runs] for side in (ours, theirs))

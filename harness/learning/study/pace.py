@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from harness.core.runs.record import Record
 from harness.core.runs.request import RunRequest
+from harness.core.training.counts import samples_of_epoch, steps_of_epoch, steps_of_training
 from harness.spec.description import description_sha256
 from harness.spec.task import Task, training_flops_per_sample
 
@@ -61,8 +62,8 @@ class Pace:
             before = (phases.import_seconds, phases.data_seconds, phases.build_seconds)
             used = record.dataset.samples["train"]
             self._samples = max(self._samples, round(used / task.train_fraction))
-            cost = _cost(task, self._samples, sum(block.steps for block in record.blocks[1:]))
-            if cost:
+            steps = sum(block.steps for block in record.blocks[1:])
+            if cost := _cost(task, _share(task, self._samples), steps):
                 factor = (phases.training_seconds - first) / cost
                 self._factors[self._variant_of(record.task.sha256)].append(factor)
             self._starts.append(first + sum(filter(None, before)))
@@ -84,8 +85,10 @@ class Pace:
         score = statistics.fmean(self._scores) if self._scores else _SCORE
         total = 0.0
         for task, every, most_steps in works:
-            training = self._factor(task) * _cost(task, self._samples, most_steps)
-            total += start + training + ceil(_epochs(task, self._samples, most_steps) / every) * score
+            share = _share(task, self._samples)
+            epochs = ceil(steps_of_training(task, share, most_steps) / steps_of_epoch(task, share))
+            training = self._factor(task) * _cost(task, share, most_steps)
+            total += start + training + max(1, ceil(epochs / every)) * score
         # Several workers take less than the sum, and what no phase contains takes more.
         return total * (self._elapsed / self._modelled if self._modelled else 1.0)
 
@@ -96,35 +99,18 @@ class Pace:
         return statistics.fmean(every) if every else 1.0
 
 
-def _steps_per_epoch(task: Task, samples: int) -> int:
-    """Return the steps of an epoch on a share of so many samples; federated, an epoch is one round."""
-    used = _used(task, samples)
-    return 1 if task.federated else ceil(used / (task.batch_size or used))
-
-
-def _used(task: Task, samples: int) -> int:
-    used = max(1, round(samples * task.train_fraction))
-    return min(task.samples_per_epoch or used, used)
-
-
-def _epochs(task: Task, samples: int, most_steps: int | None) -> int:
-    """Return the epochs that are trained at least in part before ``most_steps`` end the training."""
-    if most_steps is None:
-        return task.epochs
-    return min(task.epochs, max(1, ceil(most_steps / _steps_per_epoch(task, samples))))
+def _share(task: Task, samples: int) -> int:
+    """Return the number of training samples that a variant uses."""
+    return max(1, round(samples * task.train_fraction))
 
 
 def _cost(task: Task, samples: int, most_steps: int | None = None) -> float:
-    """Model the seconds of a training on a share of so many samples; ``most_steps`` may end it."""
-    used, batches = _used(task, samples), _steps_per_epoch(task, samples)
-    if task.federated is None:
-        rounds, seen = 1, used
-    else:  # a step is a round, in which each client makes its own
+    """Model the seconds of a training on so many samples; ``most_steps`` may end it."""
+    seen, rounds = samples_of_epoch(task, samples), 1
+    if task.federated is not None:  # a step is a round, in which each client makes its own
         clients, local = task.federated.clients, task.federated.local_epochs
-        rounds = clients * local * ceil(used / clients / (task.batch_size or used))
-        seen = used * local
-    steps = task.epochs * batches
-    if most_steps is not None:
-        steps = min(steps, most_steps)
-    arithmetic = seen / batches * training_flops_per_sample(task) / _FLOPS
-    return steps * (rounds * _STEP + arithmetic * (_PRIVATE if task.privacy else 1.0))
+        rounds = clients * local * ceil(seen / clients / (task.batch_size or seen))
+        seen *= local
+    arithmetic = seen / steps_of_epoch(task, samples) * training_flops_per_sample(task) / _FLOPS
+    step = rounds * _STEP + arithmetic * (_PRIVATE if task.privacy else 1.0)
+    return steps_of_training(task, samples, most_steps) * step

@@ -18,8 +18,8 @@ from harness.core.shell.features import records
 from harness.core.shell.paths import InputFile, OutputFile, UserPath
 from harness.core.shell.printing import echo
 from harness.errors import UsageError
-from harness.sharing.bundle.confirming import Offer
 from harness.sharing.bundle.making import Asked, make, write_zip
+from harness.sharing.bundle.offer import Offer
 from harness.sharing.bundle.opening import opened
 
 _SUFFIX = ".zip"

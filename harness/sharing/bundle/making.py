@@ -26,6 +26,7 @@ from harness.core.shell.commands.report import command as report
 from harness.errors import HarnessError, UsageError
 from harness.sharing.bundle import manifest
 from harness.sharing.bundle.manifest import File, Manifest
+from harness.sharing.bundle.parts import parts_of
 from harness.sharing.bundle.private import Found, Private
 from harness.spec.description import description_sha256
 
@@ -89,19 +90,9 @@ class _Named(NamedTuple):
 
     def data(self) -> Iterator[tuple[DataFile, str | None]]:
         """Yield the user's data files that the record names, with the fingerprint of the data."""
-        for dataset in _datasets(self.document):
-            yield msgspec.convert(dataset["file"], DataFile), dataset.get("fingerprint")
-
-
-def _datasets(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield the data sets in a record that were made of a file."""
-    if isinstance(value, dict):
-        dataset = value.get("dataset")
-        if isinstance(dataset, dict) and isinstance(dataset.get("file"), dict):
-            yield dataset
-    if isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _datasets(each)
+        for key, part in parts_of(self.document):
+            if key == "dataset" and isinstance(part, dict) and isinstance(part.get("file"), dict):
+                yield msgspec.convert(part["file"], DataFile), part.get("fingerprint")
 
 
 def make(results: Sequence[Result], asked: Asked, staging: Path, name: str) -> Made:

@@ -21,8 +21,8 @@ from harness.core.shell import features
 from harness.core.shell.printing import visible
 from harness.errors import HarnessError, UsageError
 from harness.sharing.bundle import manifest
-from harness.sharing.bundle.confirming import Offer, offer
 from harness.sharing.bundle.manifest import MANIFEST, Manifest
+from harness.sharing.bundle.offer import Offer, offer
 
 _CHUNK_BYTES = 2**16
 _LONGEST_NAME = 400

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from harness.sharing.bundle.parts import is_pair, texts_of, variables_of
+
 #: Names of variables whose values are secrets.
 _SECRET = re.compile(
     r"TOKEN|SECRET|PASSW|PASSPHRASE|PASSKEY|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|(^|_)(KEY|AUTH|PWD|PAT)$",
@@ -76,9 +78,9 @@ class Private:
         for document in every:
             hosts |= {*_hosts(document)}
             self._secrets |= {
-                (name, value) for name, value in _variables(document) if is_secret(name) and value
+                (name, value) for name, value in _assignments(document) if is_secret(name) and value
             }
-            users |= {match[1] for text in _texts(document) for match in _HOME.finditer(text)}
+            users |= {match[1] for _, text in texts_of(document) for match in _HOME.finditer(text)}
         hosts |= {host.partition(".")[0] for host in hosts}
         self._hosts = _name_pattern(hosts)
         self._users = _name_pattern(filter(None, users))
@@ -114,7 +116,7 @@ class Private:
                 value = pattern.sub(place.replace("\\", r"\\"), value)
             return self.text(value)
         if isinstance(value, list):
-            pairs = [_is_pair(each) and key.endswith("variables") and is_secret(each[0]) for each in value]
+            pairs = [is_pair(each) and key.endswith("variables") and is_secret(each[0]) for each in value]
             return [
                 [each[0], SECRET] if hides else self._cleaned(each, paths)
                 for each, hides in zip(value, pairs, strict=True)
@@ -192,33 +194,10 @@ def _hosts(document: Mapping[str, Any]) -> Iterator[str]:
         yield from (found[1] or found[2] for found in _SERVER.finditer(str(word)))
 
 
-def _variables(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the environment variables of a record: what fields such as ``worker_variables`` hold."""
-    if isinstance(value, dict):
-        if key.endswith("variables"):
-            yield from ((name, each) for name, each in value.items() if isinstance(each, str))
-        for name, each in value.items():
-            yield from _variables(each, name)
-    elif isinstance(value, list):
-        for each in value:
-            if key.endswith("variables") and _is_pair(each):
-                yield each[0], each[1]
-            elif key == "command" and isinstance(each, str):
-                for word in each.split():  # a configuration such as "torch env.NAME=VALUE" is one argument
-                    name, _, assigned = word.partition("=")
-                    yield name.removeprefix("--").removeprefix("env."), assigned
-            else:
-                yield from _variables(each)
-
-
-def _is_pair(value: Any) -> bool:
-    """Check that a value is the name and the value of a variable."""
-    return isinstance(value, list) and [type(each) for each in value] == [str, str]
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list | dict):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _texts(each)
+def _assignments(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the environment variables of a record, and what its command assigns to a name."""
+    yield from variables_of(document)
+    lines = [text for key, text in texts_of(document) if key == "command"]
+    for word in " ".join(lines).split():  # a configuration such as "torch env.NAME=VALUE" is one argument
+        name, _, assigned = word.partition("=")
+        yield name.removeprefix("--").removeprefix("env."), assigned

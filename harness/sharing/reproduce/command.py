@@ -1,7 +1,6 @@
 """``harness reproduce``: repeat records here, and judge whether they agree."""
 
 import datetime
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +10,16 @@ from typing import Any, Literal
 import click
 import msgspec
 
-from harness.core.documents.kinds import Envelope
-from harness.core.documents.numbers import first_of
 from harness.core.documents.results import prepare_folder
-from harness.core.shell import features, options
+from harness.core.shell import options
 from harness.core.shell.paths import UserPath
 from harness.core.shell.plugin_option import plugin_option
 from harness.core.shell.printing import echo, echo_json, print_error, print_error_line
 from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import HarnessError, UsageError
 
-#: In the folder of an opened bundle: where its commands are given again, and the new results.
-_WORK, _REPRODUCED = "work", "reproduced"
+#: The folder of the new results in that of an opened bundle.
+_REPRODUCED = "reproduced"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +70,9 @@ def command(ctx: click.Context, given: Given) -> None:
     on wrong input or if something is lacking, 130 after Ctrl-C (repeat the command with --to to continue).
     """  # noqa: D301  click's mark for lines that it must not wrap
     from harness.core.documents.render.terminal import terminal_text
-    from harness.sharing.bundle import confirmation
-    from harness.sharing.reproduce.find import Opening, is_bundle, selected
+    from harness.sharing.bundle.opening import opened
+    from harness.sharing.reproduce.bundles import confirmation, enter, is_bundle
+    from harness.sharing.reproduce.find import selected
     from harness.sharing.reproduce.page import Reproduced, document, exit_code, unrepeated
     from harness.sharing.reproduce.repetition import Pair, Place, differences
 
@@ -84,11 +82,12 @@ def command(ctx: click.Context, given: Given) -> None:
     if of_bundle and len(given.paths) > 1:
         raise UsageError("a bundle is repeated in a folder of its own; give it alone")
     folder = to.absolute() if of_bundle else to
-    selection = selected(given.paths, Opening(folder, confirmation(yes=given.yes)))
+    paths = opened(given.paths[0], folder, confirmation(yes=given.yes)) if of_bundle else given.paths
+    selection = selected(paths, of_bundle=of_bundle)
     for clause in selection.left_out:
         print_error(f"left out: {clause}")
     if of_bundle:
-        _enter(folder)
+        enter(folder)
         to, folder = to / _REPRODUCED, folder / _REPRODUCED
     _refuse_lacking(selection.kinds)
     if not of_bundle and (stated := _stated(selection.kinds)):
@@ -129,30 +128,15 @@ def _refuse_own(folder: Path, kinds: Sequence[Any]) -> None:
             raise UsageError(f"--to {folder} has {stored.path}, which is to be repeated; give another folder")
 
 
-def _enter(bundle: Path) -> None:
-    """Lay out the code and the data of an opened ``bundle`` in a folder, and make it the current one.
-
-    Raises:
-        UsageError: the code cannot be laid out.
-    """
-    from harness.sharing.bundle import lay_out
-    from harness.sharing.bundle.manifest import RESULTS
-
-    results, work = bundle / RESULTS, bundle / _WORK
-    work.mkdir()
-    every = [kind.read(path) for kind, path in features.records().results_in(results)]
-    if outside := lay_out([each for each in every if isinstance(each, Envelope)], results, work):
-        raise UsageError(f"the bundle names code that is not in it: {first_of(outside, 3)}")
-    os.chdir(work)
-
-
 def _stated(kinds: Sequence[Any]) -> str:
     """Return a line on the interpreters and variables that the user's own records ask for, if any."""
-    from harness.sharing.bundle.confirming import configurations_in
+    from harness.core.plugins.configuration import Configuration
+    from harness.sharing.bundle.parts import parts_of
 
     pythons, variables = dict[str, None](), dict[str, None]()
     for kind in kinds:
-        for each in [each for stored in kind.records for each in configurations_in(stored.record)]:
+        parts = [part for stored in kind.records for _, part in parts_of(stored.record)]
+        for each in [part for part in parts if isinstance(part, Configuration)]:
             if kind.repetition.commands and each.python != sys.executable:  # others use this interpreter
                 pythons[each.python] = None
             variables |= dict.fromkeys(f"{name}={value}" for name, value in each.variables)

@@ -1,6 +1,6 @@
-"""The records that a command line names: files, folders of them, and a bundle."""
+"""The records that a command line names: files, and folders of them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,8 +9,6 @@ from harness.core.documents.kinds import RecordKind, UnreadableRecord
 from harness.core.machine.files import is_file, is_folder
 from harness.core.shell import features
 from harness.errors import UsageError
-from harness.sharing.bundle import opened
-from harness.sharing.bundle.confirming import Offer
 from harness.sharing.reproduce.repetition import Repetition, Stored, repetition_of
 
 
@@ -29,29 +27,13 @@ class Selection(NamedTuple):
     left_out: list[str]
 
 
-class Opening(NamedTuple):
-    """How a bundle is opened: into the new folder ``to``, if ``confirm`` returns; see :func:`opened`."""
-
-    to: Path
-    confirm: Callable[[Offer], None]
-
-
-def is_bundle(path: Path) -> bool:
-    """Check whether a path names a bundle, by its suffix."""
-    return path.suffix.lower() == ".zip" and is_file(path)
-
-
-def records_in(path: Path, opening: Opening) -> list[Result]:
+def records_in(path: Path) -> list[Result]:
     """Return the results in a file, in a results folder, or directly in another folder, oldest first.
 
-    A bundle is opened for it.
-
     Raises:
-        UsageError: there is nothing, a file is no record, or a bundle is not opened.
+        UsageError: there is nothing, or a file is no record.
     """
     known = features.records()
-    if is_bundle(path):
-        return [known.result_in(file) for file in opened(path, *opening)]
     if is_file(path):
         return [known.result_in(path)]
     if not is_folder(path):
@@ -62,11 +44,11 @@ def records_in(path: Path, opening: Opening) -> list[Result]:
     return found
 
 
-def selected(paths: Iterable[Path], opening: Opening) -> Selection:
-    """Read the records that ``paths`` name; each file counts once, and bundles are opened.
+def selected(paths: Iterable[Path], *, of_bundle: bool) -> Selection:
+    """Read the records that ``paths`` name; each file counts once.
 
-    Of folders and bundles those records are left out that cannot be repeated: of kinds without a repetition,
-    and of work that did not succeed.
+    Of folders, and ``of_bundle``, those records are left out that cannot be repeated: of kinds without a
+    repetition, and of work that did not succeed.
 
     Raises:
         UsageError: nothing is left, or what cannot be read or repeated; names every file.
@@ -74,8 +56,8 @@ def selected(paths: Iterable[Path], opening: Opening) -> Selection:
     kinds: dict[str, Readable] = {}
     problems, left_out, seen = list[str](), list[str](), set[Path]()
     for path in paths:
-        of_several = is_folder(path) or is_bundle(path)
-        for kind, file in _found(path, opening, problems):
+        of_several = of_bundle or is_folder(path)
+        for kind, file in _found(path, problems):
             if file.resolve() in seen:
                 continue
             seen.add(file.resolve())
@@ -98,9 +80,9 @@ def selected(paths: Iterable[Path], opening: Opening) -> Selection:
     return Selection([*kinds.values()], [*dict.fromkeys(left_out)])
 
 
-def _found(path: Path, opening: Opening, problems: list[str]) -> list[Result]:
+def _found(path: Path, problems: list[str]) -> list[Result]:
     try:
-        return records_in(path, opening)
+        return records_in(path)
     except UsageError as error:
         problems.append(str(error))
         return []

@@ -97,10 +97,7 @@ def _reasons(reproduced: Sequence[Reproduced]) -> list[str]:
     for each in reproduced:
         for reason in each.agreement.reasons:
             of.setdefault(reason, []).append(Path(each.file).stem)
-    return [
-        f"{names[0] if len(names) == 1 else f'{len(names)} records'}: {reason}"
-        for reason, names in of.items()
-    ]
+    return [f"{_of(names)}: {reason}" for reason, names in of.items()]
 
 
 def _what_differs(reproduced: Sequence[Reproduced]) -> list[Node]:

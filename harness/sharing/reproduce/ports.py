@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.core.documents.numbers import counted
 from harness.sharing.reproduce.recorded_command import RecordedCommand
 from harness.sharing.reproduce.repetition import Agreement, Repetition, Stored, machine_facts
-from harness.sharing.reproduce.speed import lacking_code
+from harness.sharing.reproduce.runs import lacking_code
 
 if TYPE_CHECKING:
     from harness.port.record import PortRecord

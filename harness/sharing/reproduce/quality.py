@@ -6,6 +6,7 @@ by one rounding (:mod:`harness.core.audit.comparison`).
 """
 
 import math
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -61,15 +62,15 @@ def compare(theirs: Trained, mine: Trained, nearby: Nearby) -> Compared:
         failure = mine.record.failure
         why = f": {failure.message}" if failure else ""
         return _closed("different", f"the run ended as {mine.record.status} here{why}")
-    steps = [min(len(theirs.known_losses), len(mine.known_losses))]
+    steps = min(len(theirs.known_losses), len(mine.known_losses))
     if theirs.losses is not None and mine.losses is not None and len(theirs.losses) != len(mine.losses):
         return _closed(
             "different", f"it has {len(theirs.losses):,} steps there and {len(mine.losses):,} here"
         )
-    ours, other = theirs.known_losses[: steps[0]], mine.known_losses[: steps[0]]
+    ours, other = theirs.known_losses[:steps], mine.known_losses[:steps]
     equal = equal_steps(ours, other)
-    if equal == steps[0] and outcome_of(theirs.record) == outcome_of(mine.record):
-        return _closed("identical", _identical_sentence(theirs, mine, steps[0]))
+    if equal == steps and outcome_of(theirs.record) == outcome_of(mine.record):
+        return _closed("identical", _identical_sentence(theirs, mine, steps))
     return _within_rounding(theirs, mine, ours, other, equal, nearby)
 
 
@@ -213,11 +214,9 @@ def _with_few_seeds(compared: Compared, seeds: int) -> Agreement:
 
 def _margin(theirs: Sequence[Record], measure: Measure) -> float:
     """Return the margin of ``harness compare``; a relative one is a share of the mean score there."""
-    if not measure.relative:
-        return measure.margin
     scores = [record.test_scores(best=False).get(measure.key) for record in theirs]
     known = [measure.factor * score for score in scores if score is not None and math.isfinite(score)]
-    return measure.margin * abs(sum(known) / len(known)) if known else measure.margin
+    return measure.margin_at(statistics.fmean(known) if known else None)
 
 
 def _by_equivalence(found: Equivalence, measure: Measure, seeds: int) -> Agreement:

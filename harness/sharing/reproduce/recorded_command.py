@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 
@@ -14,21 +13,14 @@ from harness.errors import UsageError
 _OWN = frozenset({"results", "form", "quiet", "executor", "address", "trackers", "track_uri"})
 
 
-class _Part(NamedTuple):
-    """An option with its value, or an argument, whose ``name`` is that of the parameter."""
-
-    name: str
-    words: list[str]
-
-
 class RecordedCommand:
     """The command of a record. Files that it would write, and its output, are left out."""
 
     def __init__(self, words: Sequence[str], allowed: Sequence[str]) -> None:
-        """Take the command apart; ``allowed`` are the commands that may be given again.
+        """Parse the command; ``allowed`` are the commands that may be given again.
 
         Raises:
-            UsageError: it is another command, or has an option that this version does not know.
+            UsageError: it is another command, or this version does not take its options and arguments.
         """
         from harness.core.shell.main import cli
 
@@ -37,70 +29,49 @@ class RecordedCommand:
         if command is None:
             known = " or ".join(f"harness {name}" for name in allowed) or "none"
             raise UsageError(f"the recorded command is not {known}: harness {shell_line(words)}")
-        parameters = command.get_params(click.Context(command))
-        options = [each for each in parameters if isinstance(each, click.Option)]
-        self._options = {text: each for each in options for text in (*each.opts, *each.secondary_opts)}
-        self._arguments = [each for each in parameters if isinstance(each, click.Argument)]
-        self._parts = [
-            part for part in self._taken_apart(list(words[1:])) if not self._is_output(part.name, options)
-        ]
-
-    @staticmethod
-    def _is_output(name: str, options: Sequence[click.Option]) -> bool:
-        writes = any(each.name == name and isinstance(each.type, OutputFile) for each in options)
-        return writes or name in _OWN
-
-    def _taken_apart(self, words: list[str]) -> list[_Part]:
-        parts, position, only_arguments = list[_Part](), 0, False
-        while words:
-            word = words.pop(0)
-            if word == "--" and not only_arguments:
-                only_arguments = True
-                continue
-            if only_arguments or not word.startswith("--"):
-                at = min(position, len(self._arguments) - 1)
-                parts.append(_Part((self._arguments[at].name or "") if self._arguments else "", [word]))
-                position += 1 if self._arguments and self._arguments[at].nargs == 1 else 0
-                continue
-            name, equals, value = word.partition("=")
-            option = self._options.get(name)
-            if option is None:
-                raise UsageError(
-                    f"this version of harness {self.name} has no option {name}, which is recorded"
-                )
-            values = [value] if equals else [] if option.is_flag else [words.pop(0)] if words else []
-            parts.append(_Part(option.name or "", [name, *values]))
-        return parts
+        context = click.Context(command)
+        self._parameters = {each.name or "": each for each in command.get_params(context)}
+        try:
+            given, left, order = command.make_parser(context).parse_args(list(words[1:]))
+            if left:
+                context.fail(f"Got unexpected extra argument ({left[0]})")
+        except click.UsageError as error:
+            message = f"this version of harness {self.name} does not take the recorded command"
+            raise UsageError(f"{message}: {error.format_message()}") from error
+        #: By parameter, its texts, or of a flag a boolean.
+        self._given: dict[str, list[str | bool]] = {}
+        for parameter in order:
+            if (name := parameter.name or "") not in _OWN and not isinstance(parameter.type, OutputFile):
+                values = given[name] if isinstance(given[name], list | tuple) else [given[name]]
+                # Click has an object of its own for an argument that is not given.
+                self._given[name] = [each for each in values if isinstance(each, str | bool)]
 
     def values(self, name: str) -> list[str]:
-        """Return the texts of the parameter ``name``: of an option its values, of a flag nothing."""
-        return [text for part in self._parts if part.name == name for text in part.words[-1:]]
+        """Return the texts of the parameter ``name``; none if it is not given, or a flag."""
+        return [each for each in self._given.get(name, ()) if isinstance(each, str)]
 
-    def has(self, name: str) -> bool:
-        """Check whether the parameter ``name`` is given."""
-        return any(part.name == name for part in self._parts)
-
-    def drop(self, *names: str) -> None:
-        """Leave out the parameters of these names."""
-        self._parts = [part for part in self._parts if part.name not in names]
+    def drop(self, name: str) -> None:
+        """Leave out the parameter of this name."""
+        self._given.pop(name, None)
 
     def set(self, name: str, *texts: str) -> None:
-        """Give the parameter ``name`` these values in place of others; None of them leaves it out."""
-        self.drop(name)
-        option = next((each for each in self._options.values() if each.name == name), None)
-        lead = [] if option is None else [option.opts[0]]
-        self._parts += [_Part(name, [*lead, text]) for text in texts]
+        """Give the parameter ``name`` these values in place of others."""
+        self._given[name] = [*texts]
 
     def words(self, results: Path) -> list[str]:
         """Return the words of the command, without the name of the program, for this results folder."""
-        options = [part for part in self._parts if not self._is_argument(part)]
-        arguments = [word for part in self._parts if self._is_argument(part) for word in part.words]
-        given = [word for part in options for word in part.words]
-        return [self.name, *given, "--results", str(results), *["--", *arguments] * bool(arguments)]
+        options, arguments = list[str](), list[str]()
+        for name, values in self._given.items():
+            parameter = self._parameters[name]
+            for value in values:
+                if isinstance(value, bool):
+                    options.append((parameter.opts if value else parameter.secondary_opts)[0])
+                elif isinstance(parameter, click.Argument):
+                    arguments.append(value)
+                else:
+                    options += [parameter.opts[0], value]
+        return [self.name, *options, "--results", str(results), *["--", *arguments] * bool(arguments)]
 
     def text(self, results: Path) -> str:
         """Return the command in one line, quoted for a shell."""
         return f"harness {shell_line(self.words(results))}"
-
-    def _is_argument(self, part: _Part) -> bool:
-        return any(each.name == part.name for each in self._arguments)

@@ -20,32 +20,22 @@ from harness.sharing.reproduce.recorded_command import RecordedCommand
 
 #: ``identical``: bit for bit. ``equal within rounding``: rounding explains every difference. ``equivalent``:
 #: a test over several seeds shows equal quality. ``holds``: a claim is confirmed, its size included;
-#: ``holds in direction``: its sign alone. Two say that record and repetition disagree: ``different`` and
-#: ``does not hold``. ``undecided``: more work would decide.
+#: ``holds in direction``: its sign alone. ``undecided``: more work would decide. Two say that record and
+#: repetition disagree: ``different`` and ``does not hold``. From the strongest agreement to the worst: the
+#: verdict on several claims is the last of theirs.
 Verdict = Literal[
     "identical",
     "equal within rounding",
     "equivalent",
     "holds",
     "holds in direction",
+    "undecided",
     "different",
     "does not hold",
-    "undecided",
 ]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 #: The verdicts by which a record is not reproduced.
 REFUTED: frozenset[Verdict] = frozenset({"different", "does not hold"})
-#: From the strongest agreement to the worst; the verdict on several claims is the last of theirs.
-_WORST_LAST: tuple[Verdict, ...] = (
-    "identical",
-    "equal within rounding",
-    "equivalent",
-    "holds",
-    "holds in direction",
-    "undecided",
-    "different",
-    "does not hold",
-)
 _UNDECIDED: Verdict = "undecided"
 
 
@@ -60,7 +50,7 @@ def worst_of(agreements: Iterable[Agreement]) -> Agreement:
     """Join the agreements of several claims of one record: the worst verdict, and all reasons."""
     every = list(agreements)
     verdicts = [each.verdict for each in every]
-    verdict = max(verdicts, key=_WORST_LAST.index, default=_UNDECIDED)
+    verdict = max(verdicts, key=VERDICTS.index, default=_UNDECIDED)
     return Agreement(verdict=verdict, reasons=[reason for each in every for reason in each.reasons])
 
 

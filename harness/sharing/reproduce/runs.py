@@ -1,7 +1,7 @@
 """Repetition of runs: the recorded training again, from its description, and its quality compared."""
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -39,7 +39,6 @@ from harness.sharing.reproduce.repetition import (
     machine_facts,
 )
 from harness.spec.description import description_sha256
-from harness.tracing.user_code import is_file, split_target
 
 #: Ingredients of a run's identity that are shown where they differ, after the machine and the data.
 _INGREDIENTS = (
@@ -67,7 +66,7 @@ class RunRepetition(Repetition[Record]):
         record = stored.record
         yield from lacking_backend(record.configuration.backend, record.configuration.mode)
         yield from lacking_device(record.device)
-        yield from _lacking_models(record)
+        yield from lacking_code(models_of(record.task.description))
         yield from lacking_data(record.dataset)
 
     def facts(self, stored: Stored[Record]) -> Mapping[str, str]:
@@ -198,10 +197,10 @@ def _changed(name: str, there: str, here: str) -> str:
     return f"{name} has other content: fingerprint {there[:12]} there, {here[:12]} here"
 
 
-def _lacking_models(record: Record) -> Iterator[str]:
-    files = [split_target(target)[0] for target in models_of(record.task.description) if is_file(target)]
-    missing = [file for file in dict.fromkeys(files) if not Path(file).is_file()]
-    if missing:
+def lacking_code(targets: Iterable[str]) -> Iterator[str]:
+    """Yield that files of the user's own code, which ``targets`` name, do not exist here."""
+    places = dict.fromkeys(target.rpartition(":")[0] for target in targets)
+    if missing := [place for place in places if place.endswith(".py") and not Path(place).is_file()]:
         yield f"the user's own code: {first_of(missing, _MOST_NAMED)} does not exist"
 
 

@@ -12,11 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from harness.core.documents.numbers import first_of, time_ratio
+from harness.core.documents.numbers import time_ratio
 from harness.core.stats.estimate import Estimate
 from harness.sharing.reproduce.recorded_command import RecordedCommand
 from harness.sharing.reproduce.repetition import Agreement, Repetition, Stored, machine_facts, worst_of
-from harness.sharing.reproduce.runs import data_text, lacking_backend, lacking_data, lacking_device
+from harness.sharing.reproduce.runs import (
+    data_text,
+    lacking_backend,
+    lacking_code,
+    lacking_data,
+    lacking_device,
+)
 from harness.timing.duel.record import DuelRecord, DuelResult
 from harness.timing.engine.asked import parsed
 from harness.timing.engine.record import ConfigurationRecord
@@ -75,15 +81,6 @@ def _overlap(one: Estimate | None, other: Estimate | None, margin: float) -> boo
     if ours is None or theirs is None:
         return False
     return max(ours[0], theirs[0]) - min(ours[1], theirs[1]) <= math.log1p(margin)
-
-
-def lacking_code(targets: Sequence[str]) -> Iterator[str]:
-    """Yield that files of the user's own code do not exist here."""
-    places = [target.rpartition(":")[0] for target in targets]
-    if missing := [
-        place for place in dict.fromkeys(places) if place.endswith(".py") and not Path(place).is_file()
-    ]:
-        yield f"the user's own code: {first_of(missing, 3)} does not exist"
 
 
 def _lacking(configurations: Sequence[ConfigurationRecord], *, of_task: bool) -> Iterator[str]:
@@ -210,7 +207,7 @@ class GateRepetition(Repetition[GateRecord]):
         for file in command.values("suite"):
             if not Path(file).is_file():
                 yield f"suite {file} does not exist"
-        if (commit := record.base.commit) and command.has("base"):
+        if (commit := record.base.commit) and command.values("base"):
             yield from _lacking_commit(commit)
         for option in ("base_python", "head_python"):
             for python in command.values(option):
@@ -234,7 +231,7 @@ class GateRepetition(Repetition[GateRecord]):
 
     def arguments(self, record: GateRecord, command: RecordedCommand) -> None:
         """See :meth:`Repetition.arguments`."""
-        if record.base.commit and command.has("base"):
+        if record.base.commit and command.values("base"):
             command.set("base", record.base.commit)
         command.drop("budget")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.core.documents.document import Document, Folded, Only, Paragraph, Section, Table
+from harness.core.documents.document import Document, Folded, Only, Paragraph, Section, Table, timed
 from harness.core.documents.numbers import BUSY_LEGEND
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.documents.views import View
@@ -10,7 +10,7 @@ from harness.errors import UsageError
 
 TABLE = Table(
     ["configuration", "seeds", "step (ms)", "test accuracy (%)"],
-    [["a", "3", "1.0 (busy)", "50"], ["b", "3", "2.0", "60"]],
+    [["a", "3", timed("1.0", disturbed=True), "50"], ["b", "3", "2.0", "60"]],
     "Runs",
     ("Mean.", BUSY_LEGEND),
 )

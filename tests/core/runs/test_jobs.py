@@ -128,7 +128,7 @@ def in_process(generated_data, tmp_path, monkeypatch):
         requests = [run for (run,) in RunMatrix(options).choices(lambda *_: None)]
         requests = unjudged(requests, Mock(jobs=2))
         with SharedRuns(requests, store, certify=False) as shared, contextlib.suppress(KeyboardInterrupt):
-            return execute_beside(shared, store, Mock(), lambda: True, False, crew)
+            return execute_beside(shared, store, Mock(), False, crew)
 
     return execute
 
@@ -239,7 +239,7 @@ def test_a_ctrl_c_after_the_last_run_is_not_lost(tmp_path, monkeypatch):
     shared = Mock(records=[])
     type(shared).left = PropertyMock(side_effect=lambda: signal.raise_signal(signal.SIGINT) or [])
     with Crew(1, 1, "cpu", waits_for_memory=False) as crew, pytest.raises(KeyboardInterrupt):
-        execute_beside(shared, Store(tmp_path), Mock(), lambda: True, False, crew)
+        execute_beside(shared, Store(tmp_path), Mock(), False, crew)
 
 
 def test_workers_wait_for_memory(monkeypatch):

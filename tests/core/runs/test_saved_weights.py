@@ -1,6 +1,5 @@
 """Weights that a run keeps: written with what they are of, and read as they were."""
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from support.records import make_record, save_runs
 
 import harness as api
 from harness.core.runs.leftovers import leftovers
-from harness.core.runs.record import SavedWeights, WeightsFile
+from harness.core.runs.record import KeptFile, SavedWeights
 from harness.core.runs.weights import repeating_command, weights_description
 from harness.core.training.initial import initial_weights
 from harness.core.training.weights import encoded
@@ -31,7 +30,7 @@ def kept(tmp_path):
     for which, weights in arrays.items():
         content = encoded(weights, weights_description(record, which))
         name = store.save_beside(record, content, f"-{which}.safetensors")
-        files[which] = WeightsFile(name, hashlib.sha256(content).hexdigest())
+        files[which] = KeptFile.of(name, content)
     record.weights = SavedWeights(files["last"], files["best"])
     store.save(record)
     return store, record, arrays

@@ -1,7 +1,5 @@
 """A sequence of runs: which are executed, and each certificate once, when a run needs it."""
 
-import math
-
 import msgspec
 import pytest
 from support.records import save_runs
@@ -69,7 +67,7 @@ def _certified(folder):
     requests, store = _requests(), save_runs(folder)
     with Certification(requests, lambda _event: None) as certifier:
         shared = SharedRuns(requests, store, certify=True)
-        return sequence.execute_all(shared, store, Silent(), math.inf, certifier), store
+        return sequence.execute_all(shared, store, Silent(), certifier), store
 
 
 def test_each_run_follows_its_certificate_and_no_worker_runs_meanwhile(events, tmp_path):
@@ -109,7 +107,7 @@ def test_what_one_precision_declines_is_still_tried_in_another(monkeypatch, tmp_
     )
     requests = [run for (run,) in RunMatrix(options).choices(lambda _what, _done, _total: None)]
     store = Store(tmp_path)
-    records = sequence.execute_all(SharedRuns(requests, store, certify=False), store, Silent(), math.inf)
+    records = sequence.execute_all(SharedRuns(requests, store, certify=False), store, Silent())
     assert [(record.configuration.precision, record.seed) for record in records] == [
         ("bfloat16", 0),
         ("float32", 0),

@@ -1,7 +1,5 @@
 """Runs that are recorded are reused, others are claimed, and all end up in the matrix's records."""
 
-import math
-
 import msgspec
 import pytest
 from support.records import save_runs
@@ -72,7 +70,7 @@ def executed(store, planned, watcher=None, *, certify=False, fresh=False):
     """What happened, and the seeds of the records of the matrix."""
     watcher = watcher or Watcher()
     with SharedRuns(planned, store, certify=certify, fresh=fresh) as shared:
-        records = sequence.execute_all(shared, store, watcher, math.inf)
+        records = sequence.execute_all(shared, store, watcher)
     assert claim_paths(store.folder.parent) == []
     return watcher.events, [record.seed for record in records]
 
@@ -161,7 +159,7 @@ def test_a_record_that_is_completed_just_before_the_claim_is_not_repeated(store,
     monkeypatch.setattr(sharing, "Claims", Late)
     shared = SharedRuns(planned, store, certify=False)
     watcher = Watcher()
-    records = sequence.execute_all(shared, store, watcher, math.inf)
+    records = sequence.execute_all(shared, store, watcher)
     assert ("run 0" in watcher.events, len(records), len(store.paths())) == (False, 1, 1)
 
 

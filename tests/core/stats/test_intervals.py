@@ -268,14 +268,14 @@ def test_zero_has_no_sign():
 def test_curves_are_resampled_as_a_whole():
     # Each mean must be a mix of the two curves, the same mix at every epoch.
     curves = np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 4.0]])
-    means = resampled_means(curves, 200)
+    means = resampled_means(curves)
     assert set(np.unique(means[:, 0])) == {0.0, 0.5, 1.0}
     assert np.array_equal(means, means[:, :1] * [1.0, 2.0, 4.0])
 
 
 def test_one_of_several_comparisons_uses_its_share_of_the_level():
-    ours, theirs = {0: 1.0, 1: 2.1, 2: 2.9, 3: 4.0}, dict.fromkeys(range(4), 0.0)
-    alone, one_of_ten = (equivalence(ours, theirs, 0.1, comparisons) for comparisons in (1, 10))
+    differences = np.array([1.0, 2.1, 2.9, 4.0])
+    alone, one_of_ten = (equivalence_of(differences, 0.1, comparisons) for comparisons in (1, 10))
     assert (alone.verdict, one_of_ten.verdict) == ("different", "undecided")
     assert alone.p == one_of_ten.p < 0.05
     assert one_of_ten.difference.high > alone.difference.high

@@ -1,5 +1,7 @@
 """Augmentation in the user's own code: what it gets, what the steps get, and what is refused."""
 
+import tracemalloc
+
 import msgspec
 import numpy as np
 import pytest
@@ -75,6 +77,20 @@ def test_a_batch_depends_on_the_seed_and_the_step_alone(own):
     np.testing.assert_array_equal(one[0], whole[1])
     for other, first in ((own("noise", seed=1), 6), (own("noise"), 7)):
         assert not np.array_equal(other.added_to(Steps(steps.indices[1:2]), first).augmented, one)
+
+
+def test_the_inputs_of_a_call_are_held_once(own):
+    inputs = np.zeros((20, 2), np.float32)
+    augmentation = own("swapped", inputs=inputs)
+    steps = Steps(np.zeros((2_000, 20), np.int64))
+    tracemalloc.start()
+    try:
+        held = augmentation.added_to(steps, 0).augmented
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held.dtype == np.float32
+    assert peak < 1.2 * held.nbytes
 
 
 def test_the_training_data_stay_as_they_are(own):

@@ -82,17 +82,6 @@ def test_equal_programs_on_new_test_sets_are_seldom_called_different():
     assert by_seeds > 40
 
 
-def test_a_gain_is_positive_where_the_score_is_better():
-    ours, theirs = _two_configurations()
-    better, worse = sampled_records("jax", ours), sampled_records("torch", theirs)
-    assert population_of(paired_scores(better, worse, LOSS)).value < 0
-    gain = paired_scores(better, worse, LOSS, gain=True)
-    assert population_of(gain).value > 0
-    assert population_of(gain) == population_of(paired_scores(better, worse, LOSS)).negated()
-    plain, of_accuracy = (paired_scores(better, worse, ACCURACY, gain=gain) for gain in (False, True))
-    assert population_of(of_accuracy) == population_of(plain)
-
-
 def test_the_weights_of_the_best_epoch_have_their_own_samples():
     right = np.array([[1, 0, 1, 1], [0, 1, 1, 1], [1, 1, 0, 1]], float)
     best = packed(Rows(np.zeros(4), np.ones(4)))

@@ -71,6 +71,7 @@ def test_what_is_for_findings_is_refused_elsewhere(results, option):
     assert "for findings" in refused("report", "--to", results / "r.csv", "--results", results, *option)
     duel = save_duel(results, stored_duel())
     assert "for reports of runs" in refused("report", duel, "--to", results / "d.md", *option)
+    assert "--by is for reports of runs" in refused("report", duel, "--to", results / "d.md", "--by", "mode")
 
 
 def test_busy_columns_are_left_out(results):

@@ -144,6 +144,24 @@ def test_the_notebook_is_valid_and_its_calls_work(filled, monkeypatch):
     assert names["report"].pairs["margin"].tolist() == [pytest.approx(0.07)]
 
 
+def test_a_notebook_reads_the_runs_again_with_the_names_and_limits_of_the_report(filled, monkeypatch):
+    options = ("--label", "jax:eager=Ours", "--quality-only", "--target", "0")
+    done = filled("report", *options, "--to", "r.ipynb")
+    assert done.returncode == 0, done.stderr
+    (first, *_) = (
+        each
+        for each in nbformat.read(filled.folder / "r.ipynb", as_version=4).cells
+        if "compare(" in each.source
+    )
+    monkeypatch.chdir(filled.folder)
+    names = {}
+    exec(first.source, names)  # noqa: S102
+    report = names["report"]
+    assert sorted(report.configurations["configuration"]) == ["Ours", "torch:eager"]
+    assert report.pairs["speed"].tolist() == ["not measured"]
+    assert [group.comparison.target for group in report.findings.groups] == [0.0]
+
+
 def test_notebook_users_get_frames_and_charts(filled):
     report = package.compare("task=cnn", results=filled.folder / "results")
     assert report.configurations["step_seconds"].tolist() == pytest.approx([0.005, 0.01])

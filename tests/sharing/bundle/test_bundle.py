@@ -15,7 +15,9 @@ from harness.core.data_files.reading import READERS, read_data_file
 from harness.core.data_files.settings import settings_of
 from harness.core.documents.kinds import encode_document
 from harness.core.runs.store import RUNS
-from harness.sharing.bundle import lay_out, manifest, opened
+from harness.sharing.bundle import manifest
+from harness.sharing.bundle.opening import opened
+from harness.sharing.reproduce.bundles import lay_out
 from harness.spec.description import description_sha256
 
 

@@ -16,7 +16,7 @@ from support.records import save_runs
 from harness.core.documents.kinds import Envelope
 from harness.core.shell import features
 from harness.learning.study.record import STUDIES
-from harness.sharing.bundle import opened
+from harness.sharing.bundle.opening import opened
 from harness.timing.environments.suite import Benchmark
 
 KINDS = {kind.name: kind for kind in features.records().kinds}

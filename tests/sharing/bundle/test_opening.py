@@ -14,9 +14,9 @@ from support.records import as_stored
 from harness.core.documents.kinds import encode_document
 from harness.core.runs.store import RUNS
 from harness.errors import UsageError
-from harness.sharing.bundle import manifest, opened
-from harness.sharing.bundle.confirming import confirmation
-from harness.sharing.bundle.workplace import lay_out
+from harness.sharing.bundle import manifest
+from harness.sharing.bundle.opening import opened
+from harness.sharing.reproduce.bundles import confirmation, lay_out
 
 RECORD = "results/runs/20260101-000000-net-torch-eager-s0-abcd.json"
 

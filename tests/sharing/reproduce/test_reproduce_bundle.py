@@ -13,8 +13,8 @@ from support.made_duels import stored_duel
 from harness.core.documents.contents import SourceFile
 from harness.core.plugins.configuration import Configuration
 from harness.errors import UsageError
-from harness.sharing.bundle import lay_out
 from harness.sharing.reproduce import command
+from harness.sharing.reproduce.bundles import lay_out
 from harness.sharing.reproduce.find import Readable
 from harness.sharing.reproduce.repetition import Stored
 from harness.sharing.reproduce.speed import DUELS

@@ -1,6 +1,6 @@
 """``harness report``: one record, or the findings about several runs, as a page or in other forms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,9 @@ def command(
     paths = list(dict.fromkeys(targets))
     others, remaining = records().separated(RUNS, selection, results)
     if others:
-        _refuse_presentation(given, others[0])
+        kind = others[0].kind.name
+        if wrong := [each.opts[0] for each in ctx.command.params if given.get(each.name or "")]:
+            raise UsageError(f"{wrong[0]} is for reports of runs, not for one {kind}")
         _write_one(others, remaining, paths)
         return
     reports = hooked("run_report")
@@ -80,18 +82,6 @@ def _refuse_other_formats(path: Path, known: Sequence[str]) -> None:
         raise UsageError(
             f"--to {path}: unknown suffix {path.suffix!r}; use one of {formats}, or none for a folder"
         )
-
-
-def _refuse_presentation(given: Mapping[str, Any], result: Result) -> None:
-    options = {
-        "columns": "--columns",
-        "labels": "--label",
-        "quality_only": "--quality-only",
-        "hide_busy": "--hide-busy",
-    }
-    for name, option in options.items():
-        if given[name]:
-            raise UsageError(f"{option} is for reports of runs, not for one {result.kind.name}")
 
 
 def _write_one(others: list[Result], remaining: list[str], paths: list[Path]) -> None:

@@ -1,0 +1,113 @@
+"""A bundle that is repeated: the question whether its code may run, and the folder in which it runs."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from harness.core.documents.contents import SourceFile, read_source
+from harness.core.documents.kinds import Envelope
+from harness.core.documents.numbers import first_of
+from harness.core.documents.render.terminal import terminal_text
+from harness.core.machine.files import is_file
+from harness.core.shell import features
+from harness.core.shell.printing import echo, print_error_line
+from harness.errors import UsageError
+from harness.sharing.bundle.manifest import DATA, MANIFEST, RESULTS
+from harness.sharing.bundle.offer import Offer
+
+#: In the folder of an opened bundle: where its commands are given again.
+_WORK = "work"
+
+
+def is_bundle(path: Path) -> bool:
+    """Check whether a path names a bundle, by its suffix."""
+    return path.suffix.lower() == ".zip" and is_file(path)
+
+
+def confirmation(*, yes: bool) -> Callable[[Offer], None]:
+    """Return a function that shows an offer and returns if the user agrees to it; ``yes`` agrees to any.
+
+    The function raises UsageError if the user does not agree, or cannot be asked.
+    """
+
+    def confirm(offered: Offer) -> None:
+        print_error_line(terminal_text(offered.document()))
+        if yes:
+            return
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise UsageError(
+                f"{offered.bundle} was not opened: nobody can be asked here whether its code may run. "
+                "Read what is shown above, and add --yes to agree"
+            )
+        while (answer := _answer()) == "s":
+            for source in offered.sources.values():
+                print_error_line(f"\n# {source.path}, sha256 {source.sha256}")
+                echo(_content(offered.results, source), err=True)
+        if answer != "y":
+            raise UsageError(f"{offered.bundle} was not opened; nothing of it was run or installed")
+
+    return confirm
+
+
+def _answer() -> str:
+    print_error_line("Run this? [y: yes, n: no, s: show the code]")
+    try:
+        return sys.stdin.readline().strip().lower()[:1]
+    except UnicodeDecodeError:
+        return "n"
+
+
+def _content(results: Path, source: SourceFile) -> str:
+    try:
+        return read_source(results, source).decode(errors="replace")
+    except UsageError as error:
+        return str(error)
+
+
+def enter(bundle: Path) -> None:
+    """Lay out the code and the data of an opened ``bundle`` in a folder, and make it the current one.
+
+    Raises:
+        UsageError: the code cannot be laid out.
+    """
+    results, work = bundle / RESULTS, bundle / _WORK
+    work.mkdir()
+    every = [kind.read(path) for kind, path in features.records().results_in(results)]
+    if outside := lay_out([each for each in every if isinstance(each, Envelope)], results, work):
+        raise UsageError(f"the bundle names code that is not in it: {first_of(outside, 3)}")
+    os.chdir(work)
+
+
+def lay_out(records: Iterable[Envelope], results: Path, to: Path) -> list[str]:
+    """Write the kept sources of ``records``, and the data of an opened bundle, to the folder ``to``.
+
+    ``results`` is the folder of results that has the records. Return the paths of the source files that lie
+    outside the folder in which a command ran; they are not written.
+
+    Raises:
+        UsageError: the content of a source is not there, its path leads out of ``to``, or two records have
+            different files of one name.
+        OSError: a file cannot be written.
+    """
+    # Data come first: no data file may take the place of code that was shown.
+    data = results.parent / DATA
+    if (results.parent / MANIFEST).is_file() and data.is_dir():
+        shutil.copytree(data, to, dirs_exist_ok=True)
+    outside, written = dict[str, None](), dict[str, str]()
+    for source in [source for record in records for source in record.sources]:
+        if Path(source.path).is_absolute():
+            outside[source.path] = None
+            continue
+        if written.setdefault(source.path, source.sha256) != source.sha256:
+            raise UsageError(
+                f"the records have different files {source.path}; repeat each from a bundle of its own"
+            )
+        path = to / source.path
+        if path.suffix != ".py" or not path.resolve().is_relative_to(to.resolve()):
+            raise UsageError(f"{source.path!r} is no path of a Python file in the folder of its command")
+        content = read_source(results, source)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return [*outside]
