@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from harness.core.documents.results import prepare_folder
+from harness.core.plugins.files import plugin_files
 from harness.core.shell import options
 from harness.core.shell.paths import UserPath
 from harness.core.shell.plugin_option import plugin_option
@@ -29,6 +30,7 @@ class Given:
     paths: tuple[Path, ...]
     to: Path | None
     yes: bool
+    environment: bool
     jobs: int | None
     form: Literal["table", "json"]
     quiet: bool
@@ -44,6 +46,11 @@ class Given:
     "Default: a new folder, reproduced-TIME.",
 )
 @click.option("--yes", is_flag=True, help="Run the code of a bundle without asking.")
+@click.option(
+    "--environment",
+    is_flag=True,
+    help="Repeat the records in a new environment with the versions that they name, which pip installs.",
+)
 @options.jobs
 @options.form
 @options.quiet
@@ -89,6 +96,8 @@ def command(ctx: click.Context, given: Given) -> None:
     if of_bundle:
         enter(folder)
         to, folder = to / _REPRODUCED, folder / _REPRODUCED
+    if given.environment:
+        ctx.exit(_in_environment(selection.kinds, folder, given))
     _refuse_lacking(selection.kinds)
     if not of_bundle and (stated := _stated(selection.kinds)):
         print_error_line(stated)
@@ -119,6 +128,20 @@ def command(ctx: click.Context, given: Given) -> None:
     else:
         echo(terminal_text(document(reproduced, to)))
     ctx.exit(exit_code(reproduced))
+
+
+def _in_environment(kinds: Sequence[Any], folder: Path, given: Given) -> int:
+    """Repeat the records by this command in an environment of their versions; return its exit code."""
+    from harness.sharing.reproduce.environment import call_in_environment, requirements_of
+
+    every = [stored for readable in kinds for stored in readable.records]
+    arguments = ["reproduce", "--to", str(folder.absolute()), "--format", given.form]
+    arguments += ["--jobs", str(given.jobs)] if given.jobs else []
+    arguments += ["--quiet"] if given.quiet else []
+    arguments += [f"--plugin={file}" for file in plugin_files()]
+    paths = [str(stored.path.absolute()) for stored in every]
+    requirements = requirements_of(stored.record for stored in every)
+    return call_in_environment(requirements, [*arguments, "--", *paths], quiet=given.quiet)
 
 
 def _refuse_own(folder: Path, kinds: Sequence[Any]) -> None:
