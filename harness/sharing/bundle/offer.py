@@ -58,7 +58,7 @@ class Offer(NamedTuple):
         ]
         variables = {name: ", ".join(sorted(values)) for name, values in sorted(self.variables.items())}
         nodes: list[Node] = [
-            _section("Commands", [Items([each.command for each in self.records])]),
+            _section("Commands", [Items(list(dict.fromkeys(each.command for each in self.records)))]),
             _section("Called by name", [Items(self.callables)]),
             _section("Code", [Table(("file", "bytes", "sha256"), sources, form="texts")]),
             _section("Requirements of its environment", [Paragraph(", ".join(requirements))]),

@@ -36,6 +36,12 @@ class PortRepetition(Repetition["PortRecord"]):
     def arguments(self, record: "PortRecord", command: RecordedCommand) -> None:
         """See :meth:`Repetition.arguments`."""
         command.set("threads", str(record.options.threads))
+        # A data set says nothing but the shapes, which the record has.
+        for name in ("dataset", "target", "image_size", "set_data", "dtypes", "maxima"):
+            command.drop(name)
+        command.set("shapes", *[",".join(map(str, each.shape)) for each in record.inputs])
+        command.set("dtypes", *["int" if each.integer else "float" for each in record.inputs])
+        command.set("maxima", *[str(each.maximum) for each in record.inputs if each.integer])
 
     def agreement(self, theirs: "Stored[PortRecord]", mine: "Stored[PortRecord]") -> Agreement:
         """See :meth:`Repetition.agreement`: the verdict, and the kinds and places of the causes."""
@@ -51,9 +57,9 @@ class PortRepetition(Repetition["PortRecord"]):
         )
         if ours == other:
             causes = f", with the same {counted(len(ours), 'cause')}" if ours else ""
-            return Agreement(verdict="holds", reasons=[f"{there.verdict} in both{causes}"])
+            return Agreement(verdict="holds", reasons=[f"“{there.verdict}” in both{causes}"])
         named = [", ".join(dict.fromkeys(kind for kind, *_ in each)) or "none" for each in (ours, other)]
-        reason = f"{there.verdict} in both; causes: {named[0]} there and {named[1]} here"
+        reason = f"“{there.verdict}” in both; causes: {named[0]} there and {named[1]} here"
         return Agreement(verdict="holds in direction", reasons=[reason])
 
 

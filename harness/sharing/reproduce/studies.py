@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.core.documents.kinds import RecordKind
+from harness.core.documents.numbers import counted
+from harness.core.runs.jobs import outcome_of
 from harness.core.runs.record import Record
 from harness.core.runs.request import TRIAL_SEED
 from harness.core.runs.store import RUNS, Store
@@ -40,7 +42,11 @@ class StudyRepetition(Repetition[Study]):
         return [Stored(stored.record, kind.save(stored.record, folder)) for stored in records]
 
     def agreement(self, theirs: Stored[Study], mine: Stored[Study]) -> Agreement:
-        """See :meth:`Repetition.agreement`: variant by variant, on each configuration."""
+        """See :meth:`Repetition.agreement`: equal runs, or else variant by variant, on each configuration."""
+        if (runs_there := _outcomes(theirs)) and runs_there == _outcomes(mine):
+            counted_runs = counted(len(runs_there), "compared run")
+            reason = f"the losses and scores of {counted_runs} are equal bit for bit"
+            return Agreement(verdict="identical", reasons=[reason])
         there, here = verdicts_of(theirs), verdicts_of(mine)
         return worst_of(
             compare_verdicts(name, verdict, here.get(name, "")) for name, verdict in there.items()
@@ -57,6 +63,18 @@ def _compared_runs(stored: Stored[Study]) -> list[Stored[Record]]:
         for record in study_records(stored.record, store)
         if record.status in {"ok", "diverged"} and record.seed != TRIAL_SEED
     ]
+
+
+def _outcomes(stored: Stored[Study]) -> dict[tuple[object, ...], list[object]]:
+    """Return what each compared run has computed, by its variant, configuration and seed."""
+    names = {variant.description: variant.name for variant in stored.record.variants}
+    records = [each.record for each in _compared_runs(stored)]
+    return {
+        (names.get(each.task.sha256), each.epochs_asked, each.configuration.label, each.seed): outcome_of(
+            each
+        )
+        for each in records
+    }
 
 
 def verdicts_of(stored: Stored[Study]) -> dict[str, str]:

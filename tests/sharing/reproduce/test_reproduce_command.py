@@ -8,6 +8,7 @@ from types import ModuleType
 import msgspec
 import pytest
 from support.made_ports import made_port
+from support.made_study import RISES, STUDY, made_study_records
 from support.pages import module
 from support.records import MACHINE, make_record, make_unfinished_record, save_runs
 
@@ -16,9 +17,11 @@ from harness.core.plugins.kept_data import DataFile
 from harness.core.runs.record import DatasetRecord
 from harness.core.shell import features
 from harness.core.shell.features import Feature
+from harness.learning.study.record import STUDIES
 from harness.sharing.feature import FEATURE
 from harness.sharing.reproduce.page import Reproduced, document, exit_code
 from harness.sharing.reproduce.ports import REPETITION as PORTS
+from harness.sharing.reproduce.recorded_command import RecordedCommand
 from harness.sharing.reproduce.repetition import (
     Agreement,
     Difference,
@@ -28,7 +31,8 @@ from harness.sharing.reproduce.repetition import (
     machine_facts,
     repetition_of,
 )
-from harness.sharing.reproduce.studies import compare_verdicts
+from harness.sharing.reproduce.studies import STUDY_REPETITION, compare_verdicts
+from harness.tracing.calls import InputShape
 
 
 def refused(quick, *arguments):
@@ -152,6 +156,36 @@ def test_comparisons_of_models_agree_in_verdict_and_causes(tmp_path):
     )
     assert PORTS.agreement(Stored(port, tmp_path), Stored(equal, tmp_path)).verdict == "does not hold"
     assert PORTS.agreement(Stored(port, tmp_path), Stored(fewer, tmp_path)).verdict == "holds in direction"
+
+
+def test_a_comparison_of_models_is_repeated_with_the_recorded_shapes(tmp_path):
+    inputs = [InputShape((8,)), InputShape((5,), integer=True, maximum=65)]
+    words = ["port", "net.py:make", "knet.py:make", "--dataset", "table.csv", "--target", "price"]
+    port = msgspec.structs.replace(made_port(), inputs=inputs, command=words)
+    command = RecordedCommand(port.command, PORTS.commands)
+    PORTS.arguments(port, command)
+    assert command.words(tmp_path) == [
+        "port", "--threads", str(port.options.threads), "--input", "8", "--input", "5", "--dtype", "float",
+        "--dtype", "int", "--max", "65", "--results", str(tmp_path), "--", "net.py:make", "knet.py:make",
+    ]  # fmt: skip
+
+
+def stored_study(folder, rises=RISES):
+    """Save a study with its runs."""
+    for number, record in enumerate(made_study_records(rises=rises)):
+        save_runs(folder, msgspec.structs.replace(record, id=f"2026-{number}"))
+    return Stored(STUDY, STUDIES.save(STUDY, folder / STUDIES.folder))
+
+
+def test_a_study_is_identical_if_all_its_runs_are(tmp_path):
+    theirs, mine = (stored_study(tmp_path / name) for name in ("theirs", "mine"))
+    found = STUDY_REPETITION.agreement(theirs, mine)
+    assert (found.verdict, found.reasons) == (
+        "identical",
+        ["the losses and scores of 12 compared runs are equal bit for bit"],
+    )
+    other = stored_study(tmp_path / "other", {**RISES, "l2": (0.05, 1.5, 0.1)})
+    assert STUDY_REPETITION.agreement(theirs, other).verdict != "identical"
 
 
 class Dice(Envelope, kw_only=True):
