@@ -27,6 +27,7 @@ FILES = [
     "my_trees.py",
     "input.txt",
     "my_pair.py",
+    "pair.py",
     "my_task.py",
     "my_data.py",
     "my_study.py",
@@ -105,9 +106,10 @@ def test_pytest_knows_the_options(arguments, pytestconfig):
 
 
 @pytest.mark.parametrize("arguments", calls_of("python"))
-def test_python_runs_a_script_that_exists(arguments):
-    if arguments[0] != "-m":
-        assert (ROOT / arguments[0]).is_file()
+def test_python_runs_a_script_that_exists_or_is_on_a_page(arguments):
+    script = arguments[0]
+    on_a_page = any(block.text.startswith(f'"""{script}:') for block in EVERY)
+    assert script == "-m" or on_a_page or (ROOT / script).is_file()
 
 
 def read_yaml(text):

@@ -154,7 +154,7 @@ def test_a_study_that_is_ended_again_and_again_loses_nothing(
         while not is_complete:
             process = harness.start(*CALL, "--jobs", "2")
             is_ended = bool(endings) and at_a_drawn_moment(harness, process, chance, endings[0])
-            _, errors = process.communicate(timeout=250)
+            _, errors = process.communicate(timeout=600)
             by = endings.pop(0) if is_ended else None
             assert process.returncode == {None: 0, signal.SIGKILL: -signal.SIGKILL}.get(by, 130), errors
             assert "Traceback" not in errors
@@ -189,7 +189,7 @@ def test_a_study_on_a_full_disk_goes_on_once_there_is_room(harness, alone, alone
         env=harness.environment,
         capture_output=True,
         text=True,
-        timeout=250,
+        timeout=600,
         check=False,
     )
     if done.returncode == 99:
