@@ -35,6 +35,7 @@ from harness.port.evaluation import (
     paired_outputs,
     worst_output,
 )
+from harness.port.pairing.assignments import Masks, assigned, zeroed
 from harness.port.pairing.lacking import Lacking
 from harness.port.pairing.matching import Matching, match
 from harness.port.pairing.names import refuse_unknown, unused_names
@@ -194,34 +195,62 @@ class _Check:
         worst, _ = worst_output(first_a, first_b)
         one, other = (record.framework for record in self._records)
         self._causes += copied(first_a, first_b, self._matching, worst, may_share_seeds=one == other)
+        self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a)
+        found = self._assigned((initial_a, initial_b), first_a, inputs)
         self._parameters = _paired(self._matching, initial_a, initial_b)
         self._initial_values = initial_values(initial_a.parameters, initial_b.parameters, self._matching)
         self._lacking = Lacking.of(self._matching, initial_a, initial_b)
-        self._zeros = zeros_a, zeros_b = self._without_second_biases(first_a, first_b)
+        self._second = second_a, second_b = self._without_second_biases((first_a, first_b), found)
         self._parameters.candidates = self._lacking.candidates()
-        self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a) | zeros_a
+        self._values_a |= zeroed({**initial_a.parameters, **self._values_a}, second_a)
         self._sides.a.load(self._values_a)
         values_b, missing = transferred(
             self._matching, {**initial_a.parameters, **self._values_a}, initial_b.parameters
         )
-        self._sides.b.load(values_b | zeros_b)
+        self._sides.b.load(
+            {**initial_b.parameters, **values_b, **zeroed({**initial_b.parameters, **values_b}, second_b)}
+        )
         self._causes += lacking_in_a(missing)
 
-    def _without_second_biases(self, *traces: Trace) -> list[dict[str, np.ndarray]]:
-        """Return zeros for second biases that the other side lacks, where only the sum of biases counts."""
-        zeros = [
-            {name: np.zeros_like(held[name]) for name in second_biases(trace) if name in held}
-            for trace, held in zip(traces, (self._lacking.a, self._lacking.b), strict=True)
-        ]
-        self._lacking = self._lacking._replace(
-            a={name: array for name, array in self._lacking.a.items() if name not in zeros[0]},
-            b={name: array for name, array in self._lacking.b.items() if name not in zeros[1]},
+    def _assigned(
+        self, described: tuple[Description, Description], first_a: Trace, inputs: list[np.ndarray]
+    ) -> tuple[Masks, Masks]:
+        """Pair what the matching leaves open by values; return masks of the second biases of each side."""
+        output, loss = first_a.values[first_a.outputs[0]], self._options.loss
+        targets = drawn.targets(output.array, loss)
+        found = assigned(
+            self._sides,
+            self._matching,
+            described,
+            self._values_a,
+            lambda side: side.gradients(inputs, targets, loss, output=output.name, own=False),
+            self._options.names,
         )
-        if any(zeros):
-            one, other = (", ".join(each) for each in zeros)
-            a, b = ("two biases a gate" if each else "one bias a gate" for each in zeros)
-            self._causes.append(Cause.at("two biases", one, other, a, b, mode="steps", harmless=True))
-        return zeros
+        self._sides.a.load(described[0].parameters)
+        if found is None:
+            return {}, {}
+        self._matching = found.matching
+        return found.second_a, found.second_b
+
+    def _without_second_biases(
+        self, traces: tuple[Trace, Trace], found: tuple[Masks, Masks]
+    ) -> tuple[Masks, Masks]:
+        """Return masks of second biases that the other side lacks, where only the sum of biases counts."""
+        held = self._lacking.a, self._lacking.b
+        masks = [
+            {name: np.ones(own[name].shape, bool) for name in second_biases(trace) if name in own} | more
+            for trace, own, more in zip(traces, held, found, strict=True)
+        ]
+        a, b = (
+            {name: array for name, array in own.items() if name not in second}
+            for own, second in zip(held, masks, strict=True)
+        )
+        self._lacking = self._lacking._replace(a=a, b=b)
+        if any(masks):
+            one, other = (", ".join(each) for each in masks)
+            text_a, text_b = ("two biases a gate" if each else "one bias a gate" for each in masks)
+            self._causes.append(Cause.at("two biases", one, other, text_a, text_b, mode="steps", harmless=True))
+        return masks[0], masks[1]
 
     def _note_random(self, firsts: tuple[Trace, Trace], inputs: list[np.ndarray]) -> None:
         """Note each side whose outputs differ when it is evaluated again."""
@@ -376,7 +405,7 @@ class _Check:
             options.loss,
             options.learning_rate,
             self._output_name,
-            self._zeros,
+            self._second,
         ).compare(batches, self._causes)
         self._compared += steps.compared
         self._causes += steps.causes

@@ -119,6 +119,26 @@ CROSSED = {
     "cell by hand": ("last_state", "cell", {"inputs": (6, 4)}, {"gates": "gate order|exchange|order"}),
     "cell as layer": ("cell", "last_state", {"inputs": (6, 4)}, {"activation": "activation"}),
 }
+#: Ports whose arrays are parts, stacks, joins or sums of those of A: B's framework, the input, and the faults.
+REWRITTEN = {
+    "lstm_loop": {
+        "jax": ({"inputs": (6, 3)}, {"activation": "tanh|sigmoid|logistic", "forget bias": "add|extra|constant|1"}),
+        "keras": ({"inputs": (6, 3)}, {"reversed": "flip|revers|slice"}),
+    },
+    "echo": {"jax": ({"inputs": (5, 4)}, {"start": "zeros|slice|table|constant|0"})},
+    "causal_filter": {"jax": ({"inputs": (7, 4)}, {"centred": "pad|border|slice"})},
+    "packed_heads": {
+        "jax": ({"inputs": (6, 8)}, {"scale": "scale|constant|divide|multiply|0.35"}),
+        "keras": ({"inputs": (6, 8)}, {"heads": "heads|axes|split"}),
+    },
+    "experts": {"jax": ({"inputs": (6,)}, {"activation": "gelu|relu|activation"})},
+    "retrieval": {"jax": ({"inputs": (6,)}, {"query": "norm|divide|missing call"})},
+    "adapters": {"keras": ({"inputs": (6,)}, {"scale": "constant|scale|multiply|factor"})},
+    "fixed_positions": {
+        "keras": ({"inputs": (6, 4)}, {"start": "^table", "base": "^table"}),
+    },
+    "copied_weights": {"jax": ({"inputs": (6, 3)}, {"activation": "tanh|sigmoid|logistic"})},
+}
 #: In flax as B, with the same faults.
 FLAX = {
     "branches": ("order",),
@@ -325,6 +345,19 @@ def pairs(folder):
     """All pairs; files of optimizers are written into ``folder``."""
     yield from _of_faults("keras", {name: tuple(faults) for name, (_, faults) in ARCHITECTURES.items()})
     yield from _of_faults("nnx", FLAX)
+    for name, ports in REWRITTEN.items():
+        for framework, (given, patterns) in ports.items():
+            for fault in ("", *patterns):
+                yield Pair(
+                    f"rewritten {name} in {framework}{': ' + fault if fault else ''}",
+                    f"{FOLDER / 'rewritten_torch.py'}:{name}",
+                    f"{FOLDER / f'rewritten_{framework}.py'}:{name}",
+                    {},
+                    {"fault": fault} if fault else {},
+                    given["inputs"],
+                    0,
+                    patterns.get(fault),
+                )
     for name, (a, b, given, patterns) in CROSSED.items():
         for fault in ("", *patterns):
             yield Pair(

@@ -1,0 +1,354 @@
+"""Arrays that names, shapes and uses leave open, assigned by the gradients of both sides.
+
+All open arrays get the same value, so that any right assignment gives both sides equal outputs and gradients.
+Arrays, or parts of them, whose gradients are equal in one way alone belong together, and get random values; that
+tells further arrays apart (as colour refinement does for the nodes of graphs: Weisfeiler and Leman 1968). Where
+several ways remain, each is tried, until all is assigned and outputs and gradients are equal.
+"""
+
+import itertools
+import math
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from harness.core.models.messages import Description
+from harness.core.models.remote_side import RemoteSide
+from harness.core.models.traced import Use
+from harness.errors import HarnessError
+from harness.port.evaluation import output_gap
+from harness.port.pairing.matching import Matching, PairedUse
+from harness.port.pairing.strays import squeezed
+from harness.port.pairing.transfer import transferred
+from harness.port.sides import Sides
+from harness.port.values import MOST_AXES, difference
+from harness.tracing.calls import Stored
+from harness.tracing.side import Gradients
+
+#: The values of open arrays in turn: of those of several axes, and of vectors. Vectors of 0 allow for biases that
+#: are added to others, vectors of another value for stacks of vectors; with 0 alone, sums of products are equal.
+_STARTS = ((0.3, 0.0), (0.3, 0.3), (0.0, 0.0))
+#: Gradients that differ by less are equal. At one point rounding does not grow as it does over steps.
+_EQUAL = 1e-9
+#: The time for assignments. The first one ends regardless.
+LIMIT_SECONDS = 20.0
+Masks = dict[str, np.ndarray]
+Fit = tuple[Stored, Stored]
+
+
+class Assignment(NamedTuple):
+    """A proved assignment: the matching with its pairs, and masks of each side's second biases.
+
+    A second bias is added to another bias of its side, and the other side has only their sum.
+    """
+
+    matching: Matching
+    second_a: Masks
+    second_b: Masks
+
+
+class _State(NamedTuple):
+    """Pairs found so far, and masks of what is open on each side."""
+
+    pairs: tuple[Fit, ...]
+    open_a: Masks
+    open_b: Masks
+
+    def after(self, fits: Iterable[Fit]) -> "_State":
+        masks = [{name: mask.copy() for name, mask in side.items()} for side in (self.open_a, self.open_b)]
+        for fit in fits:
+            for stored, side in zip(fit, masks, strict=True):
+                stored.part(side[stored.name])[...] = False
+        a, b = ({name: mask for name, mask in side.items() if mask.any()} for side in masks)
+        return _State((*self.pairs, *fits), a, b)
+
+
+def assigned(
+    sides: Sides,
+    matching: Matching,
+    described: tuple[Description, Description],
+    values_a: Mapping[str, np.ndarray],
+    differentiate: Callable[[RemoteSide], Gradients],
+    given: Mapping[str, Sequence[str]],
+) -> Assignment | None:
+    """Assign the arrays that ``matching`` leaves open; None unless outputs and gradients prove the assignment.
+
+    ``values_a`` are random values of A's parameters; pairs ``given`` by the user stay. Afterwards both sides
+    have other parameters than before.
+    """
+    search = _Search(sides, matching, described, values_a, differentiate, given)
+    try:
+        return None if search.is_done(matching) else search.solved(search.start())
+    except HarnessError:  # a model cannot be differentiated, or not with these values
+        return None
+
+
+class _Search:
+    """The search for one pair of models."""
+
+    def __init__(
+        self,
+        sides: Sides,
+        matching: Matching,
+        described: tuple[Description, Description],
+        values_a: Mapping[str, np.ndarray],
+        differentiate: Callable[[RemoteSide], Gradients],
+        given: Mapping[str, Sequence[str]],
+    ) -> None:
+        self._sides, (self._a, self._b), self._values_a = sides, described, values_a
+        self._differentiate = differentiate
+        trained = {*self._a.trained}, {*self._b.trained}
+        free = [
+            (one, other)
+            for one, other in matching.free
+            if other.name in given.get(one.name, ()) or not (one.name in trained[0] and other.name in trained[1])
+        ]
+        self._matching = msgspec.structs.replace(matching, pairs=list(filter(_is_sound, matching.pairs)), free=free)
+        self._until = time.monotonic() + LIMIT_SECONDS
+
+    def start(self, matching: Matching | None = None) -> _State:
+        """Return the state in which all trained arrays are open that ``matching`` does not pair soundly."""
+        arrays = list((matching or self._matching).arrays())
+        masks = [
+            {
+                name: np.ones(side.parameters[name].shape, bool)
+                for name in side.parameters
+                if name in side.trained and name not in paired
+            }
+            for side, paired in (
+                (self._a, {each.one.name for each in arrays} | _second_biases(pair.a for pair in self._matching.pairs)),
+                (self._b, {each.other.name for each in arrays} | _second_biases(pair.b for pair in self._matching.pairs)),
+            )
+        ]
+        return _State((), *masks)
+
+    def is_done(self, matching: Matching) -> bool:
+        """Check that ``matching`` pairs all arrays, and makes the gradients equal if it pairs some by shape."""
+        if len(self._matching.pairs) < len(matching.pairs) or any(self.start(matching)[1:]):
+            return False
+        state = self.start()
+        if not state.open_a and not state.open_b:
+            return True
+        done = _State(tuple(pair for pair in matching.free if pair not in self._matching.free), {}, {})
+        return self._proved(done) is not None
+
+    def solved(self, state: _State) -> Assignment | None:
+        """Extend ``state`` by what gradients decide, then by each way that they leave, until one is proved."""
+        choices: list[Fit] = []
+        while state.open_a and state.open_b:
+            for start in _STARTS:
+                fits = self._fits(state, *self._gradients(state, start))
+                decided = [fit for fit in fits if not any(_share(fit, other) for other in fits if other is not fit)]
+                choices = choices or fits
+                if decided:
+                    state, choices = state.after(decided), []
+                    break
+            else:
+                break
+        if not (state.open_a and state.open_b):
+            return self._proved(state)
+        for fits in _ways(choices):
+            if (found := self.solved(state.after(fits))) is not None:
+                return found
+            if time.monotonic() > self._until:
+                break
+        return None
+
+    def _complete(self, state: _State) -> Matching:
+        """Return the matching with the pairs of ``state``."""
+        free = [*self._matching.free, *state.pairs]
+        paired = [{*names} for names in zip(*((one.name, other.name) for one, other in free), strict=True)] or [set()] * 2
+        return msgspec.structs.replace(
+            self._matching,
+            free=free,
+            unmatched_a=[name for name in self._matching.unmatched_a if name not in paired[0]],
+            unmatched_b=[name for name in self._matching.unmatched_b if name not in paired[1]],
+        )
+
+    def _gradients(self, state: _State, start: tuple[float, float]) -> tuple[Gradients, Gradients]:
+        """Differentiate both sides, with the value ``start`` in what is open."""
+
+        def filled(values: Mapping[str, np.ndarray], masks: Masks) -> dict[str, np.ndarray]:
+            return {
+                name: np.where(mask, start[mask.ndim < 2], values[name])  # noqa: PLR2004  a vector
+                for name, mask in masks.items()
+            }
+
+        values_a = {**self._a.parameters, **self._values_a}
+        values_b, _ = transferred(self._complete(state), values_a, self._b.parameters)
+        self._sides.a.load({**self._values_a, **filled(values_a, state.open_a)})
+        self._sides.b.load({**values_b, **filled({**self._b.parameters, **values_b}, state.open_b)})
+        return self._sides.both(self._differentiate)
+
+    def _fits(self, state: _State, of_a: Gradients, of_b: Gradients) -> list[Fit]:
+        """List the open arrays and parts of both sides with equal gradients."""
+        least = _EQUAL * max((float(np.abs(each).max(initial=0.0)) for each in of_a.parameters.values()), default=0.0)
+        return [
+            fit
+            for (a, open_a), (b, open_b) in itertools.product(state.open_a.items(), state.open_b.items())
+            for fit in _equal_parts((a, of_a.parameters[a], open_a), (b, of_b.parameters[b], open_b), least)
+        ]
+
+    def _proved(self, state: _State) -> Assignment | None:
+        """Return the assignment if outputs and gradients are equal, and what is left are second biases."""
+        a, b = self._gradients(state, (0.0, 0.0))
+        matching = self._complete(state)
+        gaps = [output_gap(np.asarray(a.output), np.asarray(b.output))]
+        scale = max((float(np.abs(each).max(initial=0.0)) for each in a.parameters.values()), default=0.0) or 1.0
+        for each in matching.arrays():
+            if each.one.name in a.parameters and each.other.name in b.parameters:
+                one = matching.operation(each.other).moved(each.one.canonical(a.parameters[each.one.name]))
+                other = each.other.canonical(b.parameters[each.other.name])
+                gaps.append(float(np.abs(one.ravel() - other.ravel()).max(initial=0.0)) / scale)
+        if max(gaps) > _EQUAL:
+            return None
+        for masks, gradients in ((state.open_a, a.parameters), (state.open_b, b.parameters)):
+            if not all(_is_second(name, mask, gradients, masks) for name, mask in masks.items()):
+                return None
+        return Assignment(matching, state.open_a, state.open_b)
+
+
+def zeroed(values: Mapping[str, np.ndarray], masks: Masks) -> dict[str, np.ndarray]:
+    """Return the arrays that have masks, with zeros where these are True."""
+    return {name: np.where(mask, 0.0, values[name]) for name, mask in masks.items()}
+
+
+def _second_biases(uses: Iterable[Use]) -> set[str]:
+    """Name the second biases of recurrent layers, which :func:`transferred` adds to the first ones."""
+    return {
+        stored.name
+        for use in uses
+        for role, stored in use.parameters.items()
+        if role.startswith("recurrent_bias")
+    }
+
+
+def _is_sound(pair: PairedUse) -> bool:
+    """Check that both uses have the same roles, each of one size."""
+    sizes = [{role: math.prod(shape) for role, shape in use.shapes.items()} for use in pair]
+    return all(sizes[0][role] == sizes[1][role] for role in sizes[0].keys() & sizes[1].keys())
+
+
+def _is_second(name: str, mask: np.ndarray, gradients: Mapping[str, np.ndarray], masks: Masks) -> bool:
+    """Check that the gradient of an array, where the mask is True, is that of another one that is assigned."""
+    own = gradients[name][mask]
+    return bool(np.abs(own).max() > 0.0) and any(
+        array.shape == mask.shape
+        and not (other in masks and (masks[other] & mask).any())
+        and difference(array[mask], own) <= _EQUAL
+        for other, array in gradients.items()
+        if other != name
+    )
+
+
+def _equal_parts(
+    a: tuple[str, np.ndarray, np.ndarray], b: tuple[str, np.ndarray, np.ndarray], least: float
+) -> Iterator[Fit]:
+    """Yield the ways in which the smaller of two gradients, with names and masks, is the other or a part of it."""
+    if a[1].size < b[1].size:
+        yield from ((one, other) for other, one in _equal_parts(b, a, least))
+        return
+    (name, array, is_open), (small_name, small, small_is_open) = a, b
+    if not small_is_open.all() or np.abs(small).max(initial=0.0) <= least:
+        return
+    norm = float(np.linalg.norm(small))
+    for part in _parts(name, array, small.size):
+        own = part.part(array)
+        if math.isclose(float(np.linalg.norm(own)), norm, rel_tol=1e-7) and part.part(is_open).all():
+            for one, other in _layouts(own.shape, small.shape):
+                fit = _laid_out(part, one), _laid_out(Stored(small_name), other)
+                if difference(fit[0].canonical(array), fit[1].canonical(small)) <= _EQUAL:
+                    yield fit
+
+
+def _parts(name: str, array: np.ndarray, size: int) -> Iterator[Stored]:
+    """Yield the parts of ``array`` along one axis that have ``size`` elements."""
+    if array.size == size:
+        yield Stored(name)
+        return
+    for axis, length in enumerate(array.shape):
+        width, rest = divmod(size * length, array.size)
+        if rest or not width:
+            continue
+        for start in range(0, length - width + 1, math.gcd(width, length)):
+            yield Stored(name, axis=axis, start=start, stop=start + width)
+
+
+class _Layout(NamedTuple):
+    """The shape of a part without axes of length 1, the order of its axes, and the shape after that."""
+
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
+    final: tuple[int, ...]
+
+
+def _layouts(one: Sequence[int], other: Sequence[int]) -> Iterator[tuple[_Layout, _Layout]]:
+    """Yield the ways in which two shapes become one: axes in another order, and joined."""
+    one, other = squeezed(one), squeezed(other)
+    if len(one) < len(other):
+        yield from ((own, another) for another, own in _layouts(other, one))
+        return
+    if len(one) > MOST_AXES:
+        return
+    for axes in itertools.permutations(range(len(one))):
+        if _joins([one[axis] for axis in axes], other):
+            yield _Layout(one, axes, other), _Layout(other, tuple(range(len(other))), other)
+
+
+def _joins(shape: Sequence[int], wanted: Sequence[int]) -> bool:
+    """Check that neighbouring axes of ``shape`` can be joined to those of ``wanted``."""
+    rest = list(shape)
+    for size in wanted:
+        made = 1
+        while made < size and rest:
+            made *= rest.pop(0)
+        if made != size:
+            return False
+    return not rest
+
+
+def _laid_out(stored: Stored, layout: _Layout) -> Stored:
+    """Return a part with a layout; what changes nothing is left out."""
+    is_plain = layout.axes == tuple(range(len(layout.axes)))
+    return msgspec.structs.replace(
+        stored,
+        shape=layout.shape,
+        axes=None if is_plain else layout.axes,
+        final_shape=layout.final if layout.final != tuple(layout.shape[axis] for axis in layout.axes) else None,
+    )
+
+
+def _share(fit: Fit, other: Fit) -> bool:
+    """Check that two fits cannot both be right: they share elements of a side."""
+    return any(_overlap(one, two) for one, two in zip(fit, other, strict=True))
+
+
+def _overlap(one: Stored, other: Stored) -> bool:
+    if one.name != other.name:
+        return False
+    if one.axis is None or one.axis != other.axis:
+        return True
+    return one.start < other.stop and other.start < one.stop
+
+
+def _ways(fits: Sequence[Fit]) -> list[list[Fit]]:
+    """Return sets of fits to try: as many as go together, then each fit of the array that has the fewest."""
+    if not fits:
+        return []
+    # Arrays of like names first; else in the order of the models, so that one of two biases is used whole.
+    ranked = sorted(fits, key=lambda fit: -_likeness(fit[0].name, fit[1].name))
+    together: list[Fit] = []
+    for fit in ranked:
+        if not any(_share(fit, other) for other in together):
+            together.append(fit)
+    rivals = [[other for other in ranked if other is fit or _share(fit, other)] for fit in ranked]
+    return [together, *([fit] for fit in min(rivals, key=len))]
+
+
+def _likeness(one: str, other: str) -> int:
+    """Count the words that two names share."""
+    return len({*re.findall(r"[a-z]+", one.lower())} & {*re.findall(r"[a-z]+", other.lower())})
