@@ -31,6 +31,7 @@ from harness.port.evaluation import (
     compared,
     compared_cases,
     evaluated,
+    is_constant,
     output_gap,
     paired_outputs,
     worst_output,
@@ -39,6 +40,7 @@ from harness.port.pairing.assignments import Masks, assigned, zeroed
 from harness.port.pairing.lacking import Lacking
 from harness.port.pairing.matching import Matching, match
 from harness.port.pairing.names import refuse_unknown, unused_names
+from harness.port.pairing.relations import is_copy
 from harness.port.pairing.siblings import best_order
 from harness.port.pairing.transfer import lacking_in_a, second_biases, transferred
 from harness.port.record import (
@@ -67,6 +69,8 @@ _FACTOR = 10.0
 _STEPS, _LARGE, _SMALL_BATCH, _FEW_STEPS = 20, 3_000_000, 2, 5
 #: Accumulated gradients and averaged weights may need more steps to show, but no more than these.
 _MOST_STEPS = 100
+#: Names that a line lists.
+_NAMED = 3
 #: Takes the next phase, and the seconds that it takes, None if unknown.
 Phase = Callable[..., None]
 
@@ -98,7 +102,17 @@ def check_models(
             SideRecord(spec.target, built.framework, built.versions, built.own_optimizer, built.own_loss)
             for spec, built in ((a, built_a), (b, built_b))
         ]
-        return _Check(sides, written, records, inputs, options, phase).findings()
+
+        def rebuilt() -> tuple[Description, Description]:
+            """Make both models anew, with the random numbers that follow, and describe them."""
+
+            def rebuild(side: RemoteSide) -> Description:
+                side.build(given[side], inputs)
+                return side.describe()
+
+            return sides.both(rebuild)
+
+        return _Check(sides, written, records, inputs, options, phase, rebuilt).findings()
 
 
 class _Check:
@@ -112,7 +126,10 @@ class _Check:
         shapes: Sequence[InputShape],
         options: PortOptions,
         phase: Phase,
+        rebuilt: Callable[[], tuple[Description, Description]],
     ) -> None:
+        self._rebuilt, self._as_they_are = rebuilt, False
+        self._suggested: tuple[str, ...] = ()
         self._sides, self._records, self._shapes, self._options = sides, records, shapes, options
         self._written, self._phase = written, phase
         self._compared: list[Compared] = []
@@ -134,7 +151,9 @@ class _Check:
         elif self._first_is_first:
             self._phase("comparing gradients")
             self._compare_gradients()
-        if self._first_is_first:
+        if self._as_they_are:
+            self._not_compared.append("training steps, for which all parameters must be paired")
+        elif self._first_is_first:
             self._compare_training()
         else:
             self._not_compared.append("gradients, because the outputs have other names")
@@ -150,12 +169,13 @@ class _Check:
             notes=self._notes,
             not_compared=self._not_compared,
             same_steps=self._same_steps,
+            as_they_are=self._as_they_are,
         )
 
     def _verdict(self, causes: Sequence[Cause]) -> Verdict:
         serious = [cause for cause in causes if not cause.harmless]
-        if (self._lacking.a or self._lacking.b) and not self._lacking_explains:
-            # Differences may follow from parameters that B was not given, unless numbers prove each cause.
+        if (self._suggested or self._lacking.a or self._lacking.b) and not self._lacking_explains:
+            # Differences may follow from parameters that B was not or wrongly given, unless numbers prove each cause.
             names = {*self._lacking.a, *self._lacking.b}
             unproven = any(
                 cause.after is None
@@ -192,14 +212,25 @@ class _Check:
         matching = match(first_a, first_b, names)
         self._matching = best_order(self._sides, matching, initial_a, initial_b, first_a, inputs)
         self._not_compared += unused_names(names, self._matching)
+        self._matching = self._without_tables(initial_a, initial_b)
         worst, _ = worst_output(first_a, first_b)
         one, other = (record.framework for record in self._records)
         self._causes += copied(first_a, first_b, self._matching, worst, may_share_seeds=one == other)
         self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a)
         found = self._assigned((initial_a, initial_b), first_a, inputs)
         self._parameters = _paired(self._matching, initial_a, initial_b)
+        self._parameters.suggested = list(self._suggested)
         self._initial_values = initial_values(initial_a.parameters, initial_b.parameters, self._matching)
-        self._lacking = Lacking.of(self._matching, initial_a, initial_b)
+        self._lacking = Lacking.of(self._matching, initial_a, initial_b).that_train(set(), set())
+        self._as_they_are = bool(
+            (self._suggested or self._lacking.a or self._lacking.b)
+            and worst <= TOLERANCE
+            and not is_constant(first_a)
+        )
+        if self._as_they_are:
+            self._suggested = ()
+            self._keep_values(initial_a, initial_b)
+            return
         self._second = second_a, second_b = self._without_second_biases((first_a, first_b), found)
         self._parameters.candidates = self._lacking.candidates()
         self._values_a |= zeroed({**initial_a.parameters, **self._values_a}, second_a)
@@ -211,6 +242,43 @@ class _Check:
             {**initial_b.parameters, **values_b, **zeroed({**initial_b.parameters, **values_b}, second_b)}
         )
         self._causes += lacking_in_a(missing)
+
+    def _without_tables(self, a: Description, b: Description) -> Matching:
+        """Return the matching without tables that differ: constants, which B does not get from A.
+
+        What neither side trains is a table if it is the same whenever the models are made, and not drawn.
+        """
+        apart = [
+            (one, other)
+            for one, other in self._matching.free
+            if one.name not in a.trained
+            and other.name not in b.trained
+            and not is_copy(one.canonical(a.parameters[one.name]), other.canonical(b.parameters[other.name]))
+        ]
+        if not apart:
+            return self._matching
+        again_a, again_b = self._rebuilt()
+        for side, first in ((self._sides.a, a), (self._sides.b, b)):
+            side.load(first.parameters)
+        tables = [
+            (one, other)
+            for one, other in apart
+            if np.array_equal(again_a.parameters[one.name], a.parameters[one.name])
+            and np.array_equal(again_b.parameters[other.name], b.parameters[other.name])
+        ]
+        free = [pair for pair in self._matching.free if pair not in tables]
+        return msgspec.structs.replace(self._matching, free=free)
+
+    def _keep_values(self, a: Description, b: Description) -> None:
+        """Compare the models with the values that they have, and as pairs only arrays with equal values."""
+        unpaired = [*self._parameters.suggested, *self._lacking.a, *self._lacking.b]
+        self._not_compared += [
+            f"other weights than those that the models have, because no counterpart is known of {name}"
+            for name in [", ".join(unpaired[:_NAMED]) + " …" * (len(unpaired) > _NAMED)]
+        ]
+        self._matching = self._matching.with_equal_values(a.parameters, b.parameters)
+        self._lacking, self._second = Lacking({}, {}, frozenset()), ({}, {})
+        self._values_a = {name: a.parameters[name] for name in a.trained}
 
     def _assigned(
         self, described: tuple[Description, Description], first_a: Trace, inputs: list[np.ndarray]
@@ -229,7 +297,7 @@ class _Check:
         self._sides.a.load(described[0].parameters)
         if found is None:
             return {}, {}
-        self._matching = found.matching
+        self._matching, self._suggested = found.matching, found.suggested
         return found.second_a, found.second_b
 
     def _without_second_biases(
@@ -249,7 +317,9 @@ class _Check:
         if any(masks):
             one, other = (", ".join(each) for each in masks)
             text_a, text_b = ("two biases a gate" if each else "one bias a gate" for each in masks)
-            self._causes.append(Cause.at("two biases", one, other, text_a, text_b, mode="steps", harmless=True))
+            self._causes.append(
+                Cause.at("two biases", one, other, text_a, text_b, mode="steps", harmless=True)
+            )
         return masks[0], masks[1]
 
     def _note_random(self, firsts: tuple[Trace, Trace], inputs: list[np.ndarray]) -> None:

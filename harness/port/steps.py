@@ -92,9 +92,7 @@ class TrainingSteps:
         """
         self._sides, self._matching, self._updates = sides, matching, updates
         self._loss, self._learning_rate, self._output = loss, learning_rate, output
-        self._held = {
-            side: dict(masks) for side, masks in zip((sides.a, sides.b), second, strict=True)
-        }
+        self._held = {side: dict(masks) for side, masks in zip((sides.a, sides.b), second, strict=True)}
         self._aligned: list[str] = []
 
     def compare(self, batches: Sequence[Batch], causes: Sequence[Cause]) -> SameSteps:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.port.calls import NoReference, compute
+from harness.port.evaluation import is_constant
 from harness.port.pairing.matching import Matching, PairedUse
 from harness.port.pairing.relations import TURNED, Operation, is_copy, operation_between
 from harness.port.pairing.transfer import add_second_biases
@@ -57,8 +58,7 @@ class _AsMade:
     ) -> None:
         self._a, self._b, self._matching = trace_a, trace_b, matching
         self._may_share_seeds = may_share_seeds
-        constant = all(np.ptp(trace_a.values[place].array) == 0.0 for place in trace_a.outputs)
-        self._agree = worst <= _AGREE and not constant
+        self._agree = worst <= _AGREE and not is_constant(trace_a)
         stored_a, stored_b = trace_a.stored(), trace_b.stored()
         self._parameters = []
         for pair in matching.pairs:

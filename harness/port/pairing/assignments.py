@@ -34,21 +34,27 @@ from harness.tracing.side import Gradients
 _STARTS = ((0.3, 0.0), (0.3, 0.3), (0.0, 0.0))
 #: Gradients that differ by less are equal. At one point rounding does not grow as it does over steps.
 _EQUAL = 1e-9
+#: The least cosine of gradients that suggest a pair in models that differ.
+_SIMILAR = 0.5
 #: The time for assignments. The first one ends regardless.
 LIMIT_SECONDS = 20.0
 Masks = dict[str, np.ndarray]
 Fit = tuple[Stored, Stored]
+#: Checks whether two parts may be in other layouts of each other.
+Alike = Callable[[np.ndarray, np.ndarray], bool]
 
 
 class Assignment(NamedTuple):
-    """A proved assignment: the matching with its pairs, and masks of each side's second biases.
+    """The matching with the pairs that were found, and masks of each side's second biases.
 
-    A second bias is added to another bias of its side, and the other side has only their sum.
+    A second bias is added to another bias of its side, and the other side has only their sum. Unless equal outputs
+    and gradients prove the assignment, ``suggested`` names the arrays of A whose gradients are only similar.
     """
 
     matching: Matching
     second_a: Masks
     second_b: Masks
+    suggested: tuple[str, ...] = ()
 
 
 class _State(NamedTuple):
@@ -75,14 +81,18 @@ def assigned(
     differentiate: Callable[[RemoteSide], Gradients],
     given: Mapping[str, Sequence[str]],
 ) -> Assignment | None:
-    """Assign the arrays that ``matching`` leaves open; None unless outputs and gradients prove the assignment.
+    """Assign the arrays that ``matching`` leaves open; None if it leaves none, or if they cannot be assigned.
+
+    If no assignment makes outputs and gradients equal, arrays whose gradients are similar are paired.
 
     ``values_a`` are random values of A's parameters; pairs ``given`` by the user stay. Afterwards both sides
     have other parameters than before.
     """
     search = _Search(sides, matching, described, values_a, differentiate, given)
     try:
-        return None if search.is_done(matching) else search.solved(search.start())
+        if search.is_done(matching):
+            return None
+        return search.solved(search.start()) or search.suggested(matching)
     except HarnessError:  # a model cannot be differentiated, or not with these values
         return None
 
@@ -105,24 +115,27 @@ class _Search:
         free = [
             (one, other)
             for one, other in matching.free
-            if other.name in given.get(one.name, ()) or not (one.name in trained[0] and other.name in trained[1])
+            if other.name in given.get(one.name, ())
+            or not (one.name in trained[0] and other.name in trained[1])
         ]
-        self._matching = msgspec.structs.replace(matching, pairs=list(filter(_is_sound, matching.pairs)), free=free)
+        self._matching = msgspec.structs.replace(
+            matching, pairs=list(filter(_is_sound, matching.pairs)), free=free
+        )
+        self._second_biases = [_second_biases(pair[side] for pair in self._matching.pairs) for side in (0, 1)]
         self._until = time.monotonic() + LIMIT_SECONDS
 
     def start(self, matching: Matching | None = None) -> _State:
         """Return the state in which all trained arrays are open that ``matching`` does not pair soundly."""
-        arrays = list((matching or self._matching).arrays())
+        arrays = [(each.one.name, each.other.name) for each in (matching or self._matching).arrays()]
         masks = [
             {
                 name: np.ones(side.parameters[name].shape, bool)
                 for name in side.parameters
-                if name in side.trained and name not in paired
+                if name in side.trained
+                and name not in second
+                and name not in {pair[place] for pair in arrays}
             }
-            for side, paired in (
-                (self._a, {each.one.name for each in arrays} | _second_biases(pair.a for pair in self._matching.pairs)),
-                (self._b, {each.other.name for each in arrays} | _second_biases(pair.b for pair in self._matching.pairs)),
-            )
+            for place, (side, second) in enumerate(zip((self._a, self._b), self._second_biases, strict=True))
         ]
         return _State((), *masks)
 
@@ -142,7 +155,9 @@ class _Search:
         while state.open_a and state.open_b:
             for start in _STARTS:
                 fits = self._fits(state, *self._gradients(state, start))
-                decided = [fit for fit in fits if not any(_share(fit, other) for other in fits if other is not fit)]
+                decided = [
+                    fit for fit in fits if not any(_share(fit, other) for other in fits if other is not fit)
+                ]
                 choices = choices or fits
                 if decided:
                     state, choices = state.after(decided), []
@@ -159,14 +174,21 @@ class _Search:
         return None
 
     def _complete(self, state: _State) -> Matching:
-        """Return the matching with the pairs of ``state``."""
-        free = [*self._matching.free, *state.pairs]
-        paired = [{*names} for names in zip(*((one.name, other.name) for one, other in free), strict=True)] or [set()] * 2
+        """Return the matching with the pairs of ``state``; all other arrays that train are second biases."""
+        unmatched = [
+            [name for name in names if name not in side.trained or name in second]
+            for names, side, second in zip(
+                (self._matching.unmatched_a, self._matching.unmatched_b),
+                (self._a, self._b),
+                self._second_biases,
+                strict=True,
+            )
+        ]
         return msgspec.structs.replace(
             self._matching,
-            free=free,
-            unmatched_a=[name for name in self._matching.unmatched_a if name not in paired[0]],
-            unmatched_b=[name for name in self._matching.unmatched_b if name not in paired[1]],
+            free=[*self._matching.free, *state.pairs],
+            unmatched_a=unmatched[0],
+            unmatched_b=unmatched[1],
         )
 
     def _gradients(self, state: _State, start: tuple[float, float]) -> tuple[Gradients, Gradients]:
@@ -186,30 +208,56 @@ class _Search:
 
     def _fits(self, state: _State, of_a: Gradients, of_b: Gradients) -> list[Fit]:
         """List the open arrays and parts of both sides with equal gradients."""
-        least = _EQUAL * max((float(np.abs(each).max(initial=0.0)) for each in of_a.parameters.values()), default=0.0)
+        least = _EQUAL * _largest(of_a)
         return [
             fit
-            for (a, open_a), (b, open_b) in itertools.product(state.open_a.items(), state.open_b.items())
-            for fit in _equal_parts((a, of_a.parameters[a], open_a), (b, of_b.parameters[b], open_b), least)
+            for fit, one, other in _candidates(state, of_a, of_b, least)
+            if difference(one, other) <= _EQUAL
         ]
+
+    def suggested(self, matching: Matching) -> Assignment | None:
+        """Pair what ``matching`` lacks by the most similar gradients; None if something is left."""
+        state = self.start(matching)
+        if not (state.open_a and state.open_b):
+            return None
+        of_a, of_b = self._gradients(state, _STARTS[0])
+        scored = [
+            (_similarity(one, other), fit)
+            for fit, one, other in _candidates(state, of_a, of_b, 0.0, alike=_any)
+        ]
+        fits: list[Fit] = []
+        for score, fit in sorted(scored, key=lambda each: -each[0]):
+            if score > _SIMILAR and not any(_share(fit, other) for other in fits):
+                fits.append(fit)
+        state = state.after(fits)
+        if not self._are_second(state, of_a, of_b):
+            return None
+        names = tuple(dict.fromkeys(one.name for one, _ in fits))
+        return Assignment(self._complete(state), state.open_a, state.open_b, names)
 
     def _proved(self, state: _State) -> Assignment | None:
         """Return the assignment if outputs and gradients are equal, and what is left are second biases."""
         a, b = self._gradients(state, (0.0, 0.0))
         matching = self._complete(state)
         gaps = [output_gap(np.asarray(a.output), np.asarray(b.output))]
-        scale = max((float(np.abs(each).max(initial=0.0)) for each in a.parameters.values()), default=0.0) or 1.0
+        scale = _largest(a) or 1.0
         for each in matching.arrays():
             if each.one.name in a.parameters and each.other.name in b.parameters:
                 one = matching.operation(each.other).moved(each.one.canonical(a.parameters[each.one.name]))
                 other = each.other.canonical(b.parameters[each.other.name])
                 gaps.append(float(np.abs(one.ravel() - other.ravel()).max(initial=0.0)) / scale)
-        if max(gaps) > _EQUAL:
+        if max(gaps) > _EQUAL or not self._are_second(state, a, b):
             return None
-        for masks, gradients in ((state.open_a, a.parameters), (state.open_b, b.parameters)):
-            if not all(_is_second(name, mask, gradients, masks) for name, mask in masks.items()):
-                return None
         return Assignment(matching, state.open_a, state.open_b)
+
+    def _are_second(self, state: _State, of_a: Gradients, of_b: Gradients) -> bool:
+        """Check that all that is open are second biases."""
+        sides = (state.open_a, of_a.parameters), (state.open_b, of_b.parameters)
+        return all(
+            _is_second(name, mask, gradients, masks)
+            for masks, gradients in sides
+            for name, mask in masks.items()
+        )
 
 
 def zeroed(values: Mapping[str, np.ndarray], masks: Masks) -> dict[str, np.ndarray]:
@@ -245,24 +293,57 @@ def _is_second(name: str, mask: np.ndarray, gradients: Mapping[str, np.ndarray],
     )
 
 
-def _equal_parts(
-    a: tuple[str, np.ndarray, np.ndarray], b: tuple[str, np.ndarray, np.ndarray], least: float
-) -> Iterator[Fit]:
-    """Yield the ways in which the smaller of two gradients, with names and masks, is the other or a part of it."""
-    if a[1].size < b[1].size:
-        yield from ((one, other) for other, one in _equal_parts(b, a, least))
+def _largest(gradients: Gradients) -> float:
+    """Return the largest magnitude of a gradient of a parameter."""
+    return max((float(np.abs(each).max(initial=0.0)) for each in gradients.parameters.values()), default=0.0)
+
+
+def _same_norm(one: np.ndarray, other: np.ndarray) -> bool:
+    return math.isclose(float(np.linalg.norm(one)), float(np.linalg.norm(other)), rel_tol=1e-7)
+
+
+def _any(_one: np.ndarray, _other: np.ndarray) -> bool:
+    return True
+
+
+def _similarity(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the cosine between two gradients."""
+    norms = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(np.vdot(one, other)) / norms if norms else 0.0
+
+
+def _candidates(
+    state: _State, of_a: Gradients, of_b: Gradients, least: float, alike: Alike = _same_norm
+) -> Iterator[tuple[Fit, np.ndarray, np.ndarray]]:
+    """Yield the ways in which open arrays may be others or parts of them, and the gradients in the same form.
+
+    Gradients of at most ``least`` are left out; parts that are not ``alike`` are skipped before their layouts.
+    """
+    for (a, open_a), (b, open_b) in itertools.product(state.open_a.items(), state.open_b.items()):
+        one, other = (a, of_a.parameters[a], open_a), (b, of_b.parameters[b], open_b)
+        if one[1].size >= other[1].size:
+            yield from _ways_between(one, other, least, alike)
+        else:
+            for (large, small), of_large, of_small in _ways_between(other, one, least, alike):
+                yield (small, large), of_small, of_large
+
+
+def _ways_between(
+    large: tuple[str, np.ndarray, np.ndarray],
+    small: tuple[str, np.ndarray, np.ndarray],
+    least: float,
+    alike: Alike,
+) -> Iterator[tuple[Fit, np.ndarray, np.ndarray]]:
+    """Yield the ways in which a small array is a large one or its part; both with gradient and mask of what is open."""
+    (name, array, is_open), (small_name, small_array, small_is_open) = large, small
+    if not small_is_open.all() or np.abs(small_array).max(initial=0.0) <= least:
         return
-    (name, array, is_open), (small_name, small, small_is_open) = a, b
-    if not small_is_open.all() or np.abs(small).max(initial=0.0) <= least:
-        return
-    norm = float(np.linalg.norm(small))
-    for part in _parts(name, array, small.size):
+    for part in _parts(name, array, small_array.size):
         own = part.part(array)
-        if math.isclose(float(np.linalg.norm(own)), norm, rel_tol=1e-7) and part.part(is_open).all():
-            for one, other in _layouts(own.shape, small.shape):
+        if part.part(is_open).all() and alike(own, small_array):
+            for one, other in _layouts(own.shape, small_array.shape):
                 fit = _laid_out(part, one), _laid_out(Stored(small_name), other)
-                if difference(fit[0].canonical(array), fit[1].canonical(small)) <= _EQUAL:
-                    yield fit
+                yield fit, fit[0].canonical(array), fit[1].canonical(small_array)
 
 
 def _parts(name: str, array: np.ndarray, size: int) -> Iterator[Stored]:
@@ -318,7 +399,9 @@ def _laid_out(stored: Stored, layout: _Layout) -> Stored:
         stored,
         shape=layout.shape,
         axes=None if is_plain else layout.axes,
-        final_shape=layout.final if layout.final != tuple(layout.shape[axis] for axis in layout.axes) else None,
+        final_shape=layout.final
+        if layout.final != tuple(layout.shape[axis] for axis in layout.axes)
+        else None,
     )
 
 

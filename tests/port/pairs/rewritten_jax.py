@@ -82,9 +82,7 @@ def packed_heads(fault=""):
 
     def run(p, x):
         batch, length, _ = x.shape
-        q, k, v = (
-            (x @ p[n]).reshape(batch, length, 2, 4).swapaxes(1, 2) for n in ("query", "key", "value")
-        )
+        q, k, v = ((x @ p[n]).reshape(batch, length, 2, 4).swapaxes(1, 2) for n in ("query", "key", "value"))
         scale = 1 / 8**0.5 if fault == "scale" else 0.5
         weights = nn.softmax(scale * q @ k.swapaxes(-1, -2), -1)
         joined = (weights @ v).swapaxes(1, 2).reshape(batch, length, 8)
@@ -122,24 +120,18 @@ def retrieval(fault=""):
     return {"tower": head(6, 6), **parts}, run
 
 
-def copied_weights(fault=""):
-    """The packed arrays of the other side, cut into gates; both biases are added in advance."""
-    shapes = {"w_ih": (20, 3), "w_hh": (20, 5), "b_ih": (20,), "b_hh": (20,)}
-    shapes = {"head.weight": (3, 5), "head.bias": (3,), **shapes}
-    numbers = np.float32(0.5)
-    order = ["w_ih", "w_hh", "b_ih", "b_hh", "head.weight", "head.bias"]
-    made = {}
-    for number, name in enumerate(order):
-        shape = shapes[name]
-        angles = np.arange(np.prod(shape), dtype=np.float64) * (number + 1.3)
-        made[name] = np.sin(angles).reshape(shape) * numbers
-    params, run = lstm_loop(fault)
-    for number, name in enumerate(("in", "forget", "new", "out")):
-        rows = slice(5 * number, 5 * number + 5)
-        params[name] = {
-            "w": jnp.asarray(made["w_ih"][rows].T),
-            "u": jnp.asarray(made["w_hh"][rows].T),
-            "b": jnp.asarray((made["b_ih"] + made["b_hh"])[rows]),
-        }
-    params["head"] = {"kernel": jnp.asarray(made["head.weight"].T), "bias": jnp.asarray(made["head.bias"])}
-    return params, run
+def folded(fault=""):
+    """The normalised weights of the other side, folded into one matrix."""
+
+    def numbers(name, *shape):
+        made = np.sin(np.arange(np.prod(shape), dtype=np.float64) + len(name)).reshape(shape)
+        return made.astype(np.float32).astype(np.float64)
+
+    def run(p, x):
+        h = linear(p["dense"], x)
+        return linear(p["head"], nn.gelu(h) if fault == "activation" else nn.relu(h))
+
+    v, g = numbers("v", 5, 4), numbers("g", 5, 1)
+    kernel = (g * v / np.linalg.norm(v, axis=1, keepdims=True)).T
+    last = {"kernel": numbers("head.weight", 3, 5).T, "bias": numbers("head.bias", 3)}
+    return {"dense": {"kernel": kernel, "bias": numbers("bias", 5)}, "head": last}, run

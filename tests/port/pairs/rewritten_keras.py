@@ -58,5 +58,7 @@ def packed_heads(fault=""):
     def run(net, x):
         return net.head(net.attention(x, x, x))
 
-    attention = layers.MultiHeadAttention(1 if fault == "heads" else 2, 8 if fault == "heads" else 4, use_bias=False)
+    attention = layers.MultiHeadAttention(
+        1 if fault == "heads" else 2, 8 if fault == "heads" else 4, use_bias=False
+    )
     return Net(run, attention=attention, head=layers.Dense(3))

@@ -122,7 +122,10 @@ CROSSED = {
 #: Ports whose arrays are parts, stacks, joins or sums of those of A: B's framework, the input, and the faults.
 REWRITTEN = {
     "lstm_loop": {
-        "jax": ({"inputs": (6, 3)}, {"activation": "tanh|sigmoid|logistic", "forget bias": "add|extra|constant|1"}),
+        "jax": (
+            {"inputs": (6, 3)},
+            {"activation": "tanh|sigmoid|logistic", "forget bias": "add|extra|constant|1"},
+        ),
         "keras": ({"inputs": (6, 3)}, {"reversed": "flip|revers|slice"}),
     },
     "echo": {"jax": ({"inputs": (5, 4)}, {"start": "zeros|slice|table|constant|0"})},
@@ -137,7 +140,7 @@ REWRITTEN = {
     "fixed_positions": {
         "keras": ({"inputs": (6, 4)}, {"start": "^table", "base": "^table"}),
     },
-    "copied_weights": {"jax": ({"inputs": (6, 3)}, {"activation": "tanh|sigmoid|logistic"})},
+    "folded": {"jax": ({"inputs": (4,)}, {"activation": "gelu|relu|activation"})},
 }
 #: In flax as B, with the same faults.
 FLAX = {
