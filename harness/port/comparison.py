@@ -129,7 +129,6 @@ class _Check:
         rebuilt: Callable[[], tuple[Description, Description]],
     ) -> None:
         self._rebuilt, self._as_they_are = rebuilt, False
-        self._suggested: tuple[str, ...] = ()
         self._sides, self._records, self._shapes, self._options = sides, records, shapes, options
         self._written, self._phase = written, phase
         self._compared: list[Compared] = []
@@ -174,8 +173,8 @@ class _Check:
 
     def _verdict(self, causes: Sequence[Cause]) -> Verdict:
         serious = [cause for cause in causes if not cause.harmless]
-        if (self._suggested or self._lacking.a or self._lacking.b) and not self._lacking_explains:
-            # Differences may follow from parameters that B was not or wrongly given, unless numbers prove each cause.
+        if (self._lacking.a or self._lacking.b) and not self._lacking_explains:
+            # Differences may follow from parameters that B was not given, unless numbers prove each cause.
             names = {*self._lacking.a, *self._lacking.b}
             unproven = any(
                 cause.after is None
@@ -219,16 +218,12 @@ class _Check:
         self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a)
         found = self._assigned((initial_a, initial_b), first_a, inputs)
         self._parameters = _paired(self._matching, initial_a, initial_b)
-        self._parameters.suggested = list(self._suggested)
         self._initial_values = initial_values(initial_a.parameters, initial_b.parameters, self._matching)
         self._lacking = Lacking.of(self._matching, initial_a, initial_b).that_train(set(), set())
         self._as_they_are = bool(
-            (self._suggested or self._lacking.a or self._lacking.b)
-            and worst <= TOLERANCE
-            and not is_constant(first_a)
+            (self._lacking.a or self._lacking.b) and worst <= TOLERANCE and not is_constant(first_a)
         )
         if self._as_they_are:
-            self._suggested = ()
             self._keep_values(initial_a, initial_b)
             return
         self._second = second_a, second_b = self._without_second_biases((first_a, first_b), found)
@@ -271,7 +266,7 @@ class _Check:
 
     def _keep_values(self, a: Description, b: Description) -> None:
         """Compare the models with the values that they have, and as pairs only arrays with equal values."""
-        unpaired = [*self._parameters.suggested, *self._lacking.a, *self._lacking.b]
+        unpaired = [*self._lacking.a, *self._lacking.b]
         self._not_compared += [
             f"other weights than those that the models have, because no counterpart is known of {name}"
             for name in [", ".join(unpaired[:_NAMED]) + " …" * (len(unpaired) > _NAMED)]
@@ -294,10 +289,11 @@ class _Check:
             lambda side: side.gradients(inputs, targets, loss, output=output.name, own=False),
             self._options.names,
         )
-        self._sides.a.load(described[0].parameters)
+        for side, held in zip((self._sides.a, self._sides.b), described, strict=True):
+            side.load(held.parameters)
         if found is None:
             return {}, {}
-        self._matching, self._suggested = found.matching, found.suggested
+        self._matching = found.matching
         return found.second_a, found.second_b
 
     def _without_second_biases(

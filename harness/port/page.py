@@ -151,12 +151,7 @@ def _parameter_sentences(findings: Findings) -> list[str]:
             lines.append(f"Without counterpart in {side}: {first_of(names, _SHOWN_NAMES)}.")
     if findings.verdict == "undecided" and (parameters.unmatched_a or parameters.unmatched_b):
         lines.append(
-            "Arrays, parts and stacks of one size were tried for each other; none makes outputs and gradients equal."
-        )
-    if parameters.suggested and not findings.as_they_are:
-        lines.append(
-            "No assignment makes outputs and gradients equal. Paired because their gradients are similar: "
-            f"{first_of(parameters.suggested, _SHOWN_NAMES)}. If a pair is wrong, give the right one as --map."
+            "Arrays, parts and stacks of one size were tried for each other; none makes outputs equal."
         )
     if parameters.candidates and findings.verdict == "undecided":
         shown = {name: each or ["NAME"] for name, each in [*parameters.candidates.items()][:_SHOWN_NAMES]}

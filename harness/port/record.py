@@ -85,8 +85,6 @@ class Parameters(msgspec.Struct):
     unmatched_b: list[str]
     candidates: dict[str, list[str]] = {}
     """For each trained parameter of A without counterpart, the parameters of B of its size."""
-    suggested: list[str] = []
-    """Parameters of A that similar gradients pair, because no assignment makes the models equal."""
 
 
 class Compared(msgspec.Struct):

@@ -1,9 +1,9 @@
 """Arrays that names, shapes and uses leave open, assigned by the gradients of both sides.
 
 All open arrays get the same value, so that any right assignment gives both sides equal outputs and gradients.
-Arrays, or parts of them, whose gradients are equal in one way alone belong together, and get random values; that
-tells further arrays apart (as colour refinement does for the nodes of graphs: Weisfeiler and Leman 1968). Where
-several ways remain, each is tried, until all is assigned and outputs and gradients are equal.
+Arrays, or parts of them, whose gradients are equal in one way alone belong together, and get random values.
+That tells further arrays apart (as colour refinement does for the nodes of graphs: Weisfeiler and Leman 1968).
+Where several ways remain, each is tried, until all is assigned and outputs and gradients are equal.
 """
 
 import itertools
@@ -29,32 +29,26 @@ from harness.port.values import MOST_AXES, difference
 from harness.tracing.calls import Stored
 from harness.tracing.side import Gradients
 
-#: The values of open arrays in turn: of those of several axes, and of vectors. Vectors of 0 allow for biases that
-#: are added to others, vectors of another value for stacks of vectors; with 0 alone, sums of products are equal.
+#: The values of open arrays in turn: of those of several axes, and of vectors.
+#: Vectors of 0 allow for biases that are added to others, vectors of 0.3 for stacks of vectors.
 _STARTS = ((0.3, 0.0), (0.3, 0.3), (0.0, 0.0))
 #: Gradients that differ by less are equal. At one point rounding does not grow as it does over steps.
 _EQUAL = 1e-9
-#: The least cosine of gradients that suggest a pair in models that differ.
-_SIMILAR = 0.5
 #: The time for assignments. The first one ends regardless.
 LIMIT_SECONDS = 20.0
 Masks = dict[str, np.ndarray]
 Fit = tuple[Stored, Stored]
-#: Checks whether two parts may be in other layouts of each other.
-Alike = Callable[[np.ndarray, np.ndarray], bool]
 
 
 class Assignment(NamedTuple):
     """The matching with the pairs that were found, and masks of each side's second biases.
 
-    A second bias is added to another bias of its side, and the other side has only their sum. Unless equal outputs
-    and gradients prove the assignment, ``suggested`` names the arrays of A whose gradients are only similar.
+    A second bias is added to another bias of its side, and the other side has only their sum.
     """
 
     matching: Matching
     second_a: Masks
     second_b: Masks
-    suggested: tuple[str, ...] = ()
 
 
 class _State(NamedTuple):
@@ -81,9 +75,7 @@ def assigned(
     differentiate: Callable[[RemoteSide], Gradients],
     given: Mapping[str, Sequence[str]],
 ) -> Assignment | None:
-    """Assign the arrays that ``matching`` leaves open; None if it leaves none, or if they cannot be assigned.
-
-    If no assignment makes outputs and gradients equal, arrays whose gradients are similar are paired.
+    """Assign the arrays that ``matching`` leaves open; None unless outputs and gradients prove it.
 
     ``values_a`` are random values of A's parameters; pairs ``given`` by the user stay. Afterwards both sides
     have other parameters than before.
@@ -92,7 +84,7 @@ def assigned(
     try:
         if search.is_done(matching):
             return None
-        return search.solved(search.start()) or search.suggested(matching)
+        return search.solved(search.start())
     except HarnessError:  # a model cannot be differentiated, or not with these values
         return None
 
@@ -140,7 +132,7 @@ class _Search:
         return _State((), *masks)
 
     def is_done(self, matching: Matching) -> bool:
-        """Check that ``matching`` pairs all arrays, and makes the gradients equal if it pairs some by shape."""
+        """Check that ``matching`` pairs all arrays, and that gradients are equal if it pairs some by shape."""
         if len(self._matching.pairs) < len(matching.pairs) or any(self.start(matching)[1:]):
             return False
         state = self.start()
@@ -150,7 +142,7 @@ class _Search:
         return self._proved(done) is not None
 
     def solved(self, state: _State) -> Assignment | None:
-        """Extend ``state`` by what gradients decide, then by each way that they leave, until one is proved."""
+        """Extend ``state`` by what gradients decide, then by each way that they leave."""
         choices: list[Fit] = []
         while state.open_a and state.open_b:
             for start in _STARTS:
@@ -215,26 +207,6 @@ class _Search:
             if difference(one, other) <= _EQUAL
         ]
 
-    def suggested(self, matching: Matching) -> Assignment | None:
-        """Pair what ``matching`` lacks by the most similar gradients; None if something is left."""
-        state = self.start(matching)
-        if not (state.open_a and state.open_b):
-            return None
-        of_a, of_b = self._gradients(state, _STARTS[0])
-        scored = [
-            (_similarity(one, other), fit)
-            for fit, one, other in _candidates(state, of_a, of_b, 0.0, alike=_any)
-        ]
-        fits: list[Fit] = []
-        for score, fit in sorted(scored, key=lambda each: -each[0]):
-            if score > _SIMILAR and not any(_share(fit, other) for other in fits):
-                fits.append(fit)
-        state = state.after(fits)
-        if not self._are_second(state, of_a, of_b):
-            return None
-        names = tuple(dict.fromkeys(one.name for one, _ in fits))
-        return Assignment(self._complete(state), state.open_a, state.open_b, names)
-
     def _proved(self, state: _State) -> Assignment | None:
         """Return the assignment if outputs and gradients are equal, and what is left are second biases."""
         a, b = self._gradients(state, (0.0, 0.0))
@@ -282,7 +254,7 @@ def _is_sound(pair: PairedUse) -> bool:
 
 
 def _is_second(name: str, mask: np.ndarray, gradients: Mapping[str, np.ndarray], masks: Masks) -> bool:
-    """Check that the gradient of an array, where the mask is True, is that of another one that is assigned."""
+    """Check that the gradient of an array, where the mask is True, is that of an assigned one."""
     own = gradients[name][mask]
     return bool(np.abs(own).max() > 0.0) and any(
         array.shape == mask.shape
@@ -302,29 +274,19 @@ def _same_norm(one: np.ndarray, other: np.ndarray) -> bool:
     return math.isclose(float(np.linalg.norm(one)), float(np.linalg.norm(other)), rel_tol=1e-7)
 
 
-def _any(_one: np.ndarray, _other: np.ndarray) -> bool:
-    return True
-
-
-def _similarity(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the cosine between two gradients."""
-    norms = float(np.linalg.norm(one) * np.linalg.norm(other))
-    return float(np.vdot(one, other)) / norms if norms else 0.0
-
-
 def _candidates(
-    state: _State, of_a: Gradients, of_b: Gradients, least: float, alike: Alike = _same_norm
+    state: _State, of_a: Gradients, of_b: Gradients, least: float
 ) -> Iterator[tuple[Fit, np.ndarray, np.ndarray]]:
     """Yield the ways in which open arrays may be others or parts of them, and the gradients in the same form.
 
-    Gradients of at most ``least`` are left out; parts that are not ``alike`` are skipped before their layouts.
+    Gradients of at most ``least`` are left out.
     """
     for (a, open_a), (b, open_b) in itertools.product(state.open_a.items(), state.open_b.items()):
         one, other = (a, of_a.parameters[a], open_a), (b, of_b.parameters[b], open_b)
         if one[1].size >= other[1].size:
-            yield from _ways_between(one, other, least, alike)
+            yield from _ways_between(one, other, least)
         else:
-            for (large, small), of_large, of_small in _ways_between(other, one, least, alike):
+            for (large, small), of_large, of_small in _ways_between(other, one, least):
                 yield (small, large), of_small, of_large
 
 
@@ -332,15 +294,14 @@ def _ways_between(
     large: tuple[str, np.ndarray, np.ndarray],
     small: tuple[str, np.ndarray, np.ndarray],
     least: float,
-    alike: Alike,
 ) -> Iterator[tuple[Fit, np.ndarray, np.ndarray]]:
-    """Yield the ways in which a small array is a large one or its part; both with gradient and mask of what is open."""
+    """Yield the ways in which a small array is a large one or its part, each with gradient and mask."""
     (name, array, is_open), (small_name, small_array, small_is_open) = large, small
     if not small_is_open.all() or np.abs(small_array).max(initial=0.0) <= least:
         return
     for part in _parts(name, array, small_array.size):
         own = part.part(array)
-        if part.part(is_open).all() and alike(own, small_array):
+        if part.part(is_open).all() and _same_norm(own, small_array):
             for one, other in _layouts(own.shape, small_array.shape):
                 fit = _laid_out(part, one), _laid_out(Stored(small_name), other)
                 yield fit, fit[0].canonical(array), fit[1].canonical(small_array)

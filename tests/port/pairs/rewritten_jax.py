@@ -1,6 +1,5 @@
 """The same models as pure functions of JAX, written as loops become scans; ``fault`` names the mistake."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax, nn

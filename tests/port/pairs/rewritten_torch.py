@@ -1,4 +1,4 @@
-"""Models in PyTorch that their ports write otherwise: arrays are parts, stacks or sums of those of the port."""
+"""Models in PyTorch that their ports write otherwise, with parts, stacks or sums of their arrays."""
 
 import math
 
@@ -134,5 +134,7 @@ def folded():
     net = Net(run, v=raw(5, 4), g=raw(5, 1), bias=raw(5), head=nn.Linear(5, 3))
     with torch.no_grad():
         for name, p in net.named_parameters():
-            p.copy_(torch.sin(torch.arange(p.numel(), dtype=torch.float64) + len(name)).reshape(p.shape))
+            p.copy_(
+                torch.sin(torch.arange(p.numel(), dtype=torch.float64) + len(name)).float().reshape(p.shape)
+            )
     return net

@@ -119,7 +119,7 @@ CROSSED = {
     "cell by hand": ("last_state", "cell", {"inputs": (6, 4)}, {"gates": "gate order|exchange|order"}),
     "cell as layer": ("cell", "last_state", {"inputs": (6, 4)}, {"activation": "activation"}),
 }
-#: Ports whose arrays are parts, stacks, joins or sums of those of A: B's framework, the input, and the faults.
+#: Ports with parts, stacks, joins or sums of A's arrays: B's framework, the input, and the faults.
 REWRITTEN = {
     "lstm_loop": {
         "jax": (
