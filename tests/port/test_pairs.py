@@ -18,7 +18,12 @@ SOME = (
     "^(clipped|gated_steps|prenorm|nested|window|tied|decay of biases)(?!.*(flax|optax))"
     "|^rotary(: adjacent)?$|^mirrored(: axis)?$|packed attention apart: merge|^gemma_norm in flax"
 )
-ALL = ""
+#: The rewritten pairs that are decided; the causes of most faults among them are not named yet.
+REWRITTEN = (
+    "^rewritten (fixed_positions in keras(: .*)?$|packed_heads in keras$"
+    "|(lstm_loop|echo|causal_filter|packed_heads|experts|retrieval|folded) in jax$)"
+)
+ALL = f"^(?!rewritten)|{REWRITTEN}"
 
 
 def test_names_are_unique_and_there_are_enough_of_them(tmp_path):

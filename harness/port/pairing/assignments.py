@@ -2,7 +2,7 @@
 
 All open arrays get the same value, so that any right assignment gives both sides equal outputs and gradients.
 Arrays, or parts of them, whose gradients are equal in one way alone belong together, and get random values.
-That tells further arrays apart (as colour refinement does for the nodes of graphs: Weisfeiler and Leman 1968).
+That tells further arrays apart (colour refinement: Weisfeiler and Leman 1968).
 Where several ways remain, each is tried, until all is assigned and outputs and gradients are equal.
 """
 
@@ -132,7 +132,7 @@ class _Search:
         return _State((), *masks)
 
     def is_done(self, matching: Matching) -> bool:
-        """Check that ``matching`` pairs all arrays, and that gradients are equal if it pairs some by shape."""
+        """Check that ``matching`` pairs all arrays, with equal gradients if some pairs are by shape."""
         if len(self._matching.pairs) < len(matching.pairs) or any(self.start(matching)[1:]):
             return False
         state = self.start()
