@@ -16,6 +16,7 @@ from harness.port.cause_kinds import REPLACED, merged
 from harness.port.causes import optimizers
 from harness.port.causes.copies import copied
 from harness.port.causes.dropouts import dropouts
+from harness.port.causes.exchanges import exchanged_names, misplaced
 from harness.port.causes.precision import AsWritten
 from harness.port.causes.state import are_momenta, initial_values, running_state
 from harness.port.causes.training import (
@@ -129,6 +130,7 @@ class _Check:
         rebuilt: Callable[[], tuple[Description, Description]],
     ) -> None:
         self._rebuilt, self._as_they_are = rebuilt, False
+        self._exchanged_names: list[Cause] = []
         self._sides, self._records, self._shapes, self._options = sides, records, shapes, options
         self._written, self._phase = written, phase
         self._compared: list[Compared] = []
@@ -157,6 +159,8 @@ class _Check:
         else:
             self._not_compared.append("gradients, because the outputs have other names")
             self._lack_training("the outputs have other names")
+        if all(cause.harmless for cause in self._causes):
+            self._causes += self._exchanged_names
         causes = merged([*self._causes, *self._initial_values])
         return Findings(
             a=self._records[0],
@@ -216,17 +220,25 @@ class _Check:
         one, other = (record.framework for record in self._records)
         self._causes += copied(first_a, first_b, self._matching, worst, may_share_seeds=one == other)
         self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a)
-        found = self._assigned((initial_a, initial_b), first_a, inputs)
+        found, tried = self._assigned((initial_a, initial_b), first_a, inputs)
         self._parameters = _paired(self._matching, initial_a, initial_b)
+        self._parameters.tried = tried
         self._initial_values = initial_values(initial_a.parameters, initial_b.parameters, self._matching)
         self._lacking = Lacking.of(self._matching, initial_a, initial_b).that_train(set(), set())
-        self._as_they_are = bool(
-            (self._lacking.a or self._lacking.b) and worst <= TOLERANCE and not is_constant(first_a)
-        )
+        self._as_they_are = worst <= TOLERANCE and not is_constant(first_a) and self._lacking.are_seen()
         if self._as_they_are:
             self._keep_values(initial_a, initial_b)
             return
         self._second = second_a, second_b = self._without_second_biases((first_a, first_b), found)
+        self._causes += misplaced(
+            self._matching,
+            initial_a.parameters,
+            initial_b.parameters,
+            worst,
+            [*second_a, *second_b],
+            may_share_seeds=one == other,
+        )
+        self._exchanged_names = exchanged_names(self._matching, initial_b.parameters)
         self._parameters.candidates = self._lacking.candidates()
         self._values_a |= zeroed({**initial_a.parameters, **self._values_a}, second_a)
         self._sides.a.load(self._values_a)
@@ -277,11 +289,11 @@ class _Check:
 
     def _assigned(
         self, described: tuple[Description, Description], first_a: Trace, inputs: list[np.ndarray]
-    ) -> tuple[Masks, Masks]:
-        """Pair what the matching leaves open by values; return masks of the second biases of each side."""
+    ) -> tuple[tuple[Masks, Masks], str]:
+        """Pair what the matching leaves open; return masks of second biases, and what was tried in vain."""
         output, loss = first_a.values[first_a.outputs[0]], self._options.loss
         targets = drawn.targets(output.array, loss)
-        found = assigned(
+        found, tried = assigned(
             self._sides,
             self._matching,
             described,
@@ -292,9 +304,9 @@ class _Check:
         for side, held in zip((self._sides.a, self._sides.b), described, strict=True):
             side.load(held.parameters)
         if found is None:
-            return {}, {}
+            return ({}, {}), tried
         self._matching = found.matching
-        return found.second_a, found.second_b
+        return (found.second_a, found.second_b), tried
 
     def _without_second_biases(
         self, traces: tuple[Trace, Trace], found: tuple[Masks, Masks]

@@ -149,10 +149,8 @@ def _parameter_sentences(findings: Findings) -> list[str]:
     for side, names in (("A", parameters.unmatched_a), ("B", parameters.unmatched_b)):
         if names:
             lines.append(f"Without counterpart in {side}: {first_of(names, _SHOWN_NAMES)}.")
-    if findings.verdict == "undecided" and (parameters.unmatched_a or parameters.unmatched_b):
-        lines.append(
-            "Arrays, parts and stacks of one size were tried for each other; none makes outputs equal."
-        )
+    if findings.verdict == "undecided" and parameters.tried:
+        lines.append(parameters.tried)
     if parameters.candidates and findings.verdict == "undecided":
         shown = {name: each or ["NAME"] for name, each in [*parameters.candidates.items()][:_SHOWN_NAMES]}
         lines.append(f"Write the right pairs into a file and give it as --map: {json.dumps(shown)}")

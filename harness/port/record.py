@@ -85,6 +85,8 @@ class Parameters(msgspec.Struct):
     unmatched_b: list[str]
     candidates: dict[str, list[str]] = {}
     """For each trained parameter of A without counterpart, the parameters of B of its size."""
+    tried: str = ""
+    """A sentence about the assignments by gradients that were tried without success."""
 
 
 class Compared(msgspec.Struct):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.port.calls import NoReference, compute
+from harness.port.causes.exchanges import AGREE
 from harness.port.evaluation import is_constant
 from harness.port.pairing.matching import Matching, PairedUse
 from harness.port.pairing.relations import TURNED, Operation, is_copy, operation_between
@@ -18,9 +19,6 @@ from harness.port.values import are_equal, difference
 from harness.port.walk.places import Place
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
-
-#: Outputs of models with copied values agree up to the rounding to float32, which grows with depth.
-_AGREE = 1e-4
 
 
 class _Copied(NamedTuple):
@@ -58,7 +56,7 @@ class _AsMade:
     ) -> None:
         self._a, self._b, self._matching = trace_a, trace_b, matching
         self._may_share_seeds = may_share_seeds
-        self._agree = worst <= _AGREE and not is_constant(trace_a)
+        self._agree = worst <= AGREE and not is_constant(trace_a)
         stored_a, stored_b = trace_a.stored(), trace_b.stored()
         self._parameters = []
         for pair in matching.pairs:
@@ -83,7 +81,7 @@ class _AsMade:
                 found.append(self._cause(each, text, None, None))
             elif self._may_share_seeds and operation.text.startswith(TURNED):
                 continue
-            elif (change := self._change(each)) > _AGREE:
+            elif (change := self._change(each)) > AGREE:
                 rest = difference(operation.applied(each.own), each.other)
                 found.append(self._cause(each, text, change, rest))
         return found
@@ -124,7 +122,7 @@ class _AsMade:
 
     def _agrees(self, a: int, b: int) -> bool:
         one, other = self._a.values[a].array, self._b.values[b].array
-        return bool(np.ptp(one)) and are_equal(one, other, _AGREE)
+        return bool(np.ptp(one)) and are_equal(one, other, AGREE)
 
     def _change(self, each: _Copied) -> float:
         """Measure how B's values change the output of A's call; without a formula, compare the values."""

@@ -8,10 +8,9 @@ Where several ways remain, each is tried, until all is assigned and outputs and 
 
 import itertools
 import math
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,6 +21,8 @@ from harness.core.models.traced import Use
 from harness.errors import HarnessError
 from harness.port.evaluation import output_gap
 from harness.port.pairing.matching import Matching, PairedUse
+from harness.port.pairing.names import likeness
+from harness.port.pairing.relations import is_copy
 from harness.port.pairing.strays import squeezed
 from harness.port.pairing.transfer import transferred
 from harness.port.sides import Sides
@@ -74,19 +75,20 @@ def assigned(
     values_a: Mapping[str, np.ndarray],
     differentiate: Callable[[RemoteSide], Gradients],
     given: Mapping[str, Sequence[str]],
-) -> Assignment | None:
+) -> tuple[Assignment | None, str]:
     """Assign the arrays that ``matching`` leaves open; None unless outputs and gradients prove it.
 
-    ``values_a`` are random values of A's parameters; pairs ``given`` by the user stay. Afterwards both sides
-    have other parameters than before.
+    ``values_a`` are random values of A's parameters; pairs ``given`` by the user stay. Also return a sentence
+    about what was tried in vain. Afterwards both sides have other parameters than before.
     """
     search = _Search(sides, matching, described, values_a, differentiate, given)
     try:
         if search.is_done(matching):
-            return None
-        return search.solved(search.start())
-    except HarnessError:  # a model cannot be differentiated, or not with these values
-        return None
+            return None, ""
+        found = search.solved(search.start())
+    except HarnessError as error:  # a model cannot be differentiated, or not with these values
+        return None, f"Arrays could not be assigned by gradients: {str(error).splitlines()[0]}"
+    return found, "" if found else search.tried()
 
 
 class _Search:
@@ -115,6 +117,7 @@ class _Search:
         )
         self._second_biases = [_second_biases(pair[side] for pair in self._matching.pairs) for side in (0, 1)]
         self._until = time.monotonic() + LIMIT_SECONDS
+        self._trials, self._nearest = 0, self.start()
 
     def start(self, matching: Matching | None = None) -> _State:
         """Return the state in which all trained arrays are open that ``matching`` does not pair soundly."""
@@ -156,14 +159,31 @@ class _Search:
                     break
             else:
                 break
+        if not choices:
+            self._trials += 1
+            self._nearest = min(self._nearest, state, key=lambda each: len(each.open_a) + len(each.open_b))
         if not (state.open_a and state.open_b):
             return self._proved(state)
-        for fits in _ways(choices):
+        for fits in _ways(choices, self._likelihood):
             if (found := self.solved(state.after(fits))) is not None:
                 return found
             if time.monotonic() > self._until:
                 break
         return None
+
+    def tried(self) -> str:
+        """Describe the search in a sentence: its trials, and what the nearest of them left open."""
+        rest = [
+            f"{', '.join(masks)} of {side}"
+            for side, masks in (("A", self._nearest.open_a), ("B", self._nearest.open_b))
+            if masks
+        ]
+        ended = f" within {LIMIT_SECONDS:.0f} s" if time.monotonic() > self._until else ""
+        left = f"leaves {' and '.join(rest)} open" if rest else "has other outputs or gradients"
+        return (
+            f"Assignments of arrays, parts, stacks and sums by equal gradients were tried{ended}, "
+            f"{self._trials} in number; the nearest {left}."
+        )
 
     def _complete(self, state: _State) -> Matching:
         """Return the matching with the pairs of ``state``; all other arrays that train are second biases."""
@@ -207,6 +227,13 @@ class _Search:
             if difference(one, other) <= _EQUAL
         ]
 
+    def _likelihood(self, fit: Fit) -> tuple[bool, tuple[bool, int]]:
+        """Rate a fit by the values that the arrays are made with, then by their names."""
+        one, other = fit
+        own = one.canonical(self._a.parameters[one.name])
+        array = other.canonical(self._b.parameters[other.name])
+        return bool(np.ptp(own)) and is_copy(own, array), likeness(one.name, other.name)
+
     def _proved(self, state: _State) -> Assignment | None:
         """Return the assignment if outputs and gradients are equal, and what is left are second biases."""
         a, b = self._gradients(state, (0.0, 0.0))
@@ -218,7 +245,11 @@ class _Search:
                 one = matching.operation(each.other).moved(each.one.canonical(a.parameters[each.one.name]))
                 other = each.other.canonical(b.parameters[each.other.name])
                 gaps.append(float(np.abs(one.ravel() - other.ravel()).max(initial=0.0)) / scale)
-        if max(gaps) > _EQUAL or not self._are_second(state, a, b):
+        # A sum has equal gradients wherever the second bias is, others may have them at one point.
+        if not all(gap <= _EQUAL for gap in gaps) or not self._are_second(state, a, b):
+            return None
+        elsewhere = self._gradients(state, _STARTS[1]) if state.open_a or state.open_b else (a, b)
+        if not self._are_second(state, *elsewhere):
             return None
         return Assignment(matching, state.open_a, state.open_b)
 
@@ -379,20 +410,17 @@ def _overlap(one: Stored, other: Stored) -> bool:
     return one.start < other.stop and other.start < one.stop
 
 
-def _ways(fits: Sequence[Fit]) -> list[list[Fit]]:
-    """Return sets of fits to try: as many as go together, then each fit of the array that has the fewest."""
+def _ways(fits: Sequence[Fit], likelihood: Callable[[Fit], Any]) -> list[list[Fit]]:
+    """Return sets of fits to try: as many as go together, then each fit of the array that has the fewest.
+
+    Fits of one ``likelihood`` stay in the order of the models, so that one of two biases is used whole.
+    """
     if not fits:
         return []
-    # Arrays of like names first; else in the order of the models, so that one of two biases is used whole.
-    ranked = sorted(fits, key=lambda fit: -_likeness(fit[0].name, fit[1].name))
+    ranked = sorted(fits, key=likelihood, reverse=True)
     together: list[Fit] = []
     for fit in ranked:
         if not any(_share(fit, other) for other in together):
             together.append(fit)
     rivals = [[other for other in ranked if other is fit or _share(fit, other)] for fit in ranked]
     return [together, *([fit] for fit in min(rivals, key=len))]
-
-
-def _likeness(one: str, other: str) -> int:
-    """Count the words that two names share."""
-    return len({*re.findall(r"[a-z]+", one.lower())} & {*re.findall(r"[a-z]+", other.lower())})
