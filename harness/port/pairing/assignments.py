@@ -31,8 +31,9 @@ from harness.tracing.calls import Stored
 from harness.tracing.side import Gradients
 
 #: The values of open arrays in turn: of those of several axes, and of vectors.
-#: Vectors of 0 allow for biases that are added to others, vectors of 0.3 for stacks of vectors.
-_STARTS = ((0.3, 0.0), (0.3, 0.3), (0.0, 0.0))
+#: Vectors of 0 allow for biases that are added to others, vectors of 0.3 for stacks of vectors, and -0.3 for
+#: units that are 0 where the sum of the inputs is negative.
+_STARTS = ((0.3, 0.0), (0.3, 0.3), (-0.3, 0.0), (0.0, 0.0))
 #: Gradients that differ by less are equal. At one point rounding does not grow as it does over steps.
 _EQUAL = 1e-9
 #: The time for assignments. The first one ends regardless.

@@ -142,6 +142,14 @@ REWRITTEN = {
     },
     "folded": {"jax": ({"inputs": (4,)}, {"activation": "gelu|relu|activation"})},
 }
+#: Ports that have the numbers of A: the input, and the faults with whether another assignment explains each.
+COPIED = {
+    "chain": ((5,), {"layers": True}),
+    "attention": ((5, 6), {"projections": False, "another": False, "tied": False}),
+    "echo": ((4, 4), {"biases": True, "recurrent": True, "bias lost": True, "one bias": False}),
+    "experts": ((6,), {"experts": True, "halves": True}),
+    "gates": ((4, 3), {"gates": True, "order": True, "recurrent": True, "bias": False}),
+}
 #: In flax as B, with the same faults.
 FLAX = {
     "branches": ("order",),
@@ -361,6 +369,14 @@ def pairs(folder):
                     0,
                     patterns.get(fault),
                 )
+    for name, (inputs, faults) in COPIED.items():
+        a, b = (f"{FOLDER / f'copied_{framework}.py'}:{name}" for framework in ("torch", "jax"))
+        for fault, is_exchange in {"": True, **faults}.items():
+            named = "^copied values" if is_exchange else "."
+            text = f"copied {name}{': ' + fault if fault else ''}"
+            yield Pair(text, a, b, {}, {"fault": fault}, inputs, 0, named if fault else None)
+            own = {"fault": fault, "copied": False}
+            yield Pair(f"{text} without values", a, b, {}, own, inputs, 0, None if is_exchange else ".")
     for name, (a, b, given, patterns) in CROSSED.items():
         for fault in ("", *patterns):
             yield Pair(
