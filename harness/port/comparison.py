@@ -149,16 +149,17 @@ class _Check:
         self._compare_modes()
         if not all(each.equal for each in self._compared):
             self._not_compared.append("gradients, because outputs or running statistics differ")
-        elif self._first_is_first:
+        elif self._untrained:
+            self._not_compared.append(f"gradients, because {self._untrained}")
+        else:
             self._phase("comparing gradients")
             self._compare_gradients()
         if self._as_they_are:
             self._not_compared.append("training steps, for which all parameters must be paired")
-        elif self._first_is_first:
-            self._compare_training()
+        elif self._untrained:
+            self._lack_training(self._untrained)
         else:
-            self._not_compared.append("gradients, because the outputs have other names")
-            self._lack_training("the outputs have other names")
+            self._compare_training()
         if all(cause.harmless for cause in self._causes):
             self._causes += self._exchanged_names
         causes = merged([*self._causes, *self._initial_values])
@@ -201,6 +202,9 @@ class _Check:
         """Pair the parameters and give B those of A, moved off their initial values."""
         initial_a, initial_b = self._sides.both(RemoteSide.describe)
         self._updates = initial_a.updates, initial_b.updates
+        numbers = [*initial_a.parameters.items(), *initial_b.parameters.items()]
+        are_complex = dict.fromkeys(name for name, array in numbers if np.iscomplexobj(array))
+        self._untrained = f"numbers are complex in {', '.join(are_complex)}" if are_complex else ""
         large = sum(array.size for array in initial_a.parameters.values()) > _LARGE
         shown = max(map(optimizers.steps_shown, self._updates))
         self._steps = self._options.steps or (_FEW_STEPS if large else min(max(_STEPS, shown), _MOST_STEPS))
@@ -367,8 +371,7 @@ class _Check:
             self._not_compared.append("the random numbers of dropout, which is off in all that is computed")
         first = trained.a.values[trained.a.outputs[0]]
         self._output, self._output_name = first.array, first.name
-        firsts = trained.a.outputs[0], trained.b.outputs[0]
-        self._first_is_first = firsts in paired_outputs(trained.a, trained.b)
+        self._untrained = self._untrained or _unlike_firsts(trained.a, trained.b)
         self._compare_state(trained)
         self._compare_as_written(cases[2], self._compared[2], cases[0])
         # The training below needs memory for several copies of all parameters.
@@ -501,6 +504,16 @@ class _Check:
             self._notes.append(f"Training could not be compared: {reason}")
         else:
             self._not_compared.append(f"training steps: {reason}")
+
+
+def _unlike_firsts(a: Trace, b: Trace) -> str:
+    """Return why the first outputs of both sides cannot have one loss; empty if they can."""
+    if (a.outputs[0], b.outputs[0]) not in paired_outputs(a, b):
+        return "the outputs have other names"
+    one, other = (trace.values[trace.outputs[0]].array for trace in (a, b))
+    if one.shape == other.shape and not difference(one, other) > output_gap(one, other) + TOLERANCE:
+        return ""
+    return f"the outputs have their axes in another order, {one.shape} against {other.shape}"
 
 
 def _paired(matching: Matching, a: Description, b: Description) -> Parameters:

@@ -77,7 +77,8 @@ def gates():
 
     def run(net, x):
         def gate(name, now, h):
-            return now @ net.w[name] + h @ net.u[name] + net.b[name]
+            w, u, b = (getattr(net, f"{part}_{name}") for part in "wub")
+            return now @ w + h @ u + b
 
         h = x.new_zeros(len(x), 5)
         for t in range(x.shape[1]):
@@ -85,10 +86,9 @@ def gates():
             h = (1 - update) * h + update * torch.tanh(gate("new", x[:, t], reset * h))
         return h @ net.head
 
-    w, u, b = (
-        nn.ParameterDict(
-            {name: raw(first + place, *shape) for place, name in enumerate(("update", "reset", "new"))}
-        )
-        for first, shape in ((0, (3, 5)), (4, (5, 5)), (8, (5,)))
-    )
-    return Net(run, w=w, u=u, b=b, head=raw(20, 5, 2))
+    parts = {
+        f"{part}_{name}": raw(first + place, *shape)
+        for part, first, shape in (("w", 0, (3, 5)), ("u", 4, (5, 5)), ("b", 8, (5,)))
+        for place, name in enumerate(("update", "reset", "new"))
+    }
+    return Net(run, head=raw(20, 5, 2), **parts)
