@@ -4,6 +4,7 @@ A kernel may have been copied upside down, with two axes exchanged, or with its 
 comparison gives B the values of A, and would not see such an error.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -84,6 +85,21 @@ class _AsMade:
             elif (change := self._change(each)) > AGREE:
                 rest = difference(operation.applied(each.own), each.other)
                 found.append(self._cause(each, text, change, rest))
+        return found + self._free_after_operations(self._a.stored(), self._b.stored())
+
+    def _free_after_operations(
+        self, stored_a: Mapping[str, np.ndarray], stored_b: Mapping[str, np.ndarray]
+    ) -> list[Cause]:
+        """Find arrays of own arithmetic that are equal after an operation, where the outputs agree."""
+        found = []
+        for one, other in self._matching.free if self._agree else ():
+            operation = operation_between(
+                one.canonical(stored_a[one.name]), other.canonical(stored_b[other.name]), repeats=True
+            )
+            if operation is not None:
+                self._matching.operations[other] = operation
+                text = f"{other.name}, equal after {operation.text}"
+                found.append(Cause.at("copied values", one.name, other.name, one.name, text, harmless=True))
         return found
 
     def _operation(self, each: _Copied) -> Operation | None:

@@ -47,7 +47,8 @@ def transferred(
             elif roles[role].size == np.prod(shape, dtype=int):
                 stored.store(matching.operation(stored).applied(roles[role]).reshape(shape), array)
     for stored_a, other in matching.free:
-        other.store(stored_a.canonical(values_a[stored_a.name]), target(other.name))
+        canonical = matching.operation(other).applied(stored_a.canonical(values_a[stored_a.name]))
+        other.store(canonical, target(other.name))
     return changed, missing
 
 
