@@ -182,8 +182,8 @@ class _Search:
         ended = f" within {LIMIT_SECONDS:.0f} s" if time.monotonic() > self._until else ""
         left = f"leaves {' and '.join(rest)} open" if rest else "has other outputs or gradients"
         return (
-            f"Assignments of arrays, parts, stacks and sums by equal gradients were tried{ended}, "
-            f"{self._trials} in number; the nearest {left}."
+            f"Tried{ended}: {self._trials} assignment{'s' * (self._trials > 1)} of arrays, parts, stacks and "
+            f"sums by equal gradients; the nearest {left}."
         )
 
     def _complete(self, state: _State) -> Matching:

@@ -1,5 +1,6 @@
 """Assignments by gradients: parts, stacks and sums, ties, and wrong ports that none explains."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -135,7 +136,7 @@ def test_an_array_that_is_added_in_another_way_is_no_second_bias():
 def test_a_wrong_port_has_no_assignment(wrong):
     found, tried = assigned(Side(two, **SQUARES), Side(wrong, **SQUARES))
     assert found is None
-    assert tried.startswith("Assignments of arrays, parts, stacks and sums by equal gradients were tried, ")
+    assert re.match(r"Tried: \d+ assignments? of arrays, parts, stacks and sums by equal gradients; ", tried)
 
 
 def test_exchanged_names_are_assigned_by_what_the_arrays_do():
@@ -193,4 +194,4 @@ def test_the_search_ends_in_time(monkeypatch):
     monkeypatch.setattr(assignments, "LIMIT_SECONDS", 0.0)
     found, tried = assigned(Side(two, **SQUARES), Side(lambda x, p, q: 2.0 * two(x, p, q), **SQUARES))
     assert found is None
-    assert "were tried within 0 s, 1 in number" in tried
+    assert tried.startswith("Tried within 0 s: 1 assignment of arrays, ")
