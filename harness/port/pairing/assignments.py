@@ -368,7 +368,14 @@ def _layouts(one: Sequence[int], other: Sequence[int]) -> Iterator[tuple[_Layout
         return
     if len(one) > MOST_AXES:
         return
+    # Matrices may be transposed. In other arrays, axes of one size keep their order: a table of positions
+    # with its height and width exchanged is another table.
+    is_ordered = len(one) == len(other) > 2  # noqa: PLR2004  more axes than a matrix
     for axes in itertools.permutations(range(len(one))):
+        if is_ordered and any(
+            one[first] == one[second] and first > second for first, second in itertools.combinations(axes, 2)
+        ):
+            continue
         if _joins([one[axis] for axis in axes], other):
             yield _Layout(one, axes, other), _Layout(other, tuple(range(len(other))), other)
 

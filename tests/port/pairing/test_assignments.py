@@ -195,3 +195,13 @@ def test_the_search_ends_in_time(monkeypatch):
     found, tried = assigned(Side(two, **SQUARES), Side(lambda x, p, q: 2.0 * two(x, p, q), **SQUARES))
     assert found is None
     assert tried.startswith("Tried within 0 s: 1 assignment of arrays, ")
+
+
+@pytest.mark.parametrize(("axes", "is_found"), [((1, 2, 0), True), ((2, 1, 0), False)])
+def test_axes_of_one_size_keep_their_order_but_in_matrices(axes, is_found):
+    def pictures(x, w, table):
+        return np.tanh(x @ w + table.transpose(axes).reshape(9, 4)[[0, 1, 5]])
+
+    a = Side(lambda x, w, table: np.tanh(x @ w + table.reshape(9, 4)[[0, 1, 5]]), w=(4, 4), table=(3, 3, 4))
+    found, _ = assigned(a, Side(pictures, w=(4, 4), table=(4, 3, 3)))
+    assert (found is not None) == is_found
