@@ -49,7 +49,7 @@ def test_right_ports_are_equal_and_faults_are_named(tmp_path, pattern):
     assert len(results["gated_steps: halves"]["causes"]) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_a_port_with_copied_weights_in_other_places_is_not_equal(tmp_path):
     out = tmp_path / "pairs.jsonl"
