@@ -171,7 +171,7 @@ def command(ctx: click.Context, given: Given) -> None:
         )
     try:
         exit_code = _EXIT_CODES[_compared(specs[0], specs[1], given)]
-    except (HarnessError, click.ClickException, click.exceptions.Exit, click.Abort):
+    except (HarnessError, click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
         raise
     except Exception:  # noqa: BLE001  a bug, which must not look like a difference
         print_error_line(traceback.format_exc())

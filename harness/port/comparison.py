@@ -16,6 +16,7 @@ from harness.port.cause_kinds import REPLACED, merged
 from harness.port.causes import optimizers
 from harness.port.causes.copies import copied
 from harness.port.causes.dropouts import dropouts
+from harness.port.causes.exchanges import exchanged_names, misplaced
 from harness.port.causes.precision import AsWritten
 from harness.port.causes.state import are_momenta, initial_values, running_state
 from harness.port.causes.training import (
@@ -31,13 +32,16 @@ from harness.port.evaluation import (
     compared,
     compared_cases,
     evaluated,
+    is_constant,
     output_gap,
     paired_outputs,
     worst_output,
 )
+from harness.port.pairing.assignments import Masks, assigned, zeroed
 from harness.port.pairing.lacking import Lacking
 from harness.port.pairing.matching import Matching, match
 from harness.port.pairing.names import refuse_unknown, unused_names
+from harness.port.pairing.relations import is_copy
 from harness.port.pairing.siblings import best_order
 from harness.port.pairing.transfer import lacking_in_a, second_biases, transferred
 from harness.port.record import (
@@ -66,6 +70,8 @@ _FACTOR = 10.0
 _STEPS, _LARGE, _SMALL_BATCH, _FEW_STEPS = 20, 3_000_000, 2, 5
 #: Accumulated gradients and averaged weights may need more steps to show, but no more than these.
 _MOST_STEPS = 100
+#: Names that a line lists.
+_NAMED = 3
 #: Takes the next phase, and the seconds that it takes, None if unknown.
 Phase = Callable[..., None]
 
@@ -97,7 +103,17 @@ def check_models(
             SideRecord(spec.target, built.framework, built.versions, built.own_optimizer, built.own_loss)
             for spec, built in ((a, built_a), (b, built_b))
         ]
-        return _Check(sides, written, records, inputs, options, phase).findings()
+
+        def rebuilt() -> tuple[Description, Description]:
+            """Make both models anew, with the random numbers that follow, and describe them."""
+
+            def rebuild(side: RemoteSide) -> Description:
+                side.build(given[side], inputs)
+                return side.describe()
+
+            return sides.both(rebuild)
+
+        return _Check(sides, written, records, inputs, options, phase, rebuilt).findings()
 
 
 class _Check:
@@ -111,7 +127,10 @@ class _Check:
         shapes: Sequence[InputShape],
         options: PortOptions,
         phase: Phase,
+        rebuilt: Callable[[], tuple[Description, Description]],
     ) -> None:
+        self._rebuilt, self._as_they_are = rebuilt, False
+        self._exchanged_names: list[Cause] = []
         self._sides, self._records, self._shapes, self._options = sides, records, shapes, options
         self._written, self._phase = written, phase
         self._compared: list[Compared] = []
@@ -130,14 +149,19 @@ class _Check:
         self._compare_modes()
         if not all(each.equal for each in self._compared):
             self._not_compared.append("gradients, because outputs or running statistics differ")
-        elif self._first_is_first:
+        elif self._untrained:
+            self._not_compared.append(f"gradients, because {self._untrained}")
+        else:
             self._phase("comparing gradients")
             self._compare_gradients()
-        if self._first_is_first:
-            self._compare_training()
+        if self._as_they_are:
+            self._not_compared.append("training steps, for which all parameters must be paired")
+        elif self._untrained:
+            self._lack_training(self._untrained)
         else:
-            self._not_compared.append("gradients, because the outputs have other names")
-            self._lack_training("the outputs have other names")
+            self._compare_training()
+        if all(cause.harmless for cause in self._causes):
+            self._causes += self._exchanged_names
         causes = merged([*self._causes, *self._initial_values])
         return Findings(
             a=self._records[0],
@@ -149,6 +173,7 @@ class _Check:
             notes=self._notes,
             not_compared=self._not_compared,
             same_steps=self._same_steps,
+            as_they_are=self._as_they_are,
         )
 
     def _verdict(self, causes: Sequence[Cause]) -> Verdict:
@@ -177,6 +202,9 @@ class _Check:
         """Pair the parameters and give B those of A, moved off their initial values."""
         initial_a, initial_b = self._sides.both(RemoteSide.describe)
         self._updates = initial_a.updates, initial_b.updates
+        numbers = [*initial_a.parameters.items(), *initial_b.parameters.items()]
+        are_complex = dict.fromkeys(name for name, array in numbers if np.iscomplexobj(array))
+        self._untrained = f"numbers are complex in {', '.join(are_complex)}" if are_complex else ""
         large = sum(array.size for array in initial_a.parameters.values()) > _LARGE
         shown = max(map(optimizers.steps_shown, self._updates))
         self._steps = self._options.steps or (_FEW_STEPS if large else min(max(_STEPS, shown), _MOST_STEPS))
@@ -191,37 +219,120 @@ class _Check:
         matching = match(first_a, first_b, names)
         self._matching = best_order(self._sides, matching, initial_a, initial_b, first_a, inputs)
         self._not_compared += unused_names(names, self._matching)
+        self._matching = self._without_tables(initial_a, initial_b)
         worst, _ = worst_output(first_a, first_b)
         one, other = (record.framework for record in self._records)
         self._causes += copied(first_a, first_b, self._matching, worst, may_share_seeds=one == other)
+        self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a)
+        found, tried = self._assigned((initial_a, initial_b), first_a, inputs)
         self._parameters = _paired(self._matching, initial_a, initial_b)
+        self._parameters.tried = tried
         self._initial_values = initial_values(initial_a.parameters, initial_b.parameters, self._matching)
-        self._lacking = Lacking.of(self._matching, initial_a, initial_b)
-        self._zeros = zeros_a, zeros_b = self._without_second_biases(first_a, first_b)
+        self._lacking = Lacking.of(self._matching, initial_a, initial_b).that_train(set(), set())
+        self._as_they_are = worst <= TOLERANCE and not is_constant(first_a) and self._lacking.are_seen()
+        if self._as_they_are:
+            self._keep_values(initial_a, initial_b)
+            return
+        self._second = second_a, second_b = self._without_second_biases((first_a, first_b), found)
+        self._causes += misplaced(
+            self._matching,
+            initial_a.parameters,
+            initial_b.parameters,
+            worst,
+            [*second_a, *second_b],
+            may_share_seeds=one == other,
+        )
+        self._exchanged_names = exchanged_names(self._matching, initial_b.parameters)
         self._parameters.candidates = self._lacking.candidates()
-        self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a) | zeros_a
+        self._values_a |= zeroed({**initial_a.parameters, **self._values_a}, second_a)
         self._sides.a.load(self._values_a)
         values_b, missing = transferred(
             self._matching, {**initial_a.parameters, **self._values_a}, initial_b.parameters
         )
-        self._sides.b.load(values_b | zeros_b)
+        self._sides.b.load(
+            {**initial_b.parameters, **values_b, **zeroed({**initial_b.parameters, **values_b}, second_b)}
+        )
         self._causes += lacking_in_a(missing)
 
-    def _without_second_biases(self, *traces: Trace) -> list[dict[str, np.ndarray]]:
-        """Return zeros for second biases that the other side lacks, where only the sum of biases counts."""
-        zeros = [
-            {name: np.zeros_like(held[name]) for name in second_biases(trace) if name in held}
-            for trace, held in zip(traces, (self._lacking.a, self._lacking.b), strict=True)
+    def _without_tables(self, a: Description, b: Description) -> Matching:
+        """Return the matching without tables that differ: constants, which B does not get from A.
+
+        What neither side trains is a table if it is the same whenever the models are made, and not drawn.
+        """
+        apart = [
+            (one, other)
+            for one, other in self._matching.free
+            if one.name not in a.trained
+            and other.name not in b.trained
+            and not is_copy(one.canonical(a.parameters[one.name]), other.canonical(b.parameters[other.name]))
         ]
-        self._lacking = self._lacking._replace(
-            a={name: array for name, array in self._lacking.a.items() if name not in zeros[0]},
-            b={name: array for name, array in self._lacking.b.items() if name not in zeros[1]},
+        if not apart:
+            return self._matching
+        again_a, again_b = self._rebuilt()
+        for side, first in ((self._sides.a, a), (self._sides.b, b)):
+            side.load(first.parameters)
+        tables = [
+            (one, other)
+            for one, other in apart
+            if np.array_equal(again_a.parameters[one.name], a.parameters[one.name])
+            and np.array_equal(again_b.parameters[other.name], b.parameters[other.name])
+        ]
+        free = [pair for pair in self._matching.free if pair not in tables]
+        return msgspec.structs.replace(self._matching, free=free)
+
+    def _keep_values(self, a: Description, b: Description) -> None:
+        """Compare the models with the values that they have, and as pairs only arrays with equal values."""
+        unpaired = [*self._lacking.a, *self._lacking.b]
+        self._not_compared += [
+            f"other weights than those that the models have, because no counterpart is known of {name}"
+            for name in [", ".join(unpaired[:_NAMED]) + " …" * (len(unpaired) > _NAMED)]
+        ]
+        self._matching = self._matching.with_equal_values(a.parameters, b.parameters)
+        self._lacking, self._second = Lacking({}, {}, frozenset()), ({}, {})
+        self._values_a = {name: a.parameters[name] for name in a.trained}
+
+    def _assigned(
+        self, described: tuple[Description, Description], first_a: Trace, inputs: list[np.ndarray]
+    ) -> tuple[tuple[Masks, Masks], str]:
+        """Pair what the matching leaves open; return masks of second biases, and what was tried in vain."""
+        output, loss = first_a.values[first_a.outputs[0]], self._options.loss
+        targets = drawn.targets(output.array, loss)
+        found, tried = assigned(
+            self._sides,
+            self._matching,
+            described,
+            self._values_a,
+            lambda side: side.gradients(inputs, targets, loss, output=output.name, own=False),
+            self._options.names,
         )
-        if any(zeros):
-            one, other = (", ".join(each) for each in zeros)
-            a, b = ("two biases a gate" if each else "one bias a gate" for each in zeros)
-            self._causes.append(Cause.at("two biases", one, other, a, b, mode="steps", harmless=True))
-        return zeros
+        for side, held in zip((self._sides.a, self._sides.b), described, strict=True):
+            side.load(held.parameters)
+        if found is None:
+            return ({}, {}), tried
+        self._matching = found.matching
+        return (found.second_a, found.second_b), tried
+
+    def _without_second_biases(
+        self, traces: tuple[Trace, Trace], found: tuple[Masks, Masks]
+    ) -> tuple[Masks, Masks]:
+        """Return masks of second biases that the other side lacks, where only the sum of biases counts."""
+        held = self._lacking.a, self._lacking.b
+        masks = [
+            {name: np.ones(own[name].shape, bool) for name in second_biases(trace) if name in own} | more
+            for trace, own, more in zip(traces, held, found, strict=True)
+        ]
+        a, b = (
+            {name: array for name, array in own.items() if name not in second}
+            for own, second in zip(held, masks, strict=True)
+        )
+        self._lacking = self._lacking._replace(a=a, b=b)
+        if any(masks):
+            one, other = (", ".join(each) for each in masks)
+            text_a, text_b = ("two biases a gate" if each else "one bias a gate" for each in masks)
+            self._causes.append(
+                Cause.at("two biases", one, other, text_a, text_b, mode="steps", harmless=True)
+            )
+        return masks[0], masks[1]
 
     def _note_random(self, firsts: tuple[Trace, Trace], inputs: list[np.ndarray]) -> None:
         """Note each side whose outputs differ when it is evaluated again."""
@@ -260,8 +371,7 @@ class _Check:
             self._not_compared.append("the random numbers of dropout, which is off in all that is computed")
         first = trained.a.values[trained.a.outputs[0]]
         self._output, self._output_name = first.array, first.name
-        firsts = trained.a.outputs[0], trained.b.outputs[0]
-        self._first_is_first = firsts in paired_outputs(trained.a, trained.b)
+        self._untrained = self._untrained or _unlike_firsts(trained.a, trained.b)
         self._compare_state(trained)
         self._compare_as_written(cases[2], self._compared[2], cases[0])
         # The training below needs memory for several copies of all parameters.
@@ -376,7 +486,7 @@ class _Check:
             options.loss,
             options.learning_rate,
             self._output_name,
-            self._zeros,
+            self._second,
         ).compare(batches, self._causes)
         self._compared += steps.compared
         self._causes += steps.causes
@@ -394,6 +504,16 @@ class _Check:
             self._notes.append(f"Training could not be compared: {reason}")
         else:
             self._not_compared.append(f"training steps: {reason}")
+
+
+def _unlike_firsts(a: Trace, b: Trace) -> str:
+    """Return why the first outputs of both sides cannot have one loss; empty if they can."""
+    if (a.outputs[0], b.outputs[0]) not in paired_outputs(a, b):
+        return "the outputs have other names"
+    one, other = (trace.values[trace.outputs[0]].array for trace in (a, b))
+    if one.shape == other.shape and not difference(one, other) > output_gap(one, other) + TOLERANCE:
+        return ""
+    return f"the outputs have their axes in another order, {one.shape} against {other.shape}"
 
 
 def _paired(matching: Matching, a: Description, b: Description) -> Parameters:

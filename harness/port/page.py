@@ -79,15 +79,20 @@ def _verdict_sentence(findings: Findings) -> str:
     serious = [cause for cause in findings.causes if not cause.harmless]
     match findings.verdict:
         case "equal":
-            return f"EQUAL: {names} compute the same{_training(findings)}."
+            return f"EQUAL{_weights(findings)}: {names} compute the same{_training(findings)}."
         case "equal up to":
             kinds = ", ".join(dict.fromkeys(cause.kind for cause in findings.causes))
-            return f"EQUAL UP TO {kinds}: {names} compute the same{_training(findings)}."
+            return f"EQUAL{_weights(findings)} UP TO {kinds}: {names} compute the same{_training(findings)}."
         case "different":
             kinds = ", ".join(dict.fromkeys(cause.kind for cause in serious)) or "cause not found"
             return f"DIFFERENT ({kinds}): {names}."
         case _:
             return f"UNDECIDED: {names} could not be compared in all parts."
+
+
+def _weights(findings: Findings) -> str:
+    """Say so where the verdict holds for the models' own weights alone."""
+    return " with the weights that they have" if findings.as_they_are else ""
 
 
 def _training(findings: Findings) -> str:
@@ -144,6 +149,8 @@ def _parameter_sentences(findings: Findings) -> list[str]:
     for side, names in (("A", parameters.unmatched_a), ("B", parameters.unmatched_b)):
         if names:
             lines.append(f"Without counterpart in {side}: {first_of(names, _SHOWN_NAMES)}.")
+    if findings.verdict == "undecided" and parameters.tried:
+        lines.append(parameters.tried)
     if parameters.candidates and findings.verdict == "undecided":
         shown = {name: each or ["NAME"] for name, each in [*parameters.candidates.items()][:_SHOWN_NAMES]}
         lines.append(f"Write the right pairs into a file and give it as --map: {json.dumps(shown)}")

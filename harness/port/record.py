@@ -85,6 +85,8 @@ class Parameters(msgspec.Struct):
     unmatched_b: list[str]
     candidates: dict[str, list[str]] = {}
     """For each trained parameter of A without counterpart, the parameters of B of its size."""
+    tried: str = ""
+    """A sentence about the assignments by gradients that were tried without success."""
 
 
 class Compared(msgspec.Struct):
@@ -129,6 +131,8 @@ class Findings(msgspec.Struct, kw_only=True):
     """Phrases that name the properties which the verdict does not cover."""
     same_steps: int = 0
     """The number of training steps in which both models train the same; 0 if training was not compared."""
+    as_they_are: bool = False
+    """Whether the models were compared with the weights that they have, which could not all be paired."""
 
     @property
     def equal(self) -> bool:

@@ -83,19 +83,16 @@ class TrainingSteps:
         loss: Loss,
         learning_rate: float,
         output: str,
-        zeros: Sequence[Mapping[str, np.ndarray]],
+        second: Sequence[Mapping[str, np.ndarray]],
     ) -> None:
         """Take the ``sides`` with equal parameters, their ``updates``, and the ``output`` that is trained.
 
-        ``loss`` and ``learning_rate`` are for a side that has none of its own. ``zeros`` are the second
-        biases of each side that have no counterpart.
+        ``loss`` and ``learning_rate`` are for a side that has none of its own. ``second`` are masks of the
+        second biases of each side that have no counterpart.
         """
         self._sides, self._matching, self._updates = sides, matching, updates
         self._loss, self._learning_rate, self._output = loss, learning_rate, output
-        self._held = {
-            side: {name: np.ones(array.shape, bool) for name, array in own.items()}
-            for side, own in zip((sides.a, sides.b), zeros, strict=True)
-        }
+        self._held = {side: dict(masks) for side, masks in zip((sides.a, sides.b), second, strict=True)}
         self._aligned: list[str] = []
 
     def compare(self, batches: Sequence[Batch], causes: Sequence[Cause]) -> SameSteps:

@@ -50,7 +50,7 @@ def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
 def _gap(one: np.ndarray, other: np.ndarray) -> float:
     """Return the largest difference; equal infinities do not differ."""
     with np.errstate(invalid="ignore"):
-        gaps = np.abs(one.astype(np.float64) - other)
+        gaps = np.abs(one.astype(np.result_type(one, np.float64)) - other)
         worst = float(gaps.max())
         return worst if math.isfinite(worst) else float(np.where(one == other, 0.0, gaps).max())
 

@@ -143,6 +143,54 @@ def test_training_that_moves_nothing_is_not_called_equal(harness):
     assert "no parameter moves in 20 steps; give more: --steps" in done.stdout
 
 
+UNLIKE = """
+import torch
+
+class Model(torch.nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.conv = kind, torch.nn.Linear(4, 5)
+        dtype = torch.cfloat if kind == "complex" else torch.float
+        self.filter = torch.nn.Parameter(torch.ones(4, dtype=dtype))
+
+    def forward(self, x):
+        x = torch.fft.irfft(torch.fft.rfft(x, dim=1) * self.filter, n=6, dim=1)
+        x = self.conv(x)
+        return x.transpose(1, 2) if self.kind == "turned" else x
+
+def make(kind): return Model(kind)
+"""
+
+
+@pytest.mark.parametrize(
+    ("kinds", "reason"),
+    [
+        (("plain", "turned"), "the outputs have their axes in another order, (4, 6, 5) against (4, 5, 6)"),
+        (("complex", "complex"), "numbers are complex in filter"),
+    ],
+)
+def test_what_cannot_have_one_loss_is_compared_without_training(harness, kinds, reason):
+    pytest.importorskip("torch")
+    (harness.folder / "unlike.py").write_text(UNLIKE)
+    sides = [
+        part for side, kind in zip("ab", kinds, strict=True) for part in (f"--set-{side}", f"kind={kind}")
+    ]
+    done = harness("port", "unlike.py:make", "unlike.py:make", "--input", "6,4", "--quiet", *sides)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("EQUAL: ")
+    assert f"Not compared: gradients, because {reason}; training steps: {reason}." in done.stdout
+
+
+def test_output_that_nobody_reads_is_no_internal_error(monkeypatch, tmp_path):
+    def unread(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("harness.port.comparison.check_models", unread)
+    arguments = ["a.py:f", "b.py:f", "--input", "3", "--results", str(tmp_path)]
+    with pytest.raises(BrokenPipeError):
+        command.main(arguments, standalone_mode=False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -61,9 +61,10 @@ def is_narrow(dtype: Any) -> bool:
 
 
 def widened(array: Any) -> Any:
-    """Convert an array of the model to float64, if it is of a floating-point type."""
+    """Convert an array of floating-point or complex numbers to float64 or complex128."""
     array = jnp.asarray(array)
-    return array.astype(jnp.float64) if jnp.issubdtype(array.dtype, jnp.floating) else array
+    inexact = jnp.issubdtype(array.dtype, jnp.inexact)
+    return array.astype(jnp.promote_types(array.dtype, jnp.float64)) if inexact else array
 
 
 def widen_settings(module: Any) -> None:

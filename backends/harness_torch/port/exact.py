@@ -18,8 +18,14 @@ from torch.utils import _pytree as pytree
 from harness.tracing.functions import replaced
 from harness_torch.port.seen import is_in_place, last_name, short_name
 
-_LOWER = {torch.float32, torch.float16, torch.bfloat16}
-_LOWERING_METHODS = {"float", "half", "bfloat16"}
+_WIDE = {
+    **dict.fromkeys((torch.float32, torch.float16, torch.bfloat16), torch.float64),
+    **dict.fromkeys((torch.complex64, torch.complex32), torch.complex128),
+}
+_WIDENING = {
+    **dict.fromkeys(("float", "half", "bfloat16"), torch.Tensor.double),
+    **dict.fromkeys(("cfloat", "chalf"), torch.Tensor.cdouble),  # type: ignore[attr-defined]
+}
 _DROP_PATH = re.compile(r"stochastic_?depth|drop_?path|drop_?connect", re.IGNORECASE)
 
 
@@ -80,8 +86,8 @@ def run_eagerly() -> None:
 
 def in_float64(call: Arguments) -> Arguments:
     """Replace lower types in a call by float64."""
-    if last_name(call.function) in _LOWERING_METHODS and call.args:
-        return Arguments(torch.Tensor.double, call.args[:1], {})
+    if (widening := _WIDENING.get(last_name(call.function))) is not None and call.args:
+        return Arguments(widening, call.args[:1], {})
     leaves = (*call.args, *call.kwargs.values())
     if not any(isinstance(leaf, torch.dtype) for leaf in leaves):
         return call
@@ -90,7 +96,16 @@ def in_float64(call: Arguments) -> Arguments:
 
 
 def _raised(argument: Any) -> Any:
-    return torch.float64 if isinstance(argument, torch.dtype) and argument in _LOWER else argument
+    return _WIDE.get(argument, argument) if isinstance(argument, torch.dtype) else argument
+
+
+def widened(module: torch.nn.Module) -> torch.nn.Module:
+    """Convert the parameters and buffers of ``module`` to float64 and complex128, and return the module."""
+    module.double()  # leaves complex numbers as they are
+    for each in (*module.parameters(), *module.buffers()):
+        if each.is_complex():
+            each.data = each.data.to(torch.complex128)
+    return module
 
 
 def drop_path_rate(module: torch.nn.Module) -> float | None:

@@ -21,7 +21,7 @@ from harness.tracing.side import (
     Updates,
 )
 from harness_torch.port import attention, elementwise, layers, rearranging  # noqa: F401  fill the table
-from harness_torch.port.exact import Exact, run_eagerly
+from harness_torch.port.exact import Exact, run_eagerly, widened
 from harness_torch.port.recorder import Recorder
 from harness_torch.port.tracer import Tracer
 from harness_torch.port.training import (
@@ -57,7 +57,7 @@ class TorchSide:
     def __init__(self, module: torch.nn.Module, shapes: Sequence[InputShape], own: OwnTraining) -> None:
         run_eagerly()
         self.versions = {"torch": str(torch.__version__)}
-        self._module = module.cpu().double()
+        self._module = widened(module.cpu())
         self._own = own
         self._holding = Holding(module)
         lazy = any(map(is_lazy, (*module.parameters(), *module.buffers())))
@@ -66,7 +66,7 @@ class TorchSide:
             self._module.eval()
             with torch.no_grad():
                 self.input_layouts = find_layouts(self._evaluate, shapes)
-        self._module.double()
+        widened(self._module)
         self._state = self._holding.statistics() | self._changing(shapes)
 
     def parameters(self) -> dict[str, np.ndarray]:

@@ -171,7 +171,7 @@ class Holding:
         for name, array in parameters.items():
             if tuple(array.shape) != tuple(tensors[name].shape):
                 raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}, not {tuple(array.shape)}")
-            numbers = torch.from_numpy(np.array(array, dtype=np.float64))
+            numbers = torch.from_numpy(np.array(array, dtype=np.result_type(array, np.float64)))
             tensors[name].data = numbers.to(tensors[name].dtype)
 
     @contextlib.contextmanager

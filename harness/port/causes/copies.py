@@ -4,11 +4,14 @@ A kernel may have been copied upside down, with two axes exchanged, or with its 
 comparison gives B the values of A, and would not see such an error.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from harness.port.calls import NoReference, compute
+from harness.port.causes.exchanges import AGREE
+from harness.port.evaluation import is_constant
 from harness.port.pairing.matching import Matching, PairedUse
 from harness.port.pairing.relations import TURNED, Operation, is_copy, operation_between
 from harness.port.pairing.transfer import add_second_biases
@@ -17,9 +20,6 @@ from harness.port.values import are_equal, difference
 from harness.port.walk.places import Place
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Trace
-
-#: Outputs of models with copied values agree up to the rounding to float32, which grows with depth.
-_AGREE = 1e-4
 
 
 class _Copied(NamedTuple):
@@ -57,8 +57,7 @@ class _AsMade:
     ) -> None:
         self._a, self._b, self._matching = trace_a, trace_b, matching
         self._may_share_seeds = may_share_seeds
-        constant = all(np.ptp(trace_a.values[place].array) == 0.0 for place in trace_a.outputs)
-        self._agree = worst <= _AGREE and not constant
+        self._agree = worst <= AGREE and not is_constant(trace_a)
         stored_a, stored_b = trace_a.stored(), trace_b.stored()
         self._parameters = []
         for pair in matching.pairs:
@@ -83,9 +82,24 @@ class _AsMade:
                 found.append(self._cause(each, text, None, None))
             elif self._may_share_seeds and operation.text.startswith(TURNED):
                 continue
-            elif (change := self._change(each)) > _AGREE:
+            elif (change := self._change(each)) > AGREE:
                 rest = difference(operation.applied(each.own), each.other)
                 found.append(self._cause(each, text, change, rest))
+        return found + self._free_after_operations(self._a.stored(), self._b.stored())
+
+    def _free_after_operations(
+        self, stored_a: Mapping[str, np.ndarray], stored_b: Mapping[str, np.ndarray]
+    ) -> list[Cause]:
+        """Find arrays of own arithmetic that are equal after an operation, where the outputs agree."""
+        found = []
+        for one, other in self._matching.free if self._agree else ():
+            operation = operation_between(
+                one.canonical(stored_a[one.name]), other.canonical(stored_b[other.name]), repeats=True
+            )
+            if operation is not None:
+                self._matching.operations[other] = operation
+                text = f"{other.name}, equal after {operation.text}"
+                found.append(Cause.at("copied values", one.name, other.name, one.name, text, harmless=True))
         return found
 
     def _operation(self, each: _Copied) -> Operation | None:
@@ -124,7 +138,7 @@ class _AsMade:
 
     def _agrees(self, a: int, b: int) -> bool:
         one, other = self._a.values[a].array, self._b.values[b].array
-        return bool(np.ptp(one)) and are_equal(one, other, _AGREE)
+        return bool(np.ptp(one)) and are_equal(one, other, AGREE)
 
     def _change(self, each: _Copied) -> float:
         """Measure how B's values change the output of A's call; without a formula, compare the values."""

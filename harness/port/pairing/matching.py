@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.core.models.traced import Use, uses
 from harness.port.pairing.packed import expanded, likened_kind, main_shape
-from harness.port.pairing.relations import Operation
+from harness.port.pairing.relations import Operation, is_copy
 from harness.port.pairing.strays import free_pairs, unpaired_arrays
 from harness.tracing.calls import Stored, Trace
 
@@ -69,6 +69,25 @@ class Matching(msgspec.Struct):
     def operation(self, stored: Stored) -> Operation:
         """Return the operation that turns A's array into the array ``stored`` of B."""
         return self.operations.get(stored, _AS_IT_IS)
+
+    def with_equal_values(
+        self, values_a: Mapping[str, np.ndarray], values_b: Mapping[str, np.ndarray]
+    ) -> "Matching":
+        """Return the matching with those pairs alone whose arrays have equal values."""
+
+        def are_equal(one: Stored, other: Stored) -> bool:
+            a, b = one.canonical(values_a[one.name]), other.canonical(values_b[other.name])
+            return a.size == b.size and is_copy(self.operation(other).applied(a).reshape(b.shape), b)
+
+        pairs = [
+            pair
+            for pair in self.pairs
+            if pair.a.parameters.keys() == pair.b.parameters.keys()
+            and all(are_equal(one, pair.b.parameters[role]) for role, one in pair.a.parameters.items())
+        ]
+        return msgspec.structs.replace(
+            self, pairs=pairs, free=[pair for pair in self.free if are_equal(*pair)], siblings=[]
+        )
 
     def reordered(self, group: Sequence[int], order: Sequence[int]) -> "Matching":
         """Return the matching with B's uses of the pairs ``group`` in another ``order``."""

@@ -1,16 +1,21 @@
 """Pairs of parameters that the user names in a file, for parameters that use and shape cannot pair."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness.core.documents.files import write_bytes
 from harness.core.machine.files import read_file
 from harness.errors import UsageError
-from harness.port.pairing.matching import Matching
 from harness.port.record import ParameterPair
+from harness.tracing.calls import Stored
+
+if TYPE_CHECKING:
+    from harness.port.pairing.matching import Matching
 
 #: Names of A with the names of B that belong to each.
 NameMap = dict[str, list[str]]
@@ -64,7 +69,25 @@ def refuse_unknown(given: NameMap, known_a: set[str], known_b: set[str]) -> None
                 )
 
 
-def unused_names(given: Mapping[str, Sequence[str]], matching: Matching) -> list[str]:
+def words(name: str) -> tuple[str, ...]:
+    """Return the words and numbers of a name, however the framework separates them."""
+    return tuple(re.findall(r"[a-z]+|\d+", name.lower()))
+
+
+def likeness(one: str, other: str) -> tuple[bool, int]:
+    """Rate how alike two names are: whether they are the same, and the number of shared words."""
+    mine, others = words(one), words(other)
+    return mine == others, sum(word.isalpha() for word in {*mine} & {*others})
+
+
+def part_text(stored: Stored) -> str:
+    """Return the name of an array with the part that is taken from it."""
+    if stored.axis is None:
+        return stored.name
+    return f"{stored.name}[{':, ' * stored.axis}{stored.start}:{stored.stop}]"
+
+
+def unused_names(given: Mapping[str, Sequence[str]], matching: "Matching") -> list[str]:
     """List the entries of ``--map`` that no pair of ``matching`` uses, as phrases."""
     paired = {(each.one.name, each.other.name) for each in matching.arrays()}
     unused = [

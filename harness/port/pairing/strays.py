@@ -2,11 +2,13 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 import msgspec
 import numpy as np
 
 from harness.core.models.traced import Use
+from harness.port.pairing.names import words
 from harness.port.pairing.relations import is_copy
 from harness.port.values import MOST_AXES
 from harness.tracing.calls import Stored, Trace
@@ -23,28 +25,30 @@ def free_pairs(
     arrays_a: Mapping[str, np.ndarray],
     arrays_b: Mapping[str, np.ndarray],
 ) -> list[tuple[Stored, Stored]]:
-    """Pair arrays of no paired use: equal values first, then equal shapes in order.
+    """Pair arrays of no paired use: equal values first, then equal names, then equal shapes in order.
 
     An array also fits an array whose axes have another order.
     """
     rest = list(strays_b)
     pairs: dict[Stray, tuple[Stored, Stored]] = {}
 
-    def fitting(own: Stray, other: Stray, *, by_values: bool) -> Stored | None:
+    def fitting(own: Stray, other: Stray, by: Literal["values", "names", "shapes"]) -> Stored | None:
         stored, shape = own
         if other[0].name not in given.get(stored.name, (other[0].name,)):
+            return None
+        if by == "names" and words(stored.name) != words(other[0].name):
             return None
         one = stored.canonical(arrays_a[stored.name])
         for turned in _turned(other, shape):
             two = turned.canonical(arrays_b[turned.name])
-            if not by_values or (np.ptp(one) and is_copy(one.reshape(shape), two.reshape(shape))):
+            if by != "values" or (np.ptp(one) and is_copy(one.reshape(shape), two.reshape(shape))):
                 return turned
         return None
 
-    for by_values in (True, False):
+    for by in ("values", "names", "shapes"):
         for own in strays_a:
             for other in () if own in pairs else tuple(rest):
-                if (found := fitting(own, other, by_values=by_values)) is not None:
+                if (found := fitting(own, other, by)) is not None:
                     pairs[own] = own[0], found
                     rest.remove(other)
                     break

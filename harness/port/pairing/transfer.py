@@ -28,6 +28,7 @@ def transferred(
     A second bias that B lacks is added to the first bias, which is the same function.
     """
     changed: dict[str, np.ndarray] = {}
+    paired_otherwise = {other.name for _, other in matching.free}
     missing: list[MissingRole] = []
 
     def target(name: str) -> np.ndarray:
@@ -41,12 +42,13 @@ def transferred(
             shape = stored.canonical(array).shape
             if role not in roles:
                 stored.store(np.full(shape, _NEUTRAL.get(role, 0.0)), array)
-                if not role.startswith("recurrent_bias"):
+                if not role.startswith("recurrent_bias") and stored.name not in paired_otherwise:
                     missing.append(MissingRole(pair, role))
             elif roles[role].size == np.prod(shape, dtype=int):
                 stored.store(matching.operation(stored).applied(roles[role]).reshape(shape), array)
     for stored_a, other in matching.free:
-        other.store(stored_a.canonical(values_a[stored_a.name]), target(other.name))
+        canonical = matching.operation(other).applied(stored_a.canonical(values_a[stored_a.name]))
+        other.store(canonical, target(other.name))
     return changed, missing
 
 

@@ -11,6 +11,8 @@ from support import torch_modules  # noqa: E402
 from support.formulas import problem_of  # noqa: E402
 from support.torch_sides import inputs_of, opaque, output, prepared, side_of  # noqa: E402
 
+from harness.tracing.calls import InputShape  # noqa: E402
+
 #: How many calls are opaque because torch's own are beyond the vocabulary.
 OPAQUE = {"shape in place": 3}
 #: NumPy has no formula for kernels that are computed, for single steps of cells, and for these.
@@ -87,3 +89,25 @@ def test_canonical_parameters_round_trip(name):
             np.testing.assert_array_equal(each.canonical(emptied), arrays[role])
             written = ~np.isnan(emptied)
             np.testing.assert_array_equal(emptied[written], stored[each.name][written])
+
+
+class Narrow(torch.nn.Module):
+    """Asks for narrow complex numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.filter = torch.nn.Parameter(torch.ones(3, dtype=torch.complex64))
+
+    def forward(self, x):
+        made = torch.zeros(x.shape, dtype=torch.cfloat)
+        made[:] = x.cfloat() * self.filter / 3
+        return made.real
+
+
+def test_complex_numbers_are_wide():
+    module = Narrow()
+    side, numbers = side_of(module, [InputShape((3,))]), np.array([1 + 2j, 3 - 1j, 0.1j]) / 3
+    side.load({"filter": numbers})
+    x = np.random.default_rng(0).normal(size=(2, 3))
+    np.testing.assert_allclose(output(side.trace([x], training=False)), (x * numbers / 3).real, 1e-14)
+    np.testing.assert_array_equal(side.parameters()["filter"], numbers)

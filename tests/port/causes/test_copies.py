@@ -7,10 +7,11 @@ from support.numpy_side import NumpySide
 from harness.port.causes.copies import copied
 from harness.port.causes.training import worst_parameter
 from harness.port.evaluation import worst_output
-from harness.port.pairing.matching import match
+from harness.port.pairing.matching import Matching, match
 from harness.port.pairing.relations import operation_between
 from harness.port.pairing.transfer import transferred
 from harness.tracing import semantics as kinds
+from harness.tracing.calls import Call, Stored, Trace, Value
 
 RNG = np.random.default_rng(0)
 KERNEL = RNG.normal(size=(3, 3, 4, 4))
@@ -190,3 +191,23 @@ def test_values_as_made_decide_and_the_code_that_reverses_them_is_right(harness,
     done = harness("port", *sides, "--input", "4,4,3", "--quiet", *given)
     assert (done.returncode, done.stderr) == (code, "")
     assert words in done.stdout
+
+
+def added(table, result):
+    """Trace a model that adds a table to its input, and gives ``result``."""
+    values = [Value("input", MATRIX), Value("parameter", table, "table"), Value("call", result)]
+    call = Call(path="", function="add", does=kinds.Arithmetic(function="add"), inputs=[0, 1], outputs=[2])
+    return Trace(values, [call], [0], [2])
+
+
+@pytest.mark.parametrize(("worst", "operations"), [(0.0, 1), (0.5, 0)])
+def test_rows_of_a_table_in_another_order_count_only_if_outputs_differ(worst, operations):
+    table = RNG.normal(size=MATRIX.shape)
+    rolled = np.roll(table, -1, 0)
+    matching = Matching([], [(Stored("table"), Stored("table"))], [], [])
+    causes = copied(added(table, MATRIX + table), added(rolled, MATRIX + table), matching, worst)
+    assert [(each.b, each.harmless) for each in causes] == [
+        ("table, equal after a permutation of axis 0", True)
+    ] * operations
+    loaded, _ = transferred(matching, {"table": 2 * table}, {"table": rolled})
+    np.testing.assert_array_equal(loaded["table"], 2 * (rolled if operations else table))

@@ -119,6 +119,37 @@ CROSSED = {
     "cell by hand": ("last_state", "cell", {"inputs": (6, 4)}, {"gates": "gate order|exchange|order"}),
     "cell as layer": ("cell", "last_state", {"inputs": (6, 4)}, {"activation": "activation"}),
 }
+#: Ports with parts, stacks, joins or sums of A's arrays: B's framework, the input, and the faults.
+REWRITTEN = {
+    "lstm_loop": {
+        "jax": (
+            {"inputs": (6, 3)},
+            {"activation": "tanh|sigmoid|logistic", "forget bias": "add|extra|constant|1"},
+        ),
+        "keras": ({"inputs": (6, 3)}, {"reversed": "flip|revers|slice"}),
+    },
+    "echo": {"jax": ({"inputs": (5, 4)}, {"start": "zeros|slice|table|constant|0"})},
+    "causal_filter": {"jax": ({"inputs": (7, 4)}, {"centred": "pad|border|slice"})},
+    "packed_heads": {
+        "jax": ({"inputs": (6, 8)}, {"scale": "scale|constant|divide|multiply|0.35"}),
+        "keras": ({"inputs": (6, 8)}, {"heads": "heads|axes|split"}),
+    },
+    "experts": {"jax": ({"inputs": (6,)}, {"activation": "gelu|relu|activation"})},
+    "retrieval": {"jax": ({"inputs": (6,)}, {"query": "norm|divide|missing call"})},
+    "adapters": {"keras": ({"inputs": (6,)}, {"scale": "constant|scale|multiply|factor"})},
+    "fixed_positions": {
+        "keras": ({"inputs": (6, 4)}, {"start": "^table", "base": "^table"}),
+    },
+    "folded": {"jax": ({"inputs": (4,)}, {"activation": "gelu|relu|activation"})},
+}
+#: Ports that have the numbers of A: the input, and the faults with whether another assignment explains each.
+COPIED = {
+    "chain": ((5,), {"layers": True}),
+    "attention": ((5, 6), {"projections": False, "another": False, "tied": False}),
+    "echo": ((4, 4), {"biases": True, "recurrent": True, "bias lost": True, "one bias": False}),
+    "experts": ((6,), {"experts": True, "halves": True}),
+    "gates": ((4, 3), {"gates": True, "order": True, "recurrent": True, "bias": False}),
+}
 #: In flax as B, with the same faults.
 FLAX = {
     "branches": ("order",),
@@ -325,6 +356,27 @@ def pairs(folder):
     """All pairs; files of optimizers are written into ``folder``."""
     yield from _of_faults("keras", {name: tuple(faults) for name, (_, faults) in ARCHITECTURES.items()})
     yield from _of_faults("nnx", FLAX)
+    for name, ports in REWRITTEN.items():
+        for framework, (given, patterns) in ports.items():
+            for fault in ("", *patterns):
+                yield Pair(
+                    f"rewritten {name} in {framework}{': ' + fault if fault else ''}",
+                    f"{FOLDER / 'rewritten_torch.py'}:{name}",
+                    f"{FOLDER / f'rewritten_{framework}.py'}:{name}",
+                    {},
+                    {"fault": fault} if fault else {},
+                    given["inputs"],
+                    0,
+                    patterns.get(fault),
+                )
+    for name, (inputs, faults) in COPIED.items():
+        a, b = (f"{FOLDER / f'copied_{framework}.py'}:{name}" for framework in ("torch", "jax"))
+        for fault, is_exchange in {"": True, **faults}.items():
+            named = "^copied values" if is_exchange else "."
+            text = f"copied {name}{': ' + fault if fault else ''}"
+            yield Pair(text, a, b, {}, {"fault": fault}, inputs, 0, named if fault else None)
+            own = {"fault": fault, "copied": False}
+            yield Pair(f"{text} without values", a, b, {}, own, inputs, 0, None if is_exchange else ".")
     for name, (a, b, given, patterns) in CROSSED.items():
         for fault in ("", *patterns):
             yield Pair(
