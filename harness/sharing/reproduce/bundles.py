@@ -1,5 +1,6 @@
 """A bundle that is repeated: the question whether its code may run, and the folder in which it runs."""
 
+import itertools
 import os
 import shutil
 import sys
@@ -11,11 +12,13 @@ from harness.core.documents.kinds import Envelope
 from harness.core.documents.numbers import first_of
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.machine.files import is_file
+from harness.core.plugins.files import name_plugin_files, plugin_files
 from harness.core.shell import features
 from harness.core.shell.printing import echo, print_error_line
 from harness.errors import UsageError
 from harness.sharing.bundle.manifest import DATA, MANIFEST, RESULTS
 from harness.sharing.bundle.offer import Offer
+from harness.sharing.reproduce.recorded_command import RecordedCommand
 
 #: In the folder of an opened bundle: where its commands are given again.
 _WORK = "work"
@@ -69,15 +72,30 @@ def _content(results: Path, source: SourceFile) -> str:
 def enter(bundle: Path) -> None:
     """Lay out the code and the data of an opened ``bundle`` in a folder, and make it the current one.
 
+    Plugin files that its commands name are loaded from there.
+
     Raises:
         UsageError: the code cannot be laid out.
     """
     results, work = bundle / RESULTS, bundle / _WORK
     work.mkdir()
     every = [kind.read(path) for kind, path in features.records().results_in(results)]
-    if outside := lay_out([each for each in every if isinstance(each, Envelope)], results, work):
+    records = [each for each in every if isinstance(each, Envelope)]
+    if outside := lay_out(records, results, work):
         raise UsageError(f"the bundle names code that is not in it: {first_of(outside, 3)}")
     os.chdir(work)
+    if plugins := dict.fromkeys(itertools.chain.from_iterable(map(_plugins, records))):
+        name_plugin_files([*plugin_files(), *map(Path, plugins)])
+
+
+def _plugins(record: Envelope) -> list[str]:
+    """Return the plugin files that the command of a record names, as far as they are code that was shown."""
+    try:
+        named = RecordedCommand(record.command, record.command[:1]).values("plugin")
+    except UsageError:  # its repetition says so
+        return []
+    shown = {source.path for source in record.sources}
+    return [file for file in map(os.path.normpath, named) if file in shown]
 
 
 def lay_out(records: Iterable[Envelope], results: Path, to: Path) -> list[str]:

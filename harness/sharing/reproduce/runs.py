@@ -14,7 +14,9 @@ from harness.core.machine.description import nvidia_gpus
 from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.plugins import kept_data, registry
 from harness.core.plugins.configuration import Configuration
+from harness.core.plugins.files import plugin_files
 from harness.core.plugins.installation import installation
+from harness.core.plugins.loading import Kind
 from harness.core.plugins.sources import models_of
 from harness.core.runs.identity import data_fingerprint
 from harness.core.runs.losses import losses_beside
@@ -129,9 +131,15 @@ class RunRepetition(Repetition[Record]):
 REPETITION = RunRepetition()
 
 
+def _is_known(kind: Kind, name: str) -> bool:
+    """Check that an installed package, or a file given by --plugin, has the plugin of this name."""
+    in_files = (registry.from_file(path, kind, name) for path in plugin_files())
+    return name in registry.names(kind) or any(plugin is not None for plugin in in_files)
+
+
 def lacking_backend(backend: str, mode: str) -> Iterator[str]:
     """Yield why a backend or its mode cannot be used here."""
-    if backend not in registry.names("backend"):
+    if not _is_known("backend", backend):
         yield f"backend {backend} is not known; install its package, or name its file with --plugin"
         return
     state = installation(backend)
@@ -154,7 +162,7 @@ def lacking_data(dataset: DatasetRecord) -> Iterator[str]:
     if dataset.file is not None:
         yield from _lacking_file(dataset)
         return
-    if dataset.name not in registry.names("dataset") and kept_data.source(dataset.name) is None:
+    if kept_data.source(dataset.name) is None and not _is_known("dataset", dataset.name):
         yield f"data set {dataset.name} is not known; install its package, or name its file with --plugin"
         return
     present = data_fingerprint(dataset.name)
@@ -235,7 +243,7 @@ def request_of(record: Record) -> RunRequest:
 def _is_certified(record: Record) -> bool:
     """Check that the run had a certificate, which can be made here."""
     has_one = record.certificate is not None and record.certificate.certified
-    return has_one and record.task.name in registry.names("task")
+    return has_one and _is_known("task", record.task.name)
 
 
 def _key(run: Record | RunRequest, *, of_seed: bool = True) -> bytes:

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from support.made_bundles import own_record, save_own
 from support.made_duels import stored_duel
+from support.pages import module
 
 from harness.core.documents.contents import SourceFile
 from harness.core.plugins.configuration import Configuration
 from harness.errors import UsageError
 from harness.sharing.reproduce import command
+from harness.sharing.reproduce.bundles import _plugins as plugins_of
 from harness.sharing.reproduce.bundles import lay_out
 from harness.sharing.reproduce.find import Readable
 from harness.sharing.reproduce.repetition import Stored
@@ -112,3 +114,26 @@ def test_a_run_of_an_own_model_is_identical_in_another_folder(harness):
     assert found["agreement"]["verdict"] == "identical"
     assert found["differences"] == []
     assert found["repeated"].startswith(str(folder / "new" / "reproduced" / "runs"))
+
+
+@pytest.mark.slow
+def test_a_run_by_a_plugin_file_is_identical_in_another_folder(harness):
+    plugin = harness.folder / "my_numpy.py"
+    plugin.write_text(module("docs/how-to/add-a-backend.md", "my_numpy"))
+    short = ("--task", "mlp", "--max-steps", "3", "--no-certify")
+    harness.ok("run", "--backend", "my-numpy", "--plugin", plugin.name, *short)
+    harness.ok("bundle", "last", "--to", "claim.zip")
+    plugin.unlink()
+    done = harness.ok("reproduce", "claim.zip", "--yes", "--to", "new", "--format", "json")
+    (found,) = json.loads(done.stdout)["records"]
+    assert found["agreement"]["verdict"] == "identical"
+
+
+@pytest.mark.parametrize("named", ["data.py", "../net.py"])
+def test_only_code_that_was_shown_is_loaded_as_a_plugin(tmp_path, named):
+    record = own_record(tmp_path)
+    record.sources = [SourceFile("net.py", "a" * 64, 10)]
+    record.command = ["run", "--backend", "mine", "--plugin", named, "--plugin", "./net.py"]
+    assert plugins_of(record) == ["net.py"]
+    record.command = ["run", "--no-such-option", "--plugin", "net.py"]
+    assert plugins_of(record) == []
