@@ -60,7 +60,7 @@ def of_other(words, inputs, outputs):
 BRIEF = {
     "run": ("--epochs", "2", "--jobs", "2"),
     "port": (),
-    "study": ("--epochs", "1", "--trials", "1", "--seeds", "3"),
+    "study": ("--epochs", "1", "--trials", "1", "--seeds", "3", "--variants", "adam,sgd"),
     "report": (),
 }
 
@@ -80,7 +80,7 @@ def test_an_afternoon_leads_from_an_array_to_a_table_for_a_paper(folder):
     assert "net.py:make and knet.py:make are the same" in proof.stdout
     assert equal in both.stdout
     records = [record for record in folder.records() if record["task"]["name"] == "net_knet"]
-    assert {record["certificate"]["status"] for record in records} == {"passed"}
+    assert [record["certificate"]["certified"] for record in records] == [True] * 10
     for compared, names in ((initial, ("default", "orthogonal", "small")), (loss, ("net.py:focal", "none"))):
         rows = [line.split()[0] for line in compared.stdout.splitlines() if line]
         assert set(names) <= set(rows)
