@@ -21,6 +21,7 @@ from harness.errors import UsageError
 from harness.learning.runs.conditions import Difference
 from harness.learning.runs.page import findings_document
 from harness.learning.study.parts import parts_of, quantity
+from harness.learning.study.parts.scaling import PARTS as SCALING
 from harness.learning.study.parts.scaling import scaling
 from harness.learning.study.plan import StudyPlan
 from harness.learning.study.record import Trial, Variant
@@ -533,6 +534,24 @@ def test_a_loss_that_rises_with_the_data_has_no_power_law():
     assert (law.factor, law.gain.value, law.gain.high) == (0.0, 0.0, 0.0)
     assert law.doubled.value == pytest.approx(law.floor)
     assert min(law.levels) < law.floor < max(law.levels)
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (
+            lambda samples, noise: 0.5 + noise * 20 * samples**-0.5,
+            "twice the data would lower the test loss by ",
+        ),
+        (lambda samples, noise: 0.5 + noise * 4000 * samples**-2.0, "by less than 1 %"),
+        (lambda samples, noise: noise * (0.5 + samples / 10_000), "do not show that more data would lower"),
+    ],
+)
+def test_no_gain_of_zero_percent_is_promised(loss, said):
+    records, study = _runs_of_amounts(5, loss)
+    headline = SCALING[0].headline(_finding(*records, study=study), "mlp on digits")
+    assert said in headline
+    assert "0 % [0, 0]" not in headline
 
 
 @pytest.mark.parametrize("count", [3, 5])

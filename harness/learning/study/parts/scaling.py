@@ -18,6 +18,8 @@ from harness.learning.study.quantities import Quantity
 _FEWEST_AMOUNTS = 4
 _RESAMPLES = 400
 _SEED = 0
+#: A smaller gain is written as 0 %.
+_SMALLEST_GAIN = 0.005
 #: Points of the curve in the chart.
 _STEPS = 60
 #: Exponents that are tried; learning curves have exponents below 1 (Hestness et al. 2017).
@@ -197,7 +199,9 @@ def _headline(study: StudyFinding, task: str) -> str | None:
     if law is None:
         return None
     name = law.quantity.measure.name
-    if law.gain.low is not None and law.gain.low <= 0:
+    if law.gain.low is not None and law.gain.low < _SMALLEST_GAIN:
+        if law.factor > 0 and law.gain.high is not None and law.gain.high < _SMALLEST_GAIN:
+            return f"{task}: by the fitted law, twice the data would lower the {name} by less than 1 %"
         return f"{task}: the runs do not show that more data would lower the {name}"
     return f"{task}: twice the data would lower the {name} by {law.gain_text}"
 
