@@ -93,6 +93,11 @@ def training_count(samples: Mapping[Split, int]) -> int:
     return count if "validation" in samples else count - round(count * VALIDATION_FRACTION)
 
 
+def share_count(count: int, fraction: float) -> int:
+    """Count the samples of a ``fraction`` of ``count`` training samples: at least one."""
+    return max(1, round(count * fraction))
+
+
 def _split_rows(dataset: Dataset) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64] | slice]:
     """Divide the rows of the training data into training rows and validation rows."""
     count = len(dataset.train)
@@ -106,7 +111,7 @@ def _split_rows(dataset: Dataset) -> tuple[npt.NDArray[np.int64], npt.NDArray[np
 def _fraction(rows: npt.NDArray[np.int64], fraction: float) -> npt.NDArray[np.int64]:
     """Choose a share of the rows that contains every smaller share."""
     order = draws.permutation(len(rows), "training fraction")
-    return np.sort(rows[order[: max(1, round(len(rows) * fraction))]])
+    return np.sort(rows[order[: share_count(len(rows), fraction)]])
 
 
 def _imbalanced(

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from harness.core.runs.record import Record
 from harness.core.runs.request import RunRequest
 from harness.core.training.counts import samples_of_epoch, steps_of_epoch, steps_of_training
+from harness.core.training.splits import share_count
 from harness.spec.description import description_sha256
 from harness.spec.task import Task, training_flops_per_sample
 
@@ -101,7 +102,7 @@ class Pace:
 
 def _share(task: Task, samples: int) -> int:
     """Return the number of training samples that a variant uses."""
-    return max(1, round(samples * task.train_fraction))
+    return share_count(samples, task.train_fraction)
 
 
 def _cost(task: Task, samples: int, most_steps: int | None = None) -> float:

@@ -5,17 +5,27 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from harness.core.documents.numbers import counted
 from harness.core.machine.description import default_threads
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.selection import select_backend
 from harness.core.runs.record import Evaluation
-from harness.core.runs.request import TRIAL_SEED, RunRequest, StopRule, choose_dataset
+from harness.core.runs.request import TRIAL_SEED, RunRequest, StopRule, choose_dataset, summary_of
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL
+from harness.core.training.splits import share_count, training_count
 from harness.errors import UsageError
 from harness.learning.study.kinds import extras_of, require_extras
 from harness.learning.study.parts import parts_of
 from harness.learning.study.record import Study, Trial, Variant
-from harness.learning.study.variants import DefinedTask, Design, StudyOptions, scored_every
+from harness.learning.study.variants import (
+    FEWEST_VARIANTS,
+    DefinedTask,
+    Design,
+    Omission,
+    StudyOptions,
+    centre,
+    scored_every,
+)
 from harness.spec.data import DownloadProgress
 from harness.spec.description import description_sha256
 from harness.spec.study import StudyVariant
@@ -53,7 +63,33 @@ class StudyPlan(Design):
                 "--max-steps counts rounds where there are clients, and batches elsewhere; use --epochs"
             )
         self._dataset = choose_dataset(self.definition, self.dataset, progress)
+        self._leave_out_small()
         self._variant_of: dict[str, str] = {}
+
+    def _leave_out_small(self) -> None:
+        """Leave out the variants whose training data have no batch, where the data set says how many it has.
+
+        Raises:
+            UsageError: too few variants are left, or not the first.
+        """
+        if (summary := summary_of(self._dataset.name)) is None:
+            return
+        count, small = training_count(summary.samples), list[Omission]()
+        for variant in self.variants:
+            task = self.defined(variant, centre(variant)).task
+            samples = share_count(count, task.train_fraction)
+            if samples < (task.batch_size or 1):
+                few = counted(samples, "training sample")
+                small.append(Omission(variant.name, f"its {few} are fewer than a batch of {task.batch_size}"))
+        first = self.variants[0].name
+        for omission in small:
+            self.leave_out(omission.variant)
+        if small and (len(self.variants) < FEWEST_VARIANTS or self.variants[0].name != first):
+            raise UsageError(
+                f"study {self.kind.name}: {small[0].variant}: {small[0].reason}; "
+                "give a data set with more samples"
+            )
+        self.omissions += small
 
     def variant_of(self, description: str) -> str | None:
         """Return the name of the variant that requested a task of this description; None for other tasks."""

@@ -29,6 +29,7 @@ from harness.learning.study.trials import at_edges, spread_settings
 from harness.learning.study.tuning import Tuning
 from harness.learning.study.variants import StudyOptions
 from harness.spec import QuickForm, Range, StudyKind, StudyVariant
+from harness.spec.data import DatasetSummary
 from harness.spec.description import description_sha256
 from harness.spec.task import Regression
 from harness_tasks.forecast import FORECAST
@@ -280,6 +281,18 @@ def _plan(kind="overfitting", task="mlp", **changes):
         **{"kind": KINDS[kind], "task": task, "backends": ["torch"], "seeds": 1, **changes}
     )
     return StudyPlan(options, lambda *_: None)
+
+
+def test_variants_whose_data_have_no_batch_are_left_out_before_the_first_run(monkeypatch):
+    plan = _plan("data", task="forecast")
+    assert [(each.variant, each.reason) for each in plan.omissions] == [
+        ("1/16 of the data", "its 10 training samples are fewer than a batch of 16")
+    ]
+    assert {each.variant for each in plan.runs({})} == {each.name for each in plan.variants}
+    few = DatasetSummary("few", {"train": 10, "test": 10})
+    monkeypatch.setattr("harness.learning.study.plan.summary_of", lambda _name: few)
+    with pytest.raises(UsageError, match="all data: its 9 training samples are fewer than a batch of 16"):
+        _plan("data", task="forecast")
 
 
 def test_a_remedy_that_the_plain_task_has_is_left_out():
