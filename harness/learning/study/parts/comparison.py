@@ -66,7 +66,7 @@ def effect_charts(study: StudyFinding, prefix: str) -> Iterator[Figure]:
         y = by_name("variant")
         colour = {"value": PALETTE[0] if name in decisive else GREY}
         unit = f" ({of.measure.unit})" if of.measure.unit else ""
-        what = "difference from the best" if from_best else f"change of the {of.measure.name}"
+        what = "difference from the best" if from_best else "change"  # the title names the quantity
         x = field("change:Q", title=f"{what}{unit}")
         tip = tips("variant:N", "change:Q", ("change low:Q", "low"), ("change high:Q", "high"))
         chart = named_rows(
