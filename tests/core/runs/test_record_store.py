@@ -22,7 +22,6 @@ IDS = ("20260101-000000-a", "20260101-000000-ab", "20260102-000000-b")
 ROOT = Path(__file__).resolve().parents[3]
 STORED = [
     *sorted((ROOT / "tests/support/stored_records/runs").glob("*.json")),
-    *sorted((ROOT / "results/reference").glob("*.json")),
 ]
 
 

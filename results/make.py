@@ -1,0 +1,119 @@
+"""Make the records of ``results/comparison``: ``python results/make.py``, from the repository's folder.
+
+Needs ``pip install -e ".[all]"`` in ``.venv`` and, for CIFAR-10 and tinyshakespeare, ``harness data fetch``.
+Each step is one command, whose output is kept as ``results/comparison/output/STEP.txt``. A step with such a
+file is not made again, so the script can be interrupted and repeated. All steps are made at one commit. Times
+come from the duels alone, so that the other steps may use every CPU.
+"""
+
+import argparse
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "results/comparison"
+OUTPUT, COMMIT = FOLDER / "output", FOLDER / "commit.txt"
+BACKENDS = "torch,keras,jax"
+#: Whole trainings where they take seconds. Each of the others ends after so many steps.
+TASKS = {
+    "mlp": "",
+    "tabular": "",
+    "forecast": "",
+    "rnn": "--epochs 40",
+    "cnn": "--epochs 3",
+    "lm": "--max-steps 400",
+    "gan": "--max-steps 300",
+    "resnet": "--max-steps 150",
+}
+SEEDS = 5
+STUDIES = ("optimizers", "losses", "overfitting", "data", "imbalance", "privacy", "federated", "explanations")
+FAULTS = {"nothing": 0, "slower": 1, "memory": 1, "value": 1}
+MODELS = "tests/port/models"
+TOKENS = "--input 12 --dtype int --max 17"
+PLANTED = """--set-b "faults=('epsilon', 'attention scale')" """
+PORTS = {
+    "cnn": ("cnn_torch.py:make", "cnn_keras.py:make", "--input 16,16,3", 0),
+    "transformer": ("transformer_torch.py:make", "transformer_nnx.py:make", TOKENS, 0),
+    "faults": ("transformer_torch.py:make", "transformer_keras.py:make", f"{TOKENS} {PLANTED}", 1),
+}
+
+
+class Step(NamedTuple):
+    """A command, the name of its output, and the exit code that it has where all is well."""
+
+    name: str
+    command: str
+    exit_code: int = 0
+
+
+def steps() -> Iterator[Step]:
+    """Every step, those with judged times first."""
+    for task in TASKS:
+        yield Step(f"duel-{task}", f"duel {BACKENDS.replace(',', ' ')} --task {task} --threads 1 --budget 4m")
+    for fault, code in FAULTS.items():
+        suite = "--suite results/planted/gate.toml --base-python .venv/bin/python"
+        yield Step(f"gate-{fault}", f"gate {suite} --head-env PLANTED={fault}", code)
+    for name, (a, b, options, code) in PORTS.items():
+        yield Step(f"port-{name}", f"port {MODELS}/{a} {MODELS}/{b} {options}", code)
+    for task, options in TASKS.items():
+        seeds = f"--seeds {SEEDS} --threads 1 --jobs 2"
+        yield Step(f"run-{task}", f"run --backend {BACKENDS} --task {task} {seeds} {options}".rstrip())
+    for kind in STUDIES:
+        yield Step(f"study-{kind}", f"study {kind} --backend torch --quick")
+
+
+def commit() -> str:
+    """Return the commit that is checked out.
+
+    Raises:
+        SystemExit: code differs from it, or steps were made at another one.
+    """
+    git = ["git", "-C", str(ROOT)]
+    code = ("harness", "backends", "tasks", "pyproject.toml")
+    if subprocess.check_output([*git, "status", "--porcelain", "--", *code], text=True):
+        sys.exit("Code has changes that are not committed. All steps are made at one commit.")
+    here = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
+    made = COMMIT.read_text().strip() if COMMIT.exists() else here
+    if subprocess.run([*git, "diff", "--quiet", made, "HEAD", "--", *code], check=False).returncode:
+        sys.exit(f"The steps before were made at {made}. Check it out, or delete {FOLDER} to make all again.")
+    return made
+
+
+def make(step: Step) -> bool:
+    """Run the command of *step* unless its output is there, and return whether it ended as expected."""
+    path = OUTPUT / f"{step.name}.txt"
+    if path.exists():
+        return True
+    command = ["harness", *shlex.split(step.command), "--results", "results/comparison"]
+    print(shlex.join(command), flush=True)
+    program = ROOT / ".venv/bin" / command[0]
+    done = subprocess.run([program, *command[1:]], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != step.exit_code:
+        print(f"{step.name}: exit code {done.returncode} in place of {step.exit_code}\n{done.stdout}")
+        return False
+    path.write_text(f"$ {shlex.join(command)}\n{done.stdout}")
+    return True
+
+
+def main() -> None:
+    """Make the steps that are named, or all, and end with an error if one of them failed."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("steps", nargs="*", metavar="STEP", help="such as duel-mlp; default: all")
+    names = set(parser.parse_args().steps)
+    if unknown := names - {step.name for step in steps()}:
+        parser.error(
+            f"no step {', '.join(sorted(unknown))}; there are {', '.join(step.name for step in steps())}"
+        )
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    COMMIT.write_text(commit() + "\n")
+    wanted = [step for step in steps() if not names or step.name in names]
+    if failed := [step.name for step in wanted if not make(step)]:
+        sys.exit(f"failed: {', '.join(failed)}; repeat the script to try again")
+
+
+if __name__ == "__main__":
+    main()
