@@ -125,6 +125,7 @@ class DuelRepetition(Repetition[DuelRecord]):
     def arguments(self, record: DuelRecord, command: RecordedCommand) -> None:
         """See :meth:`Repetition.arguments`: modes and threads whose default may differ here are named."""
         command.set("threads", str(record.configurations[0].configuration.threads))
+        command.drop("budget")
         if record.task is None or record.dataset is None:
             return
         if command.values("task") and record.dataset.file is None:

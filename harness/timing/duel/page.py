@@ -72,8 +72,9 @@ def evidence_text(result: DuelResult) -> str:
 def finish_sentence(result: DuelResult) -> str:
     """Say which finishes the whole training first, and the break-even; empty where nothing is known of it.
 
-    ``For your 460 steps torch:eager finishes first, start-up and compilation included: keras:fit +94.0 %
-    [90.1, 98.2] (9.31 s, torch:eager 4.80 s). Beyond about 2,310 steps [1,900, 3,020] keras:fit does.``
+    ``For your 460 steps torch:eager finishes before keras:fit, start-up and compilation included: keras:fit
+    +94.0 % [90.1, 98.2] (9.31 s, torch:eager 4.80 s). Beyond about 2,310 steps [1,900, 3,020] keras:fit
+    finishes first.``
     """
     finish = result.finish
     if finish is None:
@@ -88,9 +89,9 @@ def finish_sentence(result: DuelResult) -> str:
             else "is ahead after any number of steps"
         )
         return f"Start-up and compilation included, {sooner} {first}."
-    first = own if finish.ratio.value < 1 else reference
+    first, second = (own, reference) if finish.ratio.value < 1 else (reference, own)
     claim = (
-        f"{first} finishes first"
+        f"{first} finishes before {second}"
         if finish.ratio.excludes(1.0)
         else f"it is open whether {own} or {reference} finishes first"
     )
@@ -102,7 +103,7 @@ def finish_sentence(result: DuelResult) -> str:
     if finish.break_even is None:
         return text
     beyond = finish.steps < finish.break_even.value
-    return f"{text} {f'Beyond {turn} {later}' if beyond else f'Below {turn} {sooner}'} does."
+    return f"{text} {f'Beyond {turn} {later}' if beyond else f'Below {turn} {sooner}'} finishes first."
 
 
 def _steps(turn: Estimate) -> str:

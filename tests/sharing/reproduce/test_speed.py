@@ -138,7 +138,7 @@ def test_the_recorded_duel_is_given_again_without_defaults():
     settings = "torch:eager threads=1 precision=float32 device=cpu"
     assert words[-3:] == ["--", settings, f"{settings} env.MALLOC_ARENA_MAX=1"]
     assert words[:-3] == [
-        *("duel", "--task", "mlp", "--budget", "2m", "--threads", "1"),
+        *("duel", "--task", "mlp", "--threads", "1"),
         *("--dataset", duel.dataset.name, "--results", "new"),
     ]
 
