@@ -51,19 +51,19 @@ class Step(NamedTuple):
 
 
 def steps() -> Iterator[Step]:
-    """Every step, those with judged times first."""
-    for task in TASKS:
-        yield Step(f"duel-{task}", f"duel {BACKENDS.replace(',', ' ')} --task {task} --threads 1 --budget 4m")
-    for fault, code in FAULTS.items():
-        suite = "--suite results/planted/gate.toml --base-python .venv/bin/python"
-        yield Step(f"gate-{fault}", f"gate {suite} --head-env PLANTED={fault}", code)
-    for name, (a, b, options, code) in PORTS.items():
-        yield Step(f"port-{name}", f"port {MODELS}/{a} {MODELS}/{b} {options}", code)
+    """Every step, those with judged times last: the machine should be quiet then."""
     for task, options in TASKS.items():
         seeds = f"--seeds {SEEDS} --threads 1 --jobs 2"
         yield Step(f"run-{task}", f"run --backend {BACKENDS} --task {task} {seeds} {options}".rstrip())
     for kind in STUDIES:
         yield Step(f"study-{kind}", f"study {kind} --backend torch --quick")
+    for name, (a, b, options, code) in PORTS.items():
+        yield Step(f"port-{name}", f"port {MODELS}/{a} {MODELS}/{b} {options}", code)
+    for fault, code in FAULTS.items():
+        suite = "--suite results/planted/gate.toml --base-python .venv/bin/python"
+        yield Step(f"gate-{fault}", f"gate {suite} --head-env PLANTED={fault}", code)
+    for task in TASKS:
+        yield Step(f"duel-{task}", f"duel {BACKENDS.replace(',', ' ')} --task {task} --threads 1 --budget 8m")
 
 
 def commit() -> str:

@@ -10,6 +10,8 @@ MISSING_SHARE = 0.1
 MISSING_SECONDS = 0.05
 #: Beside other programs that are busy, so much must be missing that no delay by them explains it.
 MOST_MISSING_SHARE = 2 / 3
+#: The delivery of a call's messages can take so much longer than that of empty ones, whatever others do.
+DELIVERY_SECONDS = 1e-4
 #: A machine is quiet if other programs use less than this share of the worker's CPUs.
 OTHERS_SHARE = 0.1
 #: Programs that share caches, memory and cores make the same work take at most this many times the CPU time.

@@ -112,7 +112,8 @@ class ClockSums:
         if clock.observed_seconds - self._late - clock.reported_seconds > limit:
             is_quiet = clock.others_share < budgets.OTHERS_SHARE
             most = budgets.MOST_MISSING_SHARE * clock.observed_seconds
-            is_proven = clock.missing_seconds > (limit if is_quiet else max(limit, most))
+            unexplained = clock.missing_seconds - clock.calls * budgets.DELIVERY_SECONDS
+            is_proven = unexplained > (limit if is_quiet else max(limit, most))
             yield "missing time", self._meter.knows_others and is_proven
         most = (clock.reported_seconds + self._reading) * clock.cpus
         limit = max(seconds, share * most)

@@ -81,7 +81,7 @@ def command(ctx: click.Context, given: Given) -> None:
     from harness.sharing.reproduce.bundles import confirmation, enter, is_bundle
     from harness.sharing.reproduce.find import selected
     from harness.sharing.reproduce.page import Reproduced, document, exit_code, unrepeated
-    from harness.sharing.reproduce.repetition import Pair, Place, differences
+    from harness.sharing.reproduce.repetition import Pair, Place, differences, other_packages
 
     interrupt_on_termination()
     to = given.to or _fresh_folder()
@@ -113,6 +113,7 @@ def command(ctx: click.Context, given: Given) -> None:
         pairs = [Pair(theirs, mine) for theirs, mine in zip(records, repeated, strict=True)]
         for pair, agreement in zip(pairs, repetition.agreements(pairs), strict=True):
             facts = [repetition.facts(stored) for stored in pair]
+            packages = [stored.record.distributions for stored in pair]
             reproduced.append(
                 Reproduced(
                     kind=kind.name,
@@ -120,7 +121,7 @@ def command(ctx: click.Context, given: Given) -> None:
                     repeated=str(pair.mine.path),
                     outcome=kind.row_of(pair.theirs.record),
                     agreement=agreement,
-                    differences=differences(*facts),
+                    differences=[*differences(*facts), *other_packages(*packages, facts[0])],
                 )
             )
     if given.form == "json":

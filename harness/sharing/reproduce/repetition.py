@@ -5,7 +5,7 @@ A feature names its repetitions by kinds of record: ``repetitions={"startup": "m
 
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
 
@@ -197,6 +197,16 @@ def differences(theirs: Mapping[str, str], mine: Mapping[str, str]) -> list[Diff
         for name in dict.fromkeys([*theirs, *mine])
         if theirs.get(name, "") != mine.get(name, "")
     ]
+
+
+def other_packages(
+    theirs: Mapping[str, str], mine: Mapping[str, str], facts: Mapping[str, str]
+) -> Iterator[Difference]:
+    """Yield one difference for all packages of other versions in both, without those that ``facts`` names."""
+    both = [name for name in theirs if name in mine and name not in facts and theirs[name] != mine[name]]
+    if both:
+        there, here = (", ".join(f"{name} {versions[name]}" for name in both) for versions in (theirs, mine))
+        yield Difference("other packages", there, here)
 
 
 def repetition_of(kind: RecordKind[Any]) -> Repetition[Any]:

@@ -29,6 +29,7 @@ from harness.sharing.reproduce.repetition import (
     Stored,
     differences,
     machine_facts,
+    other_packages,
     repetition_of,
 )
 from harness.sharing.reproduce.studies import STUDY_REPETITION, compare_verdicts
@@ -123,6 +124,18 @@ MADE = [
 def test_the_exit_code_and_the_total_follow_from_the_worst_verdict(count, code, total):
     assert exit_code(MADE[:count]) == code
     assert document(MADE[:count], "new").headline[0].startswith(total)
+
+
+def test_packages_of_other_versions_in_both_are_one_difference():
+    theirs, mine = (
+        {"torch": "2.8", "numpy": "2.3", "scipy": "1"},
+        {"torch": "2.9", "numpy": "2.4", "rich": "1"},
+    )
+    facts = {"torch": "2.8"}
+    assert list(other_packages(theirs, mine, facts)) == [
+        Difference("other packages", "numpy 2.3", "numpy 2.4")
+    ]
+    assert list(other_packages(theirs, theirs, facts)) == []
 
 
 def test_differences_are_those_of_facts_in_their_order():
