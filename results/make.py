@@ -24,10 +24,10 @@ TASKS = {
     "tabular": "",
     "forecast": "",
     "rnn": "--epochs 40",
-    "cnn": "--epochs 3",
-    "lm": "--max-steps 400",
-    "gan": "--max-steps 300",
-    "resnet": "--max-steps 150",
+    "cnn": "--epochs 2 --eval-samples 2000",
+    "lm": "--max-steps 250 --eval-samples 1000",
+    "gan": "--max-steps 150",
+    "resnet": "--max-steps 80 --eval-samples 1000",
 }
 SEEDS = 5
 STUDIES = ("optimizers", "losses", "overfitting", "data", "imbalance", "privacy", "federated", "explanations")

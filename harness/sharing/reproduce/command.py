@@ -113,7 +113,7 @@ def command(ctx: click.Context, given: Given) -> None:
         pairs = [Pair(theirs, mine) for theirs, mine in zip(records, repeated, strict=True)]
         for pair, agreement in zip(pairs, repetition.agreements(pairs), strict=True):
             facts = [repetition.facts(stored) for stored in pair]
-            packages = [stored.record.distributions for stored in pair]
+            theirs, mine = (stored.record.distributions for stored in pair)
             reproduced.append(
                 Reproduced(
                     kind=kind.name,
@@ -121,7 +121,7 @@ def command(ctx: click.Context, given: Given) -> None:
                     repeated=str(pair.mine.path),
                     outcome=kind.row_of(pair.theirs.record),
                     agreement=agreement,
-                    differences=[*differences(*facts), *other_packages(*packages, facts[0])],
+                    differences=[*differences(*facts), *other_packages(theirs, mine, facts[0])],
                 )
             )
     if given.form == "json":
