@@ -296,9 +296,12 @@ class RecordKind(Generic[_D]):
         is stored beside the folder of the kind.
 
         Raises:
-            HarnessError: the file cannot be written, for example because the disk is full.
+            HarnessError: the file cannot be written, for example because the disk is full, or the id of the
+                record, which somebody else may have written, leads out of the folder.
         """
         path = folder / f"{record.id}.json"
+        if path.parent != folder:
+            raise HarnessError(f"cannot write a record whose id is {record.id!r}: it is no name of a file")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(record, Envelope) and not record.folder:

@@ -179,6 +179,11 @@ def _refuse_unlisted(entries: dict[str, zipfile.ZipInfo], listed: Manifest, path
             raise UsageError(f"{path} is not opened: its record {visible(name)!r} is not in it")
     if not listed.records:
         raise UsageError(f"{path} is not opened: it has no record")
+    named = {*listed.records, *listed.others}
+    for name in listed.files:
+        # Repeating reads all records in the folder of results: one that is not named would not be shown.
+        if name.startswith(f"{manifest.RESULTS}/") and name.endswith(".json") and name not in named:
+            raise UsageError(f"{path} is not opened: {MANIFEST} does not name the record {visible(name)!r}")
 
 
 def _write(content: IO[bytes], folder: Path, name: str, expected: manifest.File, path: Path) -> None:

@@ -176,10 +176,13 @@ def _lacking_interpreters(record: DuelRecord) -> Iterator[str]:
 
 
 def _written(each: ConfigurationRecord, record: DuelRecord) -> str:
-    """Write a configuration as on the command line, so that nothing is left to a default."""
+    """Write a configuration as on the command line, so that nothing is left to a default.
+
+    Each setting is one quoted word: no text of a record adds a setting that nobody was shown.
+    """
     asked, first = each.configuration, record.configurations[0]
     python = [f"python={asked.python}"] if _own_python(record) and asked.python != sys.executable else []
-    variables = [f"env.{name}={shlex.quote(value)}" for name, value in asked.variables]
+    variables = [f"env.{name}={value}" for name, value in asked.variables]
     size = [f"batch_size={each.batch_size}"] if each.batch_size != first.batch_size else []
     private = [
         f"{name}={value}"
@@ -191,7 +194,7 @@ def _written(each: ConfigurationRecord, record: DuelRecord) -> str:
         f"precision={asked.precision}",
         f"device={asked.device}",
     ]
-    return " ".join([asked.label, *settings, *python, *variables, *size, *private])
+    return f"{asked.label} {shlex.join([*settings, *python, *variables, *size, *private])}"
 
 
 class GateRepetition(Repetition[GateRecord]):

@@ -13,7 +13,7 @@ from support.records import as_stored
 
 from harness.core.documents.kinds import encode_document
 from harness.core.runs.store import RUNS
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.sharing.bundle import manifest
 from harness.sharing.bundle.opening import opened
 from harness.sharing.reproduce.bundles import confirmation, lay_out
@@ -279,3 +279,18 @@ def test_a_source_cannot_be_laid_out_elsewhere(tmp_path, content, evil):
     with pytest.raises(UsageError, match="is no path of a Python file"):
         lay_out([record], tmp_path / "new" / "results", tmp_path / "place")
     assert not (tmp_path / "evil.py").exists()
+
+
+def test_a_record_that_is_not_named_is_refused(tmp_path, content):
+    hidden = RECORD.replace("abcd", "ffff")
+    path = packed(tmp_path / "hidden.zip", {**content, hidden: content[RECORD]})
+    assert_refused(tmp_path, path, "does not name the record")
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/evil", "a/evil"])
+def test_no_record_is_saved_outside_its_folder(tmp_path, name):
+    record = msgspec.structs.replace(own_record(tmp_path), id=name)
+    before = everything(tmp_path)
+    with pytest.raises(HarnessError, match="no name of a file"):
+        RUNS.save(record, tmp_path / "results" / "runs")
+    assert everything(tmp_path) == before

@@ -8,11 +8,13 @@ from support.made_duels import stored_duel
 from support.made_gates import made_benchmark, made_gate
 
 from harness.core.stats.estimate import Estimate
+from harness.errors import UsageError
 from harness.sharing.reproduce import speed
 from harness.sharing.reproduce.recorded_command import RecordedCommand
 from harness.sharing.reproduce.repetition import Stored
 from harness.sharing.reproduce.speed import DUELS, GATES, Claim, compare_ratios
 from harness.sharing.reproduce.studies import compare_verdicts
+from harness.timing.engine.asked import parsed
 
 
 def claim(direction, low, high):
@@ -152,3 +154,14 @@ def test_only_code_and_interpreters_that_are_gone_are_lacking(tmp_path, monkeypa
     assert list(DUELS.lacking(Stored(own, tmp_path))) == [
         "the user's own code: /gone/bench.py does not exist"
     ]
+
+
+def test_a_text_of_a_configuration_adds_no_setting():
+    duel = stored_duel()
+    first = duel.configurations[0]
+    device = "cpu python=/evil env.LD_PRELOAD=/evil.so"
+    changed = msgspec.structs.replace(
+        first, configuration=msgspec.structs.replace(first.configuration, device=device)
+    )
+    with pytest.raises(UsageError, match="write auto, cpu, cuda"):
+        parsed(speed._written(changed, duel))
