@@ -27,10 +27,10 @@ TASKS = {
     "cnn": "--epochs 2 --eval-samples 2000",
     "lm": "--max-steps 250 --eval-samples 1000",
     "gan": "--max-steps 150",
-    "resnet": "--max-steps 80 --eval-samples 1000",
+    "resnet": "--max-steps 40 --eval-samples 500",
 }
 SEEDS = 5
-STUDIES = ("optimizers", "losses", "overfitting", "data", "imbalance", "privacy", "federated", "explanations")
+STUDIES = ("optimizers", "overfitting", "data", "imbalance")
 FAULTS = {"nothing": 0, "slower": 1, "memory": 1, "value": 1}
 MODELS = "tests/port/models"
 TOKENS = "--input 12 --dtype int --max 17"
@@ -63,7 +63,7 @@ def steps() -> Iterator[Step]:
         suite = "--suite results/planted/gate.toml --base-python .venv/bin/python"
         yield Step(f"gate-{fault}", f"gate {suite} --head-env PLANTED={fault}", code)
     for task in TASKS:
-        yield Step(f"duel-{task}", f"duel {BACKENDS.replace(',', ' ')} --task {task} --threads 1 --budget 8m")
+        yield Step(f"duel-{task}", f"duel {BACKENDS.replace(',', ' ')} --task {task} --threads 1 --budget 5m")
 
 
 def commit() -> str:

@@ -153,7 +153,8 @@ def repeat(work: Work, segment: Segment, by: Repeater, folder: Path) -> _Repeate
     """Repeat a segment; if it deviates, repeat it twice more, from weights that are moved by one rounding.
 
     The distance between these two repetitions is the effect of rounding. Rounding has no effect before the
-    first step that is not equal bit for bit, so the weights are moved there. A program that, by its own
+    update of the last step whose loss is equal bit for bit: a gradient that is nothing but rounding moves a
+    weight by a whole step under Adam. So the weights are moved before that step. A program that, by its own
     count, cheats in everything that it repeats later cheats in both repetitions.
     """
     precision, steps = work.plan.precision, len(segment.losses)
@@ -170,7 +171,7 @@ def repeat(work: Work, segment: Segment, by: Repeater, folder: Path) -> _Repeate
     weights = _EndWeights(work, segment, by, folder)
     ends = weights.compare()
     if found.fault_at is not None or ends.differs:
-        equal = equal_steps(segment.losses, losses)
+        equal = max(0, equal_steps(segment.losses, losses) - 1)
         near: list[Losses] = []
         for _ in range(2):
             near.append(_nearby(segment, calls, equal, by, folder, precision))
@@ -198,7 +199,7 @@ def repeat(work: Work, segment: Segment, by: Repeater, folder: Path) -> _Repeate
 def _nearby(
     segment: Segment, calls: list[int], equal: int, by: Repeater, folder: Path, precision: Precision
 ) -> Losses:
-    """Repeat a segment once more, with weights that are moved by one rounding after the ``equal`` steps.
+    """Repeat a segment once more, with weights that are moved by one rounding after ``equal`` steps.
 
     Return the losses after these steps.
     """

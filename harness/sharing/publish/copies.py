@@ -88,7 +88,9 @@ def publish_record(source: Source, results: Path, site: Path, frame: Frame) -> E
         write(site / entry.page, html_page(document, frame))
         row = result.kind.row_of(record)
     except (HarnessError, OSError, ImportError) as error:
-        return msgspec.structs.replace(entry, fault=str(error).replace(f"{results}/", ""))
+        return msgspec.structs.replace(
+            entry, fault=str(error).replace(f"{site / RESULTS}/", "").replace(f"{results}/", "")
+        )
     return msgspec.structs.replace(
         entry,
         kind=result.kind.name,
@@ -124,14 +126,14 @@ def _copied(result: Result, source: Source, site: Path, name: str) -> tuple[Any,
     return result.kind.read(path), path
 
 
-def _host(document: Mapping[str, Any]) -> dict[str, str] | None:
+def _host(document: Mapping[str, Any]) -> dict[str, str | None] | None:
     """Return the host of a record under a number that tells it from others."""
     machine = document.get("machine")
     host = machine.get("host") if isinstance(machine, dict) else None
     if not isinstance(host, dict):
         return None
     number = hashlib.sha256(f"{host.get('name')}\0{host.get('id')}".encode()).hexdigest()
-    return {"name": f"machine {number[:4]}"}
+    return {"name": f"machine {number[:4]}", "id": None}
 
 
 def _page(kind: RecordKind[Any], record: Any, path: Path, entry: Entry) -> Document:
