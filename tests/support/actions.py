@@ -1,7 +1,7 @@
-"""A runner of GitHub Actions for composite actions and jobs: the steps as they stand, with bash.
+"""Runners of CI systems: the steps of an action of GitHub and the scripts of a job of GitLab, as they stand.
 
-Expressions are names, comparisons with a text, and ``&&``; any other one, and an unknown name, is an error.
-Steps that use another action are listed and not run.
+``python -m pip`` is recorded and not run: the interpreter of the tests has all that it would install. The
+``harness`` that the steps call is that of the tests, too.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ import yaml
 from support.command import script
 
 _EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
+_INPUT = re.compile(r"\$\[\[ inputs\.(\w+) \]\]")
 #: The command by which GitHub runs ``shell: bash``.
 _BASH = ["bash", "--noprofile", "--norc", "-eo", "pipefail"]
 
@@ -39,25 +40,21 @@ class Ran:
 
 
 def run_action(action: Path, work: Path, environment: dict[str, str], event: dict, **inputs: str) -> Ran:
-    """Run the steps of a composite action in a clone.
+    """Run the steps of a composite action of GitHub in a clone. Hyphens in names of inputs are underscores.
 
-    ``python -m pip`` is recorded and not run: the interpreter of the tests has all that it would install. The
-    ``harness`` that the steps call is that of the tests, too. Hyphens in names of inputs are underscores.
+    Expressions are names, comparisons with a text, and ``&&``; others, and unknown names, are errors.
+    Steps that use another action are listed and not run.
     """
     document = yaml.safe_load((action / "action.yml").read_text())
     given = {name.replace("_", "-"): value for name, value in inputs.items()}
     assert given.keys() <= document["inputs"].keys()
     values = {name: each.get("default", "") for name, each in document["inputs"].items()} | given
-    temporary = work.parent / f"temp-{len([*work.parent.glob('temp-*')])}"
-    (temporary / "bin").mkdir(parents=True)
+    temporary = _temporary(work)
     (temporary / "event.json").write_text(json.dumps(event))
-    record_pip = f'case "$*" in "-P -m pip "*) printf "%s\\n" "$*" >> "{temporary}/pip"; exit ;; esac'
-    script(temporary / "bin" / "python", f'{record_pip}\nexec {sys.executable} "$@"')
-    script(temporary / "bin" / "harness", f'exec {sys.executable} -P -m harness "$@"')
     summary = temporary / "summary"
     summary.touch()
     environment = environment | {
-        "PATH": f"{temporary / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PATH": _path(temporary),
         "GITHUB_ACTIONS": "true",
         "GITHUB_ACTION_PATH": str(action),
         "GITHUB_EVENT_PATH": str(temporary / "event.json"),
@@ -91,11 +88,58 @@ def run_action(action: Path, work: Path, environment: dict[str, str], event: dic
         ran.code, ran.log = done.returncode, ran.log + done.stdout
         pairs = (line.partition("=") for line in output.read_text().splitlines())
         context["steps"][step.get("id", "")] = {"outputs": {name: value for name, _, value in pairs}}
-    ran.outputs = {name: filled(each["value"], context) for name, each in document["outputs"].items()}
+    ran.outputs = {name: filled(each["value"], context) for name, each in document.get("outputs", {}).items()}
     ran.summary = summary.read_text()
-    with contextlib.suppress(FileNotFoundError):
-        ran.installed = [line.split()[4:] for line in (temporary / "pip").read_text().splitlines()]
+    ran.installed = _installed(temporary)
     return ran
+
+
+def run_job(
+    template: Path, name: str, work: Path, environment: dict[str, str], shell: str = "bash", **inputs: str
+) -> Ran:
+    """Run the script of a job of a template for GitLab in a clone, all of it in one shell."""
+    header, jobs = yaml.safe_load_all(template.read_text())
+    given = {key: each.get("default") for key, each in header["spec"]["inputs"].items()} | inputs
+    assert None not in given.values(), "an input without default is missing"
+    job, temporary = jobs[name], _temporary(work)
+    lines = [line for line in job["script"] if not _INPUT.search(line)]
+    assert lines == job["script"], "an input would be run as a command"
+    (temporary / "script.sh").write_text("\n".join(["set -e", *lines]))
+    variables = {
+        key: _INPUT.sub(lambda match: given[match[1]], text) for key, text in job["variables"].items()
+    }
+    done = subprocess.run(
+        [shell, temporary / "script.sh"],
+        cwd=work,
+        env=environment | {"CI_PROJECT_DIR": str(work), **variables, "PATH": _path(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return Ran(done.returncode, log=done.stdout, installed=_installed(temporary))
+
+
+def _temporary(work: Path) -> Path:
+    """Make a folder for one run beside the clone, with the programs that stand in for others."""
+    temporary = work.parent / f"temp-{len([*work.parent.glob('temp-*')])}"
+    (temporary / "bin").mkdir(parents=True)
+    record = f'printf "%s\\n" "$*" >> "{temporary}/pip"; exit'
+    run = f'exec {sys.executable} "$@"'
+    script(temporary / "bin" / "python", f'case "$*" in "-P -m pip "*) {record} ;; esac\n{run}')
+    script(temporary / "bin" / "python3", run)
+    script(temporary / "bin" / "harness", f'exec {sys.executable} -P -m harness "$@"')
+    return temporary
+
+
+def _path(temporary: Path) -> str:
+    return f"{temporary / 'bin'}{os.pathsep}{os.environ['PATH']}"
+
+
+def _installed(temporary: Path) -> list[list[str]]:
+    with contextlib.suppress(FileNotFoundError):
+        return [line.split()[4:] for line in (temporary / "pip").read_text().splitlines()]
+    return []
 
 
 def filled(text: str, context: dict) -> str:

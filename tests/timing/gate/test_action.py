@@ -1,20 +1,20 @@
-"""The action for GitHub: its steps as they stand, in a clone, with the runner's variables and files.
+"""The action for GitHub and the template for GitLab: their steps as they stand, in a clone.
 
-Two things are stand-ins: ``pip``, whose call is recorded, and GitHub's API, a server on this machine.
+They have the runner's variables and files. Two things are stand-ins: ``pip``, whose call is recorded, and
+GitHub's API, a server on this machine.
 """
 
 import json
 from pathlib import Path
 
 import pytest
-from support.command import script, stored
+import yaml
+from support.actions import github_api, run_action, run_job
+from support.command import python, script, stored
 from support.pages import ROOT
 from support.repository import add_commit, git
 
-pytest.importorskip("yaml")
-from support.actions import github_api, run_action
-
-ACTION = ROOT / ".github" / "actions" / "gate"
+ACTIONS = ROOT / ".github" / "actions"
 STEP = """
 import model
 def make_step():
@@ -54,8 +54,8 @@ class Project:
         git(folder, "clone", "-q", "--bare", "source", "remote")
         self._count = 0
 
-    def gate(self, api: str, change: dict[str, str], event=PULL_REQUEST, **inputs: str):
-        """Run the action for a pull request with this change."""
+    def clone(self, change: dict[str, str], *options: str) -> Path:
+        """Clone the merge of this change, as a runner does."""
         self._count += 1
         git(self._source, "checkout", "-q", "-B", "change", "main")
         add_commit(self._source, change)
@@ -63,7 +63,12 @@ class Project:
         git(self._source, "merge", "-q", "--no-ff", "-m", "merge", "change")
         git(self._source, "push", "-q", "-f", str(self.remote), "HEAD:refs/heads/merge")
         work = self._folder / f"clone-{self._count}"
-        git(self._folder, "clone", "-q", "--depth", "1", "-b", "merge", f"file://{self.remote}", work.name)
+        git(self._folder, "clone", "-q", "-b", "merge", *options, f"file://{self.remote}", work.name)
+        return work
+
+    def gate(self, api: str, change: dict[str, str], event=PULL_REQUEST, **inputs: str):
+        """Run the action for a pull request with this change."""
+        work = self.clone(change, "--depth", "1")
         runner = {
             "GITHUB_API_URL": api,
             "GITHUB_REPOSITORY": "me/project",
@@ -73,7 +78,13 @@ class Project:
             "GITHUB_JOB": "gate",
             "no_proxy": "127.0.0.1",
         }
-        return run_action(ACTION, work, self._environment | runner, event, **inputs)
+        return run_action(ACTIONS / "gate", work, self._environment | runner, event, **inputs)
+
+    def job(self, template: str, name: str, work: Path, variables: dict[str, str], shell="bash", **inputs):
+        """Run a job of a template for GitLab."""
+        return run_job(
+            ROOT / ".gitlab" / template, name, work, self._environment | variables, shell, **inputs
+        )
 
 
 @pytest.fixture
@@ -117,6 +128,7 @@ def test_pull_requests_are_gated_kept_summarized_and_commented_once(project):
     assert "https://github.example.com/me/project/actions/runs/2" in comment["body"]
 
 
+@pytest.mark.slow
 def test_what_fails_beside_the_gate_does_not_change_its_verdict(project):
     """As for a pull request from a fork, whose token can only read."""
     refuse = '[ "$1" != refs/heads/records ] || { echo read-only token; exit 1; }'
@@ -145,18 +157,49 @@ def test_a_gate_that_is_refused_fails_with_a_summary_and_a_record(project):
     assert not [*project.remote.parent.rglob("planted")]
 
 
-def test_a_push_has_no_pull_request_to_comment_on(project):
-    with github_api() as api:
-        ran = project.gate(api.address, OTHER, event={"ref": "refs/heads/main"})
-    assert (ran.code, api.calls) == (1, [])
+@pytest.mark.parametrize(
+    "shell", [pytest.param("bash", marks=pytest.mark.slow), pytest.param("sh", marks=pytest.mark.long)]
+)
+def test_gitlab_gates_merge_requests_and_keeps_the_records_of_the_default_branch(project, shell):
+    work = project.clone(OTHER)
+    target = git(work, "rev-parse", "HEAD^1")
+    merge_request = {
+        "CI_PIPELINE_SOURCE": "merge_request_event",
+        "CI_MERGE_REQUEST_DIFF_BASE_SHA": target,
+        "HARNESS_PUSH_TOKEN": "",
+    }
+    inputs = {"harness": "dl-harness[report] @ git+https://x", "requirements": ".[test] -r needs.txt"}
+    ran = project.job("gate.yml", "harness-gate", work, merge_request, shell, **inputs)
+    assert ran.code == 1, ran.log
+    assert ran.installed == [["dl-harness[report]", "@", "git+https://x", ".[test]", "-r", "needs.txt"]]
+    assert git(project.remote, "branch", "--list", "records") == ""
+    assert "untracked" not in ran.log
+
+    work = project.clone(SAME)
+    push = {
+        "CI_PIPELINE_SOURCE": "push",
+        "CI_SERVER_PROTOCOL": "file",
+        "CI_REPOSITORY_URL": f"file://gitlab-ci-token:hidden@{project.remote}",
+        "HARNESS_PUSH_TOKEN": "",
+    }
+    ran = project.job("gate.yml", "harness-gate", work, push, shell, **inputs)
+    assert ran.code == 0, ran.log
+    assert "Kept: branch records" in ran.log
+    assert len(git(project.remote, "ls-tree", "--name-only", "records", "gates/").splitlines()) == 1
+    reports = yaml.safe_load_all((ROOT / ".gitlab" / "gate.yml").read_text())
+    artifacts = [*reports][1]["harness-gate"]["artifacts"]
+    for path in [*artifacts["paths"], *artifacts["reports"].values()]:
+        assert (work / path).exists()
+
+    push |= {"HARNESS_PUSH_TOKEN": "a-token"}
+    assert project.job("gate.yml", "harness-gate", work, push, shell, **inputs).code == 0
+    assert git(work, "remote", "get-url", "--push", "origin") == f"file://harness:a-token@{project.remote}"
 
 
-def comment_of(api, tmp_path, result, monkeypatch, **variables):
+def comment_of(api, tmp_path, result, monkeypatch, event=PULL_REQUEST, **variables):
     """Run the script of the comment alone."""
-    from support.command import python
-
     (tmp_path / "gate.md").write_text(result)
-    (tmp_path / "event.json").write_text(json.dumps(PULL_REQUEST))
+    (tmp_path / "event.json").write_text(json.dumps(event))
     environment = {
         "GITHUB_API_URL": api.address,
         "GITHUB_REPOSITORY": "me/project",
@@ -167,7 +210,7 @@ def comment_of(api, tmp_path, result, monkeypatch, **variables):
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    return python((ACTION / "comment.py").read_text())
+    return python((ACTIONS / "comment" / "comment.py").read_text())
 
 
 def test_the_comment_of_this_job_is_found_among_many(tmp_path, monkeypatch):
@@ -192,3 +235,20 @@ def test_a_long_result_is_cut_to_what_github_takes(tmp_path, monkeypatch):
     assert 60_000 < len(body) <= 65_536
     assert "\n0123456789\n\n…\n" in body
     assert "The whole result" in body
+
+
+def test_a_push_has_no_pull_request_to_comment_on(tmp_path, monkeypatch):
+    with github_api() as api:
+        assert comment_of(api, tmp_path, "x\n", monkeypatch, event={"ref": "refs/heads/main"}) == ""
+    assert api.calls == []
+
+
+def test_the_comment_has_an_action_for_a_job_of_its_own(tmp_path):
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "gate.md").write_text("## PASS\n")
+    with github_api() as api:
+        runner = {"GITHUB_API_URL": api.address, "GITHUB_REPOSITORY": "me/project", "no_proxy": "127.0.0.1"}
+        ran = run_action(ACTIONS / "comment", work, runner, PULL_REQUEST)
+    assert (ran.code, ran.log) == (0, "")
+    assert "\n## PASS\n" in api.comments[0]["body"]
