@@ -1,5 +1,6 @@
 """The answer of a gate: its outputs and its exit code, which come whatever happens to the gate."""
 
+import contextlib
 import errno
 import os
 import sys
@@ -16,6 +17,7 @@ from harness.core.shell.ending import INTERRUPTED, deliver
 from harness.core.shell.options import OutputOptions
 from harness.core.shell.printing import (
     discard,
+    echo,
     echo_json,
     echo_workflow_commands,
     print_error,
@@ -26,9 +28,11 @@ from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.environments.suite import Suite
 from harness.timing.gate import ci_formats
 from harness.timing.gate.display import GateDisplay
+from harness.timing.gate.keep import RecordBranch
 from harness.timing.gate.record import GATES, GateRecord, Inconclusive, Verdict, folded
 
 _EXIT_CODES: dict[Verdict, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4}
+_COMMIT_DIGITS = 12
 _UNKNOWN = EnvironmentRecord(python="", harness="")
 
 
@@ -48,12 +52,14 @@ class Answer:
     """The answer of one command: a record with a final status, in every output that ``options`` ask for.
 
     ``suite`` is the file of the suite, once it is known, and ``record`` that of the gate, once it begins.
+    ``branch`` keeps the record of a gate that was not interrupted.
     """
 
     def __init__(self, options: GateOptions) -> None:
         self._options = options
         self.suite = ""
         self.record: GateRecord | None = None
+        self.branch: RecordBranch | None = None
         self._is_given = False
 
     def give(self, record: GateRecord) -> int:
@@ -67,6 +73,7 @@ class Answer:
         failures = self._write(record)
         self._print(lambda: deliver(GATES, record, self._path(record), self._options), record)
         self._is_given = True
+        self._keep(record)
         if failures:
             raise HarnessError("; ".join(failures))
         return exit_code(record, self._options.inconclusive)
@@ -113,6 +120,20 @@ class Answer:
             head=_UNKNOWN,
             false_alarms=Suite(file="", benchmarks=()).false_alarms,
         )
+
+    def _keep(self, record: GateRecord) -> None:
+        """Add the record to the branch, if there is one, and state it; a failure costs nothing else."""
+        if self.branch is None or record.status == "interrupted" or not self._path(record).exists():
+            return
+        base, head = record.base.commit, record.head.commit
+        sides = f" of {head[:_COMMIT_DIGITS]} against {base[:_COMMIT_DIGITS]}" if base and head else ""
+        title = f"gate: {record.verdict}{sides}"
+        kept = self.branch.keep(GATES, record, self._options.results, title)
+        if kept.failure:
+            print_error(str(kept))
+        else:
+            with contextlib.suppress(OSError):
+                echo(str(kept), err=self._options.form == "json")
 
     def _path(self, record: GateRecord) -> Path:
         return self._options.results / GATES.folder / f"{record.id}.json"

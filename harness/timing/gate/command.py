@@ -27,6 +27,7 @@ from harness.timing.environments.suite import Suite
 from harness.timing.environments.suite_file import find_suite, read_suite
 from harness.timing.gate.answer import Answer, GateOptions, answered
 from harness.timing.gate.display import GateDisplay
+from harness.timing.gate.keep import RecordBranch
 from harness.timing.gate.record import GATES, Upgrade
 from harness.timing.gate.runner import Gate, GateRequest
 from harness.tracing.user_code import is_file
@@ -45,6 +46,7 @@ class Given(GateOptions):
     base_suite: Path | None
     suite_from: Side | None
     step_from: Side | None
+    keep: str | None
     base_env: dict[str, str]
     head_env: dict[str, str]
 
@@ -111,6 +113,13 @@ class Given(GateOptions):
     "Also write the result to FILE; repeatable. The ending is the format: .xml (JUnit), .md (summary), "
     ".html (report), .txt (OpenMetrics), .json (Bencher)."
 )
+@click.option(
+    "--keep",
+    metavar="BRANCH",
+    help="Commit the record to BRANCH, which has nothing but records, and push it to the remote, if there is "
+    "one. The working tree is not touched, and parallel jobs do not conflict. harness history --kept BRANCH "
+    "reads them.",
+)
 @shared.output
 @shared.plugin
 @shared.given_as(Given)
@@ -127,6 +136,7 @@ def command(ctx: click.Context, options: Given) -> None:
 
     \b
       harness gate --base main --suite gate.toml
+      harness gate --base HEAD^1 --keep records --to gate.html
       harness gate --base-python base/bin/python --head-python head/bin/python --to junit.xml
 
     Exit code: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 4 INVALID, 2 on wrong input or if the gate could not run,
@@ -160,6 +170,9 @@ def _check_base(options: Given) -> None:
 def _run(options: Given, display: GateDisplay, answer: Answer) -> int:
     """Run the gate and give its answer; return the exit code."""
     _check_base(options)
+    if options.keep is not None:
+        answer.branch = RecordBranch(Path.cwd(), options.keep)
+        answer.branch.check()
     file = options.suite or find_suite()
     answer.suite = str(file)
     suite = read_suite(file)

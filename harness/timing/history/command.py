@@ -1,9 +1,11 @@
 """``harness history``: changes of speed and memory over the gates of a branch."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from harness.core.documents.files import write_bytes
 from harness.core.shell import options
@@ -14,6 +16,7 @@ from harness.core.shell.paths import InputFile
 from harness.core.shell.printing import echo, echo_json
 from harness.errors import UsageError, unknown_name
 from harness.timing.environments.git import commit_texts
+from harness.timing.gate.keep import RecordBranch
 from harness.timing.gate.metric_table import MetricName, metrics
 from harness.timing.gate.record import GATES, GateRecord
 from harness.timing.history.series import gaps, selected
@@ -27,6 +30,11 @@ _ENDINGS = (".html", ".md", ".json")
 @click.command()
 @click.argument("files", nargs=-1, type=InputFile(or_folder=True))
 @options.results
+@click.option(
+    "--kept",
+    metavar="BRANCH",
+    help="Read the gates that harness gate --keep BRANCH has kept, here and on the remote.",
+)
 @click.option("--benchmark", metavar="NAME", help="Only this benchmark.")
 @click.option("--metric", type=click.Choice(list(metrics())), help="Only this metric.")
 @click.option(
@@ -43,6 +51,7 @@ def command(
     /,
     files: tuple[Path, ...],
     results: Path,
+    kept: str | None,
     benchmark: str | None,
     metric: MetricName | None,
     same_base: bool,
@@ -56,17 +65,21 @@ def command(
     series goes on, and the change is marked; levels are connected if the new base was measured before.
     Compare with one base, such as the last release (`harness gate --base v1.0`), to find small changes.
 
-    FILES are records of gates or folders of them. Default: results/gates.
+    FILES are records of gates or folders of them. Default: results/gates. --kept BRANCH: the branch to which
+    harness gate --keep has added them.
 
     Exit code: 0, 1 if a file was skipped because it could not be read, 2 if there is no usable gate.
     """
     for target in targets:
         if target.suffix not in _ENDINGS:
             raise UsageError(f"--to {target}: the ending must be one of {', '.join(_ENDINGS)}")
-    gates, unreadable = records().read_all(GATES, _paths(files) if files else GATES.paths(results))
+    if kept is not None and (files or ctx.get_parameter_source("results") is ParameterSource.COMMANDLINE):
+        raise UsageError("--kept takes the place of FILES and --results; give one of them")
+    with RecordBranch(Path.cwd(), kept, "--kept").results() if kept else nullcontext(results) as folder:
+        gates, unreadable = records().read_all(GATES, _paths(files) if files else GATES.paths(folder))
     code = report_unreadable(unreadable)
     if not gates:
-        raise UsageError(_no_gates(files, results))
+        raise UsageError(f"no gates on branch {kept}" if kept else _no_gates(files, results))
     findings = _findings(gates, benchmark, metric, same_base=same_base)
     from harness.core.documents.render.terminal import terminal_text
     from harness.timing.history.page import history_document, history_json  # imports NumPy
