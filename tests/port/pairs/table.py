@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from loops import LOOPS
+
 FOLDER = Path(__file__).parent
 IMAGE, TOKENS = {"inputs": (8, 8, 3)}, {"inputs": (8,), "maximum": 11}
 
@@ -369,6 +371,18 @@ def pairs(folder):
                     0,
                     patterns.get(fault),
                 )
+    for a, framework, b, inputs, patterns in LOOPS:
+        for fault in ("", *patterns):
+            yield Pair(
+                f"loops {a} by {b} in {framework}{': ' + fault if fault else ''}",
+                f"{FOLDER / 'loops_torch.py'}:{a}",
+                f"{FOLDER / f'loops_{framework}.py'}:{b}",
+                {},
+                {"fault": fault} if fault else {},
+                inputs,
+                0,
+                patterns.get(fault),
+            )
     for name, (inputs, faults) in COPIED.items():
         a, b = (f"{FOLDER / f'copied_{framework}.py'}:{name}" for framework in ("torch", "jax"))
         for fault, is_exchange in {"": True, **faults}.items():
