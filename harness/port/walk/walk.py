@@ -5,7 +5,7 @@ After each cause the walk continues with A's array in place of B's, so that one 
 
 import collections
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from harness.port.evaluation import paired_outputs
 from harness.port.pairing.matching import Matching, PairedUse
 from harness.port.record import Cause, Mode
 from harness.port.walk.borders import Folded, fold_borders
-from harness.port.walk.corresponding import AxisOrder, Corresponding, corresponding
+from harness.port.walk.corresponding import AxisOrder, Corresponding, beginning, corresponding
 from harness.port.walk.diagnosis import causes_of, explained, explanation
 from harness.port.walk.expressions import Budget, Calls, Expression
 from harness.port.walk.places import Place, of_semantics, turned
@@ -49,7 +49,7 @@ class TracePair:
     ) -> None:
         self._a, (self._b, self._borders) = trace_a, folded_b
         trace_b = self._b
-        self._matching = matching
+        self._matching, self._index_a = matching, index_a
         self._consumers: dict[int, list[int]] = {}
         for place, call in enumerate(trace_b.calls):
             for value in call.inputs:
@@ -73,9 +73,9 @@ class TracePair:
 
     def first_fault(self, visited: set[tuple[str, int]]) -> Fault | None:
         """Find the first difference that has not been visited; None if there is none."""
-        for each in self._matching.pairs:
-            pair = self._of_one_input(each)
-            if pair is None or not are_comparable(pair, self._a, self._b):
+        pairs = itertools.chain.from_iterable(map(self._calls_of, self._matching.pairs))
+        for pair in sorted(pairs, key=lambda pair: pair.b.place):
+            if not are_comparable(pair, self._a, self._b):
                 continue
             for fault in (self._before_call(pair, visited), self._in_call(pair, visited)):
                 if fault is not None:
@@ -87,19 +87,28 @@ class TracePair:
                 return self._in_segment(value_a, value_b, consumer=None)
         return None
 
-    def _of_one_input(self, pair: PairedUse) -> PairedUse | None:
-        """Return the pair at calls of equal inputs, if a layer is called several times.
+    def _calls_of(self, pair: PairedUse) -> Iterator[PairedUse]:
+        """Yield the pairs of calls that use the parameters of ``pair``: of equal inputs, then by the step.
 
-        None if there is no such pair. In another mode than that of the matching, more calls may come before
-        the layer, such as dropout.
+        Steps are paired where both sides have as many. In another mode than that of the matching, more calls
+        may come before the layer, such as dropout.
         """
-        users_a, users_b = self._users_a[_key_of(pair.a)], self._users_b[_key_of(pair.b)]
-        alone = len(users_a) == len(users_b) == 1
-        for a, b in itertools.product(users_a, users_b):
-            inputs = self._a.calls[a].inputs, self._b.calls[b].inputs
-            if alone or (inputs[0] and inputs[1] and self._equal(inputs[0][0], inputs[1][0])):
-                return PairedUse(pair.a._replace(place=a), pair.b._replace(place=b))
-        return None
+        users_a, users_b = list(self._users_a[_key_of(pair.a)]), list(self._users_b[_key_of(pair.b)])
+        by_step = len(users_a) == len(users_b)
+        found = []
+        for b in users_b if len(users_b) > 1 or not by_step else ():
+            a = next((each for each in users_a if self._have_equal_inputs(each, b)), None)
+            if a is not None:
+                users_a.remove(a)
+                found.append((a, b))
+        rest = [each for each in users_b if each not in {b for _, b in found}]
+        found += zip(users_a, rest, strict=True) if by_step else ()
+        for a, b in found:
+            yield PairedUse(pair.a._replace(place=a), pair.b._replace(place=b))
+
+    def _have_equal_inputs(self, a: int, b: int) -> bool:
+        one, other = self._a.calls[a].inputs, self._b.calls[b].inputs
+        return bool(one and other) and self._equal(one[0], other[0])
 
     def _equal(self, value_a: int, value_b: int) -> bool:
         if value_a in self._in_a.get(value_b, ()):
@@ -170,10 +179,18 @@ class TracePair:
             ]
             longer = self._within(value_a, value_b, (later[0], later[1]), name, order)
             fault = fault if longer.causes[0].kind == REPLACED else longer
+        if fault.causes[0].kind == REPLACED:
+            fault = self._beginning(value_a, value_b, name) or fault
         if consumer is None or fault.corrections:
             return fault
         array = values.in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
         return fault if array is None else Fault(fault.causes, [self._input_correction(*consumer, array)])
+
+    def _beginning(self, value_a: int, value_b: int, name: str) -> Fault | None:
+        """Find the fault where the difference of two values begins, as in the first step of a loop."""
+        a, b = self._expressions(value_a, value_b, {value_a}, {value_b})
+        pair = beginning(a, b, self._index_a)
+        return pair and Fault(causes_of(pair.a, pair.b, pair, name), self._corrections(b, pair))
 
     def _within(
         self,
