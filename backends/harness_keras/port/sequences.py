@@ -7,9 +7,12 @@ from keras import ops, tree
 
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
+from harness.tracing.functions import replaced
 from harness_keras.port.readings import Layer, Unreadable, reads_layer
 
 Tensor = Any
+#: A layer of more steps is one call: its trace would have tens of thousands.
+_MOST_STEPS = 500
 
 
 # Recurrent layers with the cells that Keras has.
@@ -31,7 +34,7 @@ def _recurrent(running: Layer) -> Any:
     cell = layer.cell
     kind = _CELLS.get(type(cell))
     if kind is None:
-        raise Unreadable(whole=True)
+        return _step_by_step(running)
     parameters = _parameters(running, kind)
     x = _without_dropout(running)
     states = tree.flatten(running.arguments.get("initial_state"))
@@ -62,6 +65,15 @@ def _recurrent(running: Layer) -> Any:
     in_time = results[0] if isinstance(results, list | tuple) else results
     out = running.part(kinds.Slice(index="[:, ::-1]"), [in_time], lambda y: ops.flip(y, axis=1))
     return _with_first(results, lambda _: out)
+
+
+def _step_by_step(running: Layer) -> Any:
+    """Enter the steps of a cell of another kind, each by itself, unless they are very many."""
+    layer, steps = running.layer, running.x.shape[1]
+    if steps is None or steps > _MOST_STEPS:
+        raise Unreadable(whole=True)
+    with replaced([(layer, "unroll", True)]):
+        return running.recorder.enter(running.function, running.run, (), {})
 
 
 def _with_first(results: Any, change: Any) -> Any:
