@@ -149,17 +149,18 @@ class _Check:
         self._compare_modes()
         if not all(each.equal for each in self._compared):
             self._not_compared.append("gradients, because outputs or running statistics differ")
-        elif self._untrained:
-            self._not_compared.append(f"gradients, because {self._untrained}")
-        else:
+        elif not self._untrained:
             self._phase("comparing gradients")
-            self._compare_gradients()
+            self._differentiated(self._compare_gradients)
+        if self._untrained:
+            self._not_compared.append(f"gradients, because {self._untrained}")
         if self._as_they_are:
             self._not_compared.append("training steps, for which all parameters must be paired")
-        elif self._untrained:
-            self._lack_training(self._untrained)
         else:
-            self._compare_training()
+            if not self._untrained:
+                self._differentiated(self._compare_training)
+            if self._untrained:
+                self._lack_training(self._untrained)
         if all(cause.harmless for cause in self._causes):
             self._causes += self._exchanged_names
         causes = merged([*self._causes, *self._initial_values])
@@ -433,6 +434,13 @@ class _Check:
             self._compared.append(compared("running statistics", worst, GRADIENT_TOLERANCE))
         if self._compared[-1 if not trained.a.state_after else -2].equal or are_momenta(found):
             self._causes += found
+
+    def _differentiated(self, compare: Callable[[], None]) -> None:
+        """Call ``compare``, unless a model runs and cannot be trained, such as a ``while_loop`` of JAX."""
+        try:
+            compare()
+        except UsageError as error:
+            self._untrained = f"a model cannot be trained, {str(error).splitlines()[0].rstrip('.')}"
 
     def _compare_gradients(self) -> None:
         """Compare gradients of each side's own loss and, where the losses differ, of the named loss."""

@@ -101,6 +101,8 @@ def beginning(a: Expression, b: Expression, index: ValueIndex) -> Corresponding 
         if size > _MOST_AT_ONCE or b.budget.is_spent:
             break
         own, other = a.array(value_a), b.array(value_b)
+        if not np.ptp(own):  # the state before the first step
+            continue
         for form in forms(own, other):
             gap = difference(other, form)
             if gap <= ROUNDING or (size == _MISSING and are_equal(own, other)):
