@@ -66,6 +66,17 @@ class Cause(msgspec.Struct, kw_only=True):
         return made
 
 
+    def mirrored(self) -> "Cause":
+        """Return the cause with A and B exchanged."""
+        kinds = {"missing call": "extra call", "extra call": "missing call"}
+        fields = {
+            f"{name}{one}": getattr(self, f"{name}{other}")
+            for name in ("path_", "function_", "line_", "")
+            for one, other in ("ab", "ba")
+        }
+        return msgspec.structs.replace(self, kind=kinds.get(self.kind, self.kind), more=[], **fields)
+
+
 class ParameterPair(msgspec.Struct, frozen=True):
     """A parameter of A, or a part of it, and its counterpart in B; ``role`` as in the semantics."""
 

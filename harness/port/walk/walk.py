@@ -15,9 +15,11 @@ from harness.core.models.traced import Use
 from harness.errors import HarnessError
 from harness.port import values
 from harness.port.cause_kinds import REPLACED, merged
-from harness.port.evaluation import paired_outputs
+from harness.port.evaluation import Evaluated, paired_outputs
 from harness.port.pairing.matching import Matching, PairedUse
 from harness.port.record import Cause, Mode
+from harness.port.recurrences import level
+from harness.port.sides import Sides
 from harness.port.walk.borders import Folded, fold_borders
 from harness.port.walk.corresponding import AxisOrder, Corresponding, beginning, corresponding
 from harness.port.walk.diagnosis import causes_of, explained, explanation
@@ -77,9 +79,11 @@ class TracePair:
         for pair in sorted(pairs, key=lambda pair: pair.b.place):
             if not are_comparable(pair, self._a, self._b):
                 continue
-            for fault in (self._before_call(pair, visited), self._in_call(pair, visited)):
-                if fault is not None:
-                    return fault
+            fault = self._before_call(pair, visited)
+            if fault is None and self._are_wholes(pair):
+                fault = self._in_call(pair, visited)
+            if fault is not None:
+                return fault
         for number, (value_a, value_b) in enumerate(paired_outputs(self._a, self._b)):
             key = ("result", number)
             if key not in visited and not self._equal(value_a, value_b):
@@ -93,7 +97,10 @@ class TracePair:
         Steps are paired where both sides have as many. In another mode than that of the matching, more calls
         may come before the layer, such as dropout.
         """
-        users_a, users_b = list(self._users_a[_key_of(pair.a)]), list(self._users_b[_key_of(pair.b)])
+        users_a, users_b = (
+            list(users[_key_of(use)] or users[_name_of(use)])
+            for users, use in ((self._users_a, pair.a), (self._users_b, pair.b))
+        )
         by_step = len(users_a) == len(users_b)
         found = []
         for b in users_b if len(users_b) > 1 or not by_step else ():
@@ -105,6 +112,10 @@ class TracePair:
         found += zip(users_a, rest, strict=True) if by_step else ()
         for a, b in found:
             yield PairedUse(pair.a._replace(place=a), pair.b._replace(place=b))
+
+    def _are_wholes(self, pair: PairedUse) -> bool:
+        """Check that neither side is a part of a packed projection, whose call has further results."""
+        return bool(self._users_a[_key_of(pair.a)] and self._users_b[_key_of(pair.b)])
 
     def _have_equal_inputs(self, a: int, b: int) -> bool:
         one, other = self._a.calls[a].inputs, self._b.calls[b].inputs
@@ -262,15 +273,20 @@ class TracePair:
 
 
 def _users(trace: Trace) -> dict[frozenset[str], list[int]]:
-    """Group the calls that use the same parameters."""
+    """Group the calls that use the same parameters, and by the name of their kernel."""
     found: dict[frozenset[str], list[int]] = collections.defaultdict(list)
     for place, call in enumerate(trace.calls):
         found[_key_of(call)].append(place)
+        found[_name_of(call)].append(place)
     return found
 
 
 def _key_of(user: Use | Call) -> frozenset[str]:
     return frozenset(map(repr, user.parameters.values()))
+
+
+def _name_of(user: Use | Call) -> frozenset[str]:
+    return frozenset(stored.name for role, stored in user.parameters.items() if role == "kernel")
 
 
 def _order_of_input(does_a: kinds.Semantics, does_b: kinds.Semantics, number: int, axes: int) -> AxisOrder:
@@ -307,6 +323,18 @@ def _unexplained(a: Place, b: Place) -> Cause:
         return Cause.at("unexplained", a.call, b.call, "", "", values.difference(b.output, wanted))
     own, other = (str(each.output.shape[1:]) for each in (a, b))
     return Cause.at("shape", a.call, b.call, own, other)
+
+
+def walked(sides: Sides, case: Evaluated, matching: Matching) -> list[Cause]:
+    """Find all causes of differences in ``case``, with fused recurrent layers as steps where needed.
+
+    The side that is walked is run again. Where B alone has a fused layer, A is walked, with the steps of B.
+    """
+    a, b = level(case.a, case.b)
+    if b is case.b or a is not case.a:
+        return walk(sides.b, a, case.b, case.inputs, matching, training=case.training)
+    found = walk(sides.a, b, case.a, case.inputs, matching.mirrored(), training=case.training)
+    return [cause.mirrored() for cause in found]
 
 
 def walk(
