@@ -32,17 +32,22 @@ def _parts(use: Use, trace: Trace) -> list[Use]:
     if not isinstance(call.does, kinds.Linear) or use.shapes.keys() - {"kernel", "bias"}:
         return []
     whole = trace.values[call.outputs[0]].array
-    reached, found = {*call.outputs}, dict[tuple[int, int], int]()
+    # What has the columns of the layer: its result, in another form, or a sum with it.
+    wholes, found = dict.fromkeys(call.outputs, whole), dict[tuple[int, int], int]()
     for place in range(use.place + 1, len(trace.calls)):
         follower = trace.calls[place]
-        if reached.isdisjoint(follower.inputs):
+        before = next((wholes[value] for value in follower.inputs if value in wholes), None)
+        if before is None:
             continue
+        after = trace.values[follower.outputs[0]].array
         if isinstance(follower.does, kinds.Slice):
-            columns = _columns(whole, trace.values[follower.outputs[0]].array)
+            columns = _columns(before, after)
             if columns is not None:
                 found.setdefault(columns, place)
         elif isinstance(follower.does, kinds.Reshape | kinds.Transposition):
-            reached.update(follower.outputs)
+            wholes |= dict.fromkeys(follower.outputs, before)
+        elif _is_sum(follower.does) and after.shape == whole.shape:
+            wholes |= dict.fromkeys(follower.outputs, after)
     if [start for start, _ in sorted(found)] + [whole.shape[-1]] != [0, *(stop for _, stop in sorted(found))]:
         return []
     result = []
@@ -57,6 +62,10 @@ def _parts(use: Use, trace: Trace) -> list[Use]:
         own = {role: each for role, each in cut.items() if each is not None}
         result.append(Use(place, use.depth, use.kind, use.path, own, shapes))
     return result
+
+
+def _is_sum(does: kinds.Semantics) -> bool:
+    return isinstance(does, kinds.Arithmetic) and does.function == "add" and does.constant is None
 
 
 def _columns(whole: np.ndarray, part: np.ndarray) -> tuple[int, int] | None:
