@@ -39,6 +39,9 @@ class Cause(msgspec.Struct, kw_only=True):
     mode: Mode = "evaluation"
     harmless: bool = False
     more: list[str] = []
+    step: int = 0
+    steps: int = 0
+    """The step of a loop with which the difference begins, from 1, and their count; 0 outside of loops."""
 
     @classmethod
     def at(

@@ -5,7 +5,7 @@ its steps, computed in plain NumPy, so that one step is compared with one step.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -25,7 +25,7 @@ def level(trace_a: Trace, trace_b: Trace) -> tuple[Trace, Trace]:
     """Return both traces with those recurrent layers unfolded that the other side lacks."""
     counts = [Counter(map(_shapes_of, dict(_layers(trace)).values())) for trace in (trace_a, trace_b)]
     extra_a, extra_b = counts[0] - counts[1], counts[1] - counts[0]
-    return _unfolded(trace_a, extra_a.keys()), _unfolded(trace_b, extra_b.keys())
+    return _unfolded(trace_a, extra_a.keys(), trace_b), _unfolded(trace_b, extra_b.keys(), trace_a)
 
 
 def _layers(trace: Trace) -> Iterator[tuple[str, tuple[Trace, Call]]]:
@@ -41,12 +41,12 @@ def _shapes_of(layer: tuple[Trace, Call]) -> tuple[object, ...]:
     return (call.does.cell, *sorted(shapes.items()))  # type: ignore[attr-defined]
 
 
-def _unfolded(trace: Trace, extra: object) -> Trace:
+def _unfolded(trace: Trace, extra: Collection[object], other: Trace) -> Trace:
     if not extra:
         return trace
-    made = _Unfolding(trace)
+    made = _Unfolding(trace, other)
     for call in trace.calls:
-        if isinstance(call.does, kinds.Recurrent) and _shapes_of((trace, call)) in extra:  # type: ignore[operator]
+        if isinstance(call.does, kinds.Recurrent) and _shapes_of((trace, call)) in extra:
             made.unfold(call, call.does)
         else:
             made.calls.append(call)
@@ -56,8 +56,8 @@ def _unfolded(trace: Trace, extra: object) -> Trace:
 class _Unfolding:
     """The values and calls of a trace while some calls become several."""
 
-    def __init__(self, trace: Trace) -> None:
-        self._trace, self._stored = trace, trace.stored()
+    def __init__(self, trace: Trace, other: Trace) -> None:
+        self._stored, self._other = trace.stored(), other
         self.values, self.calls = list(trace.values), list[Call]()
         self._call = Call(path="", function="", does=kinds.Opaque(function=""), inputs=[], outputs=[])
 
@@ -148,8 +148,24 @@ class _Unfolding:
 
     def _of_state(self, gate: str, h: int) -> int:
         roles = self._call.parameters
-        bias = roles.get(f"recurrent_bias_{gate}")
-        return self._add(kinds.Linear(), h, kernel=roles[f"recurrent_{gate}"], bias=bias)
+        bias, kernel = roles.get(f"recurrent_bias_{gate}"), roles[f"recurrent_{gate}"]
+        place = self._add(kinds.Linear(), h, kernel=kernel, bias=bias)
+        if self._bias_is_second(kernel):
+            del self.calls[-1].parameters["bias"]
+        return place
+
+    def _bias_is_second(self, kernel: Stored) -> bool:
+        """Check that the other side has one bias, so that this side's second bias is kept at zero."""
+        if "bias" not in self.calls[-1].parameters or self._call.does.cell == "gru":  # type: ignore[attr-defined]
+            return False
+        units = len(kernel.canonical(self._stored[kernel.name]))
+        products = [call for call in self._other.calls if isinstance(call.does, kinds.Linear)]
+        shapes = [
+            self._other.parameters_of(call)["kernel"].shape
+            for call in products
+            if "bias" not in call.parameters
+        ]
+        return any(rows == units and columns % units == 0 for rows, columns in shapes)
 
     @property
     def _reset(self) -> str:

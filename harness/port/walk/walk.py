@@ -36,6 +36,12 @@ _MOST_ROUNDS = 3
 _MOST_FAULTS = 60
 
 
+#: How often a fault at the same lines of both sides is searched; the first step of a loop may have a state of zeros.
+_SEARCHED_STEPS = 2
+#: The count of faults by the lines and names of the calls of both sides.
+Steps = collections.Counter[tuple[tuple[str, str, str], ...]]
+
+
 class Fault(NamedTuple):
     """Causes at one place, and the arrays that correct them."""
 
@@ -47,8 +53,14 @@ class TracePair:
     """Traces of both sides with the same inputs, B's with the corrections so far."""
 
     def __init__(
-        self, trace_a: Trace, index_a: values.ValueIndex, folded_b: Folded, matching: Matching
+        self,
+        trace_a: Trace,
+        index_a: values.ValueIndex,
+        folded_b: Folded,
+        matching: Matching,
+        steps: Steps,
     ) -> None:
+        self._steps = steps
         self._a, (self._b, self._borders) = trace_a, folded_b
         trace_b = self._b
         self._matching, self._index_a = matching, index_a
@@ -67,6 +79,7 @@ class TracePair:
             if alike := [each for each in places if values.are_alike(trace_a.values[each].array, array)]:
                 self._common_b[place] = alike
         self._common_a = {place for places in self._common_b.values() for place in places}
+        self._made_by = producers(trace_a), producers(trace_b)
         self._users_a, self._users_b = _users(trace_a), _users(trace_b)
         #: Values of B that differ but lead only to right values, as where one side crops later.
         self._cleared: set[int] = set()
@@ -180,8 +193,14 @@ class TracePair:
     def _in_segment(
         self, value_a: int, value_b: int, consumer: tuple[int, int] | None, order: AxisOrder = None
     ) -> Fault:
-        """Find a fault among the calls that lead to two values, which must be equal in ``order`` of axes."""
+        """Find a fault among the calls that lead to two values, which must be equal in ``order`` of axes.
+
+        A fault at the lines of earlier ones, as in a later step of a loop, is corrected without its cause.
+        """
         name = self._b.calls[consumer[0]].path if consumer is not None else ""
+        if self._is_of_earlier_steps(value_a, value_b):
+            a, b = self._expressions(value_a, value_b, {value_a}, {value_b})
+            return Fault([], self._corrections(b, corresponding(a, b, order)))
         fault = self._within(value_a, value_b, (set(), set()), name, order)
         if fault.causes[0].kind == REPLACED:  # the cause may lie before values that both sides have
             later = [
@@ -196,6 +215,14 @@ class TracePair:
             return fault
         array = values.in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
         return fault if array is None else Fault(fault.causes, [self._input_correction(*consumer, array)])
+
+    def _is_of_earlier_steps(self, value_a: int, value_b: int) -> bool:
+        """Check that faults at the same lines were found before; count this one."""
+        made = (self._a, self._made_by[0].get(value_a)), (self._b, self._made_by[1].get(value_b))
+        calls = [trace.calls[place] for trace, place in made if place is not None]
+        key = tuple(map(_names, calls))
+        self._steps[key] += len(calls) > 1
+        return self._steps[key] > _SEARCHED_STEPS
 
     def _beginning(self, value_a: int, value_b: int, name: str) -> Fault | None:
         """Find the fault where the difference of two values begins, as in the first step of a loop."""
@@ -354,6 +381,7 @@ def walk(
     found: list[Cause] = []
     overrides: list[Override] = []
     visited: set[tuple[str, int]] = set()
+    steps: Steps = collections.Counter()
     for _ in range(_MOST_FAULTS):
         if overrides:
             try:
@@ -364,14 +392,36 @@ def walk(
             if len(again.trace.calls) != len(folded_b.trace.calls):
                 break  # the code takes another branch with A's numbers
             folded_b = again
-        fault = TracePair(trace_a, index, folded_b, matching).first_fault(visited)
+        fault = TracePair(trace_a, index, folded_b, matching, steps).first_fault(visited)
         if fault is None:
             break
         for cause in fault.causes:
             cause.mode = mode
+            cause.step, cause.steps = _step_of(fault.corrections, folded_b.trace)
             found.append(cause)
         overrides += fault.corrections
     return merged(found)
+
+
+def _step_of(corrections: Sequence[Override], trace: Trace) -> tuple[int, int]:
+    """Return in which step of a loop a call is corrected, from 1, and the count of steps; zeros outside of loops.
+
+    A line has as many steps as the rarest of its calls; other calls may come several times in a step.
+    """
+    if not corrections or not (line := trace.calls[corrections[0].call].line):
+        return 0, 0
+    names = [_names(call) for call in trace.calls]
+    place = corrections[0].call
+    counts = collections.Counter(each for each in names if each[0] == line)
+    steps = min(counts.values())
+    in_a_step, rest = divmod(counts[names[place]], steps)
+    if steps == 1 or rest:
+        return 0, 0
+    return names[:place].count(names[place]) // in_a_step + 1, steps
+
+
+def _names(call: Call) -> tuple[str, str, str]:
+    return call.line, call.function, call.path
 
 
 def _by_semantics(
