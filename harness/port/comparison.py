@@ -219,9 +219,7 @@ class _Check:
         names = self._options.names
         refuse_unknown(names, {*initial_a.parameters}, {*initial_b.parameters})
         matching = match(first_a, first_b, names)
-        self._matching = best_order(
-            self._sides, matching, initial_a, initial_b, (first_a, first_b), inputs
-        )
+        self._matching = best_order(self._sides, matching, initial_a, initial_b, (first_a, first_b), inputs)
         self._not_compared += unused_names(names, self._matching)
         self._matching = self._without_tables(initial_a, initial_b)
         worst, _ = worst_output(first_a, first_b)
@@ -230,7 +228,9 @@ class _Check:
         self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a)
         found, tried = self._assigned((initial_a, initial_b), first_a, inputs)
         levelled = level(first_a, first_b)
-        if tried and (levelled[0] is not first_a or levelled[1] is not first_b):  # a fault prevents a proof; the steps of layers show more
+        if tried and (
+            levelled[0] is not first_a or levelled[1] is not first_b
+        ):  # a fault prevents a proof; the steps of layers show more
             by_step = match(*levelled, names)
             self._matching = best_order(
                 self._sides, by_step, initial_a, initial_b, (first_a, first_b), inputs

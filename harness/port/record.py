@@ -68,7 +68,6 @@ class Cause(msgspec.Struct, kw_only=True):
             made.function_b, made.line_b = other.function, other.line
         return made
 
-
     def mirrored(self) -> "Cause":
         """Return the cause with A and B exchanged."""
         kinds = {"missing call": "extra call", "extra call": "missing call"}

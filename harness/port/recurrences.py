@@ -1,11 +1,11 @@
 """Recurrent layers of one side as the steps of which they consist, where the other side has a loop.
 
-A fused layer is one call. Where the other side has no such layer, the call is replaced by the calls of each of
-its steps, computed in plain NumPy, so that one step is compared with one step.
+A fused layer is one call. Where the other side has no such layer, it is replaced by the calls of its steps,
+computed in plain NumPy, so that one step is compared with one step.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -114,11 +114,11 @@ class _Unfolding:
         if does.masked or count > _MOST_STEPS:
             raise NoReference("a layer with a mask, or of very many steps")
         state = states or self._zeros(does, array)
-        outputs = {}
+        outputs, cell = {}, _CELLS[does.cell]
         for step in range(count)[:: -1 if does.reverse else 1]:
             parts = [":", str(step)] if does.batch_first else [str(step), ":"]
             now = x if is_cell else self._add(sliced([*parts, ":"]), x)
-            state = _CELLS[does.cell](self, does, now, *state)
+            state = cell(self, does, now, *state)
             outputs[step] = state[0]
         if is_cell or does.returns == "last":
             return [*state]
@@ -205,4 +205,8 @@ class _Unfolding:
         return [self._both("multiply", o, self._bent(does.activation, c)), c]
 
 
-_CELLS = {"rnn": _Unfolding.rnn, "gru": _Unfolding.gru, "lstm": _Unfolding.lstm}
+_CELLS: dict[str, Callable[..., list[int]]] = {
+    "rnn": _Unfolding.rnn,
+    "gru": _Unfolding.gru,
+    "lstm": _Unfolding.lstm,
+}

@@ -32,8 +32,8 @@ def best_order(
 ) -> Matching:
     """Return ``matching`` with siblings in the order in which B computes most of the values of A.
 
-    ``a`` and ``b`` describe both sides, ``firsts`` are traces of both. Afterwards both sides have their initial
-    parameters.
+    ``a`` and ``b`` describe both sides, ``firsts`` are traces of both. Afterwards both sides have
+    their initial parameters.
     """
     if not matching.siblings:
         return matching

@@ -36,7 +36,7 @@ _MOST_ROUNDS = 3
 _MOST_FAULTS = 60
 
 
-#: How often a fault at the same lines of both sides is searched; the first step of a loop may have a state of zeros.
+#: How often causes at the same lines are searched: in the first step of a loop, the state may be zeros.
 _SEARCHED_STEPS = 2
 #: The count of faults by the lines and names of the calls of both sides.
 Steps = collections.Counter[tuple[tuple[str, str, str], ...]]
@@ -404,7 +404,7 @@ def walk(
 
 
 def _step_of(corrections: Sequence[Override], trace: Trace) -> tuple[int, int]:
-    """Return in which step of a loop a call is corrected, from 1, and the count of steps; zeros outside of loops.
+    """Return the step of a loop in which a call is corrected, from 1, and the count of steps; else zeros.
 
     A line has as many steps as the rarest of its calls; other calls may come several times in a step.
     """

@@ -195,7 +195,11 @@ def equilibrium(fault=""):
         def step(state):
             n, z = state
             inner = z @ p["back"] + u
-            new = layer_norm(p["norm"], jnp.tanh(inner)) if fault == "order" else jnp.tanh(layer_norm(p["norm"], inner))
+            new = (
+                layer_norm(p["norm"], jnp.tanh(inner))
+                if fault == "order"
+                else jnp.tanh(layer_norm(p["norm"], inner))
+            )
             return n + 1, 0.5 * z + 0.5 * new
 
         count = 5 if fault == "count" else 6
@@ -213,7 +217,11 @@ def stacked(fault=""):
             n, part = q
             inner = layer_norm(part["norm"], y, 1e-5 if fault == "epsilon" else 1e-6)
             inner = inner @ part["up"]["kernel"] + part["up"]["bias"]
-            inner = jnp.where(n == 1, nn.gelu(inner), nn.silu(inner)) if fault == "second layer" else nn.silu(inner)
+            inner = (
+                jnp.where(n == 1, nn.gelu(inner), nn.silu(inner))
+                if fault == "second layer"
+                else nn.silu(inner)
+            )
             return y + inner @ part["down"]["kernel"] + part["down"]["bias"], None
 
         y, _ = lax.scan(layer, linear(p["in"], x), (jnp.arange(3), p["layers"]))

@@ -42,7 +42,9 @@ def normal_gru(fault=""):
     parts = {name: layers.Dense(15, use_bias=False) for name in ("of_x", "of_h")}
     epsilon = 1e-3 if fault == "epsilon" else 1e-5
     norms = {name: layers.LayerNormalization(epsilon=epsilon) for name in ("norm_x", "norm_h")}
-    return keras.Sequential([layers.RNN(Cell(5, step, **parts, **norms), return_sequences=True), layers.Dense(2)])
+    return keras.Sequential(
+        [layers.RNN(Cell(5, step, **parts, **norms), return_sequences=True), layers.Dense(2)]
+    )
 
 
 def leaky(fault=""):
@@ -75,9 +77,14 @@ def coverage(fault=""):
             outs.append(net.head(ops.concatenate([h, context], -1)))
         return ops.stack(outs, 1)
 
-    parts = {"key": layers.Dense(6), "start": layers.Dense(5), "cell": layers.GRUCell(5), "head": layers.Dense(2)}
+    parts = {
+        "key": layers.Dense(6),
+        "start": layers.Dense(5),
+        "cell": layers.GRUCell(5),
+        "head": layers.Dense(2),
+    }
     parts |= {"query": layers.Dense(6, use_bias=False), "score": layers.Dense(1, use_bias=False)}
-    return Net(run, again=(6,), **parts)
+    return Net(run, again=(6,), cell=layers.GRUCell(5), **parts)
 
 
 def dilated(fault=""):
@@ -113,7 +120,9 @@ def equilibrium(fault=""):
         return net.head(z)
 
     norm = layers.LayerNormalization(epsilon=1e-5)
-    return Net(run, into=layers.Dense(5), back=layers.Dense(5, use_bias=False), norm=norm, head=layers.Dense(2))
+    return Net(
+        run, into=layers.Dense(5), back=layers.Dense(5, use_bias=False), norm=norm, head=layers.Dense(2)
+    )
 
 
 def fused_gru(fault=""):

@@ -125,7 +125,11 @@ def coverage():
             outs.append(net.head(torch.cat([h, context], -1)))
         return torch.stack(outs, 1)
 
-    parts = {"key": nn.Linear(4, 6), "query": nn.Linear(5, 6, bias=False), "score": nn.Linear(6, 1, bias=False)}
+    parts = {
+        "key": nn.Linear(4, 6),
+        "query": nn.Linear(5, 6, bias=False),
+        "score": nn.Linear(6, 1, bias=False),
+    }
     parts |= {"start": nn.Linear(4, 5), "cell": nn.GRUCell(4, 5), "head": nn.Linear(9, 2)}
     return Net(run, again=raw(6, scale=0.5), **parts)
 
