@@ -84,7 +84,7 @@ def coverage(fault=""):
         "head": layers.Dense(2),
     }
     parts |= {"query": layers.Dense(6, use_bias=False), "score": layers.Dense(1, use_bias=False)}
-    return Net(run, again=(6,), cell=layers.GRUCell(5), **parts)
+    return Net(run, again=(6,), **parts)
 
 
 def dilated(fault=""):
