@@ -54,10 +54,11 @@ from harness.port.record import (
     SideRecord,
     Verdict,
 )
+from harness.port.recurrences import level
 from harness.port.sides import Sides
 from harness.port.steps import TrainingSteps
 from harness.port.values import difference
-from harness.port.walk.walk import walk
+from harness.port.walk.walk import walked
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import InputShape, Trace
 from harness.tracing.side import Gradients
@@ -149,17 +150,18 @@ class _Check:
         self._compare_modes()
         if not all(each.equal for each in self._compared):
             self._not_compared.append("gradients, because outputs or running statistics differ")
-        elif self._untrained:
-            self._not_compared.append(f"gradients, because {self._untrained}")
-        else:
+        elif not self._untrained:
             self._phase("comparing gradients")
-            self._compare_gradients()
+            self._differentiated(self._compare_gradients)
+        if self._untrained:
+            self._not_compared.append(f"gradients, because {self._untrained}")
         if self._as_they_are:
             self._not_compared.append("training steps, for which all parameters must be paired")
-        elif self._untrained:
-            self._lack_training(self._untrained)
         else:
-            self._compare_training()
+            if not self._untrained:
+                self._differentiated(self._compare_training)
+            if self._untrained:
+                self._lack_training(self._untrained)
         if all(cause.harmless for cause in self._causes):
             self._causes += self._exchanged_names
         causes = merged([*self._causes, *self._initial_values])
@@ -217,7 +219,7 @@ class _Check:
         names = self._options.names
         refuse_unknown(names, {*initial_a.parameters}, {*initial_b.parameters})
         matching = match(first_a, first_b, names)
-        self._matching = best_order(self._sides, matching, initial_a, initial_b, first_a, inputs)
+        self._matching = best_order(self._sides, matching, initial_a, initial_b, (first_a, first_b), inputs)
         self._not_compared += unused_names(names, self._matching)
         self._matching = self._without_tables(initial_a, initial_b)
         worst, _ = worst_output(first_a, first_b)
@@ -225,6 +227,15 @@ class _Check:
         self._causes += copied(first_a, first_b, self._matching, worst, may_share_seeds=one == other)
         self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a)
         found, tried = self._assigned((initial_a, initial_b), first_a, inputs)
+        levelled = level(first_a, first_b)
+        if tried and (
+            levelled[0] is not first_a or levelled[1] is not first_b
+        ):  # a fault prevents a proof; the steps of layers show more
+            by_step = match(*levelled, names)
+            self._matching = best_order(
+                self._sides, by_step, initial_a, initial_b, (first_a, first_b), inputs
+            )
+            tried = ""
         self._parameters = _paired(self._matching, initial_a, initial_b)
         self._parameters.tried = tried
         self._initial_values = initial_values(initial_a.parameters, initial_b.parameters, self._matching)
@@ -406,9 +417,7 @@ class _Check:
         if found.equal or self._lacking_explains:
             return
         self._phase(f"finding causes in {'training mode' if case.training else 'evaluation'}")
-        self._causes += walk(
-            self._sides.b, case.a, case.b, case.inputs, self._matching, training=case.training
-        )
+        self._causes += walked(self._sides, case, self._matching)
         for record, trace in () if case.training else zip(self._records, (case.a, case.b), strict=True):
             names = {call.function for call in trace.calls if isinstance(call.does, kinds.Opaque)}
             if names:
@@ -433,6 +442,13 @@ class _Check:
             self._compared.append(compared("running statistics", worst, GRADIENT_TOLERANCE))
         if self._compared[-1 if not trained.a.state_after else -2].equal or are_momenta(found):
             self._causes += found
+
+    def _differentiated(self, compare: Callable[[], None]) -> None:
+        """Call ``compare``, unless a model runs and cannot be trained, such as a ``while_loop`` of JAX."""
+        try:
+            compare()
+        except UsageError as error:
+            self._untrained = f"a model cannot be trained, {str(error).splitlines()[0].rstrip('.')}"
 
     def _compare_gradients(self) -> None:
         """Compare gradients of each side's own loss and, where the losses differ, of the named loss."""

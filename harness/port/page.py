@@ -112,7 +112,8 @@ def described(cause: Cause) -> str:
     if cause.harmless and cause.mode == "steps":
         ending = ". Harmless; training steps are compared without it."
     sides = f": {a or 'nothing'} against {b or 'nothing'}" if a or b else ""
-    return f"{cause.kind}, {head}{sides}{_proof(cause)}{more}{ending}"
+    since = f", from step {cause.step} of {cause.steps}" if cause.steps else ""
+    return f"{cause.kind}, {head}{since}{sides}{_proof(cause)}{more}{ending}"
 
 
 def _place(cause: Cause) -> str:

@@ -39,6 +39,9 @@ class Cause(msgspec.Struct, kw_only=True):
     mode: Mode = "evaluation"
     harmless: bool = False
     more: list[str] = []
+    step: int = 0
+    steps: int = 0
+    """The step of a loop with which the difference begins, from 1, and their count; 0 outside of loops."""
 
     @classmethod
     def at(
@@ -64,6 +67,16 @@ class Cause(msgspec.Struct, kw_only=True):
         if isinstance(other, Call):
             made.function_b, made.line_b = other.function, other.line
         return made
+
+    def mirrored(self) -> "Cause":
+        """Return the cause with A and B exchanged."""
+        kinds = {"missing call": "extra call", "extra call": "missing call"}
+        fields = {
+            f"{name}{one}": getattr(self, f"{name}{other}")
+            for name in ("path_", "function_", "line_", "")
+            for one, other in ("ab", "ba")
+        }
+        return msgspec.structs.replace(self, kind=kinds.get(self.kind, self.kind), more=[], **fields)
 
 
 class ParameterPair(msgspec.Struct, frozen=True):

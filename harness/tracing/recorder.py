@@ -295,7 +295,8 @@ class Recorder:
     def add_bias(self, operands: Sequence[Tensor], run: Callable[..., Any]) -> Any:
         """Make an addition a part of the linear layer or convolution before it; None if it adds no bias.
 
-        The columns of a linear layer may have become several axes before the addition.
+        The columns of a linear layer may have become several axes before the addition, or the layer's result
+        may be one of two that are added, as in ``x @ w + h @ u + b``.
         """
         array, bias = operands
         stored = self.part(bias)
@@ -311,36 +312,59 @@ class Recorder:
         layout = stored if tuple(bias.shape) == (size,) else stored.then(Stored("", shape=(size,)))
         if layout is None or math.prod(columns) != size or next(in_place) != next(in_place):
             return None
-        result = self.unheard(run, *operands)
-        for call in chain:
-            given = self._overrides.get((self.trace.calls.index(call), "output", 0))
-            result = result if given is None else self.replacement(given.reshape(shape), result)
-        chain[0].parameters["bias"] = layout
+        sums = [place for place, call in enumerate(chain) if isinstance(call.does, Arithmetic)]
+        if sums and tuple(bias.shape) != (size,):
+            return None
         self.parameter(stored.name)
-        for value in values:
-            value.array = self.numbers(result).reshape(value.array.shape)
+        chain[0].parameters["bias"] = layout
+        given = [(self.trace.calls.index(call), "output", 0) in self._overrides for call in chain]
+        result = array if any(given) else self.unheard(run, *operands)
+        for place, value in enumerate(values):
+            if any(given[: place + 1]):  # what is overridden has the bias already
+                break
+            if place < max(sums, default=0):
+                value.array = self.unheard(lambda before: before + self.numbers(bias), value.array)
+            else:
+                value.array = self.numbers(result).reshape(value.array.shape)
         made = {call.outputs[0] for call in chain}
         self._places = {key: place for key, place in self._places.items() if place not in made}
         self.identify(result, chain[-1].outputs[0])
         return result
 
-    def _made_for_now(self, place: int | None) -> list[Call]:
-        """Find the linear layer or convolution that made a value still unused, perhaps with a reshape."""
-        chain: list[Call] = []
+    def _made_for_now(self, place: int | None, user: Call | None = None) -> list[Call]:
+        """Find the linear layer or convolution that made a value which only ``user`` may use.
+
+        After it, a reshape and a sum with another value may follow.
+        """
         for call in reversed(self.trace.calls):
             if call.outputs == [place]:
-                chain.insert(0, call)
-                if not isinstance(call.does, Reshape):
-                    return chain if isinstance(call.does, Linear | Convolution) else []
-                place = call.inputs[0]
-            elif place in call.inputs:
-                break
+                if isinstance(call.does, Linear | Convolution):
+                    return [call]
+                for before in call.inputs if _adds_or_reshapes(call) else ():
+                    made = self._made_for_now(before, call)
+                    if made and set(made[0].parameters) == {"kernel"} and self._keeps_shape(made[0], call):
+                        return [*made, call]
+                return []
+            if place in call.inputs and call is not user:
+                return []
         return []
+
+    def _keeps_shape(self, made: Call, after: Call) -> bool:
+        if isinstance(after.does, Reshape):
+            return True
+        shapes = [self.trace.values[call.outputs[0]].array.shape for call in (made, after)]
+        return isinstance(made.does, Linear) and shapes[0] == shapes[1]
 
     def unheard(self, run: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call ``run`` without recording its calls."""
         with self.quiet():
             return run(*args, **kwargs)
+
+
+def _adds_or_reshapes(call: Call) -> bool:
+    return isinstance(call.does, Reshape) or (
+        isinstance(call.does, Arithmetic) and call.does.function == "add" and call.does.constant is None
+    )
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "port_pairs.py"
 #: One of each kind of cause, and the right twins, one pair of them in flax; each takes a second.
 SOME = (
     "^(clipped|gated_steps|prenorm|nested|window|tied|decay of biases)(?!.*(flax|optax))"
+    "|^loops leaky.*jax: activation$|^loops runge_kutta.*(jax|whole step)$"
     "|^rotary(: adjacent)?$|^mirrored(: axis)?$|packed attention apart: merge|^gemma_norm in flax"
 )
 #: The rewritten pairs that are decided; the causes of most faults among them are not named yet.
@@ -23,7 +24,9 @@ REWRITTEN = (
     "^rewritten (fixed_positions in keras(: .*)?$|packed_heads in keras$"
     "|(lstm_loop|echo|causal_filter|packed_heads|experts|retrieval|folded) in jax$)"
 )
-ALL = f"^(?!rewritten|copied)|{REWRITTEN}"
+#: Faults in loops that are found, but whose causes are not named yet.
+NOT_NAMED = "loops (fused_gru.*jax: reset first|recursive_filter.*: stale|cell_loop.*: forwards)"
+ALL = f"^(?!rewritten|copied|{NOT_NAMED})|{REWRITTEN}"
 
 
 def test_names_are_unique_and_there_are_enough_of_them(tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.tracing import functions as shared
 from harness.tracing import semantics as kinds
+from harness.tracing.calls import Stored
 from harness.tracing.functions import Reading
 from harness.tracing.recorder import Running
 from harness_jax.models import has_flax
@@ -45,7 +46,26 @@ def getitem(called: Running) -> Any:
     if len(parts) == 1 and id(called["arr"]) in called.recorder.names and _is_integers(index):
         return _rows(called, "arr", "idx")
     does = shared.index_of(index)
-    return NotImplemented if does is None else called.record(does, "arr")
+    if does is None:
+        return NotImplemented
+
+    def run(array: Any) -> Any:
+        return called.run(arr=array)
+
+    layout = _layout(called["arr"], parts)
+    return called.recorder.defer(called["arr"], run, lambda _: layout, lambda: called.record(does, "arr"))
+
+
+def _layout(array: Any, parts: tuple[Any, ...]) -> Stored | None:
+    """Return how a range of one axis lies in the array; None for any other index."""
+    if not all(isinstance(part, slice) and part.step in {None, 1} for part in parts):
+        return None
+    ranges = [part.indices(length) for part, length in zip(parts, array.shape, strict=False)]
+    cut = [axis for axis, (start, stop, _) in enumerate(ranges) if stop - start != array.shape[axis]]
+    if len(cut) != 1:
+        return None
+    start, stop, _ = ranges[cut[0]]
+    return Stored("", axis=cut[0], start=start, stop=stop)
 
 
 def _einsum(called: Running) -> Any:

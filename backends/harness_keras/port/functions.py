@@ -252,8 +252,12 @@ def _stack(called: Running) -> Tensor:
     apart = []
     for x in tensors:
         shape = list(x.shape)
-        shape.insert(len(shape) + 1 + axis, 1)
-        does = kinds.Reshape(shape=tuple(shape[1:]))
+        place = len(shape) + 1 + axis
+        shape.insert(place, 1)
+        # A reshape keeps the batch.
+        does = (
+            kinds.Reshape(shape=tuple(shape[1:])) if place else shared.sliced(("None", *":" * len(x.shape)))
+        )
         apart.append(called.part(does, [x], lambda x: called.run(x=[x])))
     joined = kinds.Concatenation(axis=axis)
     return called.part(joined, apart, lambda *parts: keras.ops.concatenate(parts, axis))

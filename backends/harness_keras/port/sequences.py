@@ -7,9 +7,12 @@ from keras import ops, tree
 
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Stored
+from harness.tracing.functions import replaced
 from harness_keras.port.readings import Layer, Unreadable, reads_layer
 
 Tensor = Any
+#: A layer of more steps is one call: its trace would have tens of thousands.
+_MOST_STEPS = 500
 
 
 # Recurrent layers with the cells that Keras has.
@@ -31,20 +34,17 @@ def _recurrent(running: Layer) -> Any:
     cell = layer.cell
     kind = _CELLS.get(type(cell))
     if kind is None:
-        raise Unreadable(whole=True)
-    parameters = _parameters(running, kind)
+        return _step_by_step(running)
+    parameters = _parameters(running, cell)
     x = _without_dropout(running)
     states = tree.flatten(running.arguments.get("initial_state"))
     states = [state for state in states if state is not None]
     mask = running.arguments.get("mask")
     mask = tree.flatten(mask)[0] if mask is not None else None
-    does = kinds.Recurrent(
-        cell=kind,
-        reset_after=getattr(cell, "reset_after", True),
+    does = _does(
+        cell,
         reverse=layer.go_backwards,
         returns="steps" if layer.return_sequences else "last",
-        activation=cell.activation.__name__,
-        recurrent_activation=getattr(cell, "recurrent_activation", keras.activations.sigmoid).__name__,
         masked=mask is not None,
     )
     reversed_output = layer.go_backwards and layer.return_sequences
@@ -64,6 +64,15 @@ def _recurrent(running: Layer) -> Any:
     return _with_first(results, lambda _: out)
 
 
+def _step_by_step(running: Layer) -> Any:
+    """Enter the steps of a cell of another kind, each by itself, unless they are very many."""
+    layer, steps = running.layer, running.x.shape[1]
+    if steps is None or steps > _MOST_STEPS:
+        raise Unreadable(whole=True)
+    with replaced([(layer, "unroll", True)]):
+        return running.recorder.enter(running.function, running.run, (), {})
+
+
 def _with_first(results: Any, change: Any) -> Any:
     if isinstance(results, list | tuple):
         return [change(results[0]), *results[1:]]
@@ -79,9 +88,33 @@ def _without_dropout(running: Layer) -> Tensor:
     return x
 
 
-def _parameters(running: Layer, kind: str) -> dict[str, Stored]:
-    cell = running.layer.cell
-    units, gates = cell.units, kinds.GATES[kind]
+@reads_layer(*_CELLS)
+def _step(running: Layer) -> Any:
+    """Read a step of a cell that the model calls itself, (batch, width) from the states before."""
+    cell, states = running.layer, tree.flatten(running["states"])
+    if running.training and (cell.dropout or cell.recurrent_dropout):
+        raise Unreadable
+
+    def run(x: Tensor, *states: Tensor) -> list[Tensor]:
+        """Return the states after the step; the first one is also its output."""
+        return list(running.run(**{running.first: x, "states": list(states)})[1])
+
+    made = running.part(_does(cell, returns="last"), [running.x, *states], run, _parameters(running, cell))
+    return made[0], made
+
+
+def _does(cell: Any, **fields: Any) -> kinds.Recurrent:
+    return kinds.Recurrent(
+        cell=_CELLS[type(cell)],
+        reset_after=getattr(cell, "reset_after", True),
+        activation=cell.activation.__name__,
+        recurrent_activation=getattr(cell, "recurrent_activation", keras.activations.sigmoid).__name__,
+        **fields,
+    )
+
+
+def _parameters(running: Layer, cell: Any) -> dict[str, Stored]:
+    units, gates = cell.units, kinds.GATES[_CELLS[type(cell)]]
     parameters = {}
     for place, gate in enumerate(gates):
         columns = {"axis": 1, "start": place * units, "stop": (place + 1) * units}

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from keras import tree
+from keras import ops, tree
 from tensorflow.python.eager import context, execute
 from tensorflow.python.framework import op_callbacks
 
 from harness.tracing import semantics as kinds
-from harness.tracing.functions import Reading, index_of
+from harness.tracing.functions import Reading, index_of, sliced
 from harness.tracing.recorder import Running
 from harness_keras.port.readings import FUNCTIONS
 from harness_keras.port.recorder import Recorder, active
@@ -125,6 +125,17 @@ def _sum_of_products(called: Running) -> Tensor:
     return called.record(kinds.Contraction(equation=equation))
 
 
+def _apart(called: Running) -> list[Tensor] | Any:
+    """Read ``Unpack`` as an index for each of its results."""
+    axis, rank = called["axis"] % len(called.x.shape), len(called.x.shape)
+
+    def part(place: int) -> Tensor:
+        does = sliced(str(place) if each == axis else ":" for each in range(rank))
+        return called.part(does, [called.x], lambda x: tree.flatten(called.run(x=x))[place])
+
+    return [part(place) for place in range(called["num"])]
+
+
 _SAME_NAMES = {
     "nn": ("Relu", "Relu6", "Sigmoid", "Softplus", "Softsign", "Selu", "Tanh"),
     "numpy": ("Exp", "Log", "Sqrt", "Square", "Abs", "Sin", "Cos"),
@@ -163,6 +174,14 @@ _TRANSLATIONS = {
     "Transpose": Translation("numpy.transpose"),
     "ConcatV2": Translation(
         "numpy.concatenate", ("*xs",), lambda primitive: {"axis": int(primitive.inputs[-1])}
+    ),
+    "Pack": Translation(
+        lambda called: ops.stack(list(called.x), called["axis"]),
+        ("*xs",),
+        lambda primitive: {"axis": primitive.attributes["axis"]},
+    ),
+    "Unpack": Translation(
+        _apart, settings=lambda primitive: {name: primitive.attributes[name] for name in ("axis", "num")}
     ),
     "ReverseV2": Translation("numpy.flip", settings=lambda primitive: {"axis": primitive.integers(1)}),
     "Conv2D": Translation("nn.conv", ("inputs", "kernel"), _windows),

@@ -70,6 +70,10 @@ class Matching(msgspec.Struct):
         """Return the operation that turns A's array into the array ``stored`` of B."""
         return self.operations.get(stored, _AS_IT_IS)
 
+    def mirrored(self) -> "Matching":
+        """Return the pairs with A and B exchanged."""
+        return Matching([PairedUse(b, a) for a, b in self.pairs], [(b, a) for a, b in self.free], [], [])
+
     def with_equal_values(
         self, values_a: Mapping[str, np.ndarray], values_b: Mapping[str, np.ndarray]
     ) -> "Matching":

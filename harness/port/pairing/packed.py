@@ -31,19 +31,9 @@ def _parts(use: Use, trace: Trace) -> list[Use]:
     call = trace.calls[use.place]
     if not isinstance(call.does, kinds.Linear) or use.shapes.keys() - {"kernel", "bias"}:
         return []
-    whole = trace.values[call.outputs[0]].array
-    reached, found = {*call.outputs}, dict[tuple[int, int], int]()
-    for place in range(use.place + 1, len(trace.calls)):
-        follower = trace.calls[place]
-        if reached.isdisjoint(follower.inputs):
-            continue
-        if isinstance(follower.does, kinds.Slice):
-            columns = _columns(whole, trace.values[follower.outputs[0]].array)
-            if columns is not None:
-                found.setdefault(columns, place)
-        elif isinstance(follower.does, kinds.Reshape | kinds.Transposition):
-            reached.update(follower.outputs)
-    if [start for start, _ in sorted(found)] + [whole.shape[-1]] != [0, *(stop for _, stop in sorted(found))]:
+    found = _taken_columns(use, trace)
+    width = trace.values[call.outputs[0]].array.shape[-1]
+    if [start for start, _ in sorted(found)] + [width] != [0, *(stop for _, stop in sorted(found))]:
         return []
     result = []
     for (start, stop), place in found.items():
@@ -57,6 +47,34 @@ def _parts(use: Use, trace: Trace) -> list[Use]:
         own = {role: each for role, each in cut.items() if each is not None}
         result.append(Use(place, use.depth, use.kind, use.path, own, shapes))
     return result
+
+
+def _taken_columns(use: Use, trace: Trace) -> dict[tuple[int, int], int]:
+    """Return the ranges of columns that slices take of a layer's output, with the place of each slice.
+
+    They may take them of the output in another form, or of a sum with it.
+    """
+    outputs = trace.calls[use.place].outputs
+    whole = trace.values[outputs[0]].array
+    wholes, found = dict.fromkeys(outputs, whole), dict[tuple[int, int], int]()
+    for place in range(use.place + 1, len(trace.calls)):
+        follower = trace.calls[place]
+        before = next((wholes[value] for value in follower.inputs if value in wholes), None)
+        if before is None:
+            continue
+        after = trace.values[follower.outputs[0]].array
+        if isinstance(follower.does, kinds.Slice):
+            if (columns := _columns(before, after)) is not None:
+                found.setdefault(columns, place)
+        elif isinstance(follower.does, kinds.Reshape | kinds.Transposition):
+            wholes |= dict.fromkeys(follower.outputs, before)
+        elif _is_sum(follower.does) and after.shape == whole.shape:
+            wholes |= dict.fromkeys(follower.outputs, after)
+    return found
+
+
+def _is_sum(does: kinds.Semantics) -> bool:
+    return isinstance(does, kinds.Arithmetic) and does.function == "add" and does.constant is None
 
 
 def _columns(whole: np.ndarray, part: np.ndarray) -> tuple[int, int] | None:

@@ -13,6 +13,7 @@ from harness.port import drawn
 from harness.port.evaluation import TOLERANCE, output_gap, paired_outputs
 from harness.port.pairing.matching import Matching
 from harness.port.pairing.transfer import transferred
+from harness.port.recurrences import level
 from harness.port.sides import Sides
 from harness.port.values import ValueIndex
 from harness.tracing.calls import Trace
@@ -26,27 +27,29 @@ def best_order(
     matching: Matching,
     a: Description,
     b: Description,
-    first_a: Trace,
+    firsts: tuple[Trace, Trace],
     inputs: Sequence[np.ndarray],
 ) -> Matching:
     """Return ``matching`` with siblings in the order in which B computes most of the values of A.
 
-    ``a`` and ``b`` describe both sides, ``first_a`` is a trace of A. Afterwards both sides have their initial
-    parameters.
+    ``a`` and ``b`` describe both sides, ``firsts`` are traces of both. Afterwards both sides have
+    their initial parameters.
     """
     if not matching.siblings:
         return matching
-    values_a = drawn.moved(a.parameters, a.trained, first_a)
+    values_a = drawn.moved(a.parameters, a.trained, firsts[0])
     sides.a.load(values_a)
     trace_a = sides.a.trace(inputs, training=False)
-    index = ValueIndex(trace_a)
+    steps_a, _ = level(trace_a, firsts[1])
+    index = ValueIndex(steps_a)
 
     def reached(matching: Matching) -> tuple[int, int]:
         """Count the outputs of B that equal A's, and the calls of B that give a value of A."""
         loaded, _ = transferred(matching, {**a.parameters, **values_a}, b.parameters)
         sides.b.load(loaded)
         trace = sides.b.trace(inputs, training=False)
-        made = [trace.values[call.outputs[0]] for call in trace.calls]
+        _, steps = level(trace_a, trace)
+        made = [steps.values[call.outputs[0]] for call in steps.calls]
         right = sum(each.array.size > 1 and bool(index.places_of(each)) for each in made)
         outputs = [
             output_gap(trace_a.values[one].array, trace.values[other].array)

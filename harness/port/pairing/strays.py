@@ -8,10 +8,12 @@ import msgspec
 import numpy as np
 
 from harness.core.models.traced import Use
+from harness.port.calls import index_of
 from harness.port.pairing.names import words
 from harness.port.pairing.relations import is_copy
 from harness.port.values import MOST_AXES
-from harness.tracing.calls import Stored, Trace
+from harness.tracing import semantics as kinds
+from harness.tracing.calls import Call, Stored, Trace, Value
 
 #: The likely orders of axes between the kernels of 2-D convolutions as frameworks store them.
 _KERNEL_AXES, _KERNEL_ORDERS = 4, ((0, 1, 3, 2), (2, 3, 1, 0), (3, 2, 0, 1), (2, 3, 0, 1))
@@ -88,10 +90,23 @@ def unpaired_arrays(trace: Trace, uses: Sequence[Use], paired: Sequence[Use]) ->
     for place, call in enumerate(trace.calls):
         for value in (trace.values[each] for each in call.inputs):
             if value.source == "parameter" and value.name not in known:
-                known.add(value.name)
-                stray = (Stored(value.name), squeezed(value.array.shape))
-                by_call.setdefault(place, []).append(stray)
+                stored = _part_of(call, value)
+                stray = stored, squeezed(stored.part(value.array).shape)
+                if stored == Stored(value.name):
+                    known.add(value.name)
+                if not any(stray in each for each in by_call.values()):
+                    by_call.setdefault(place, []).append(stray)
     return [stray for place in sorted(by_call) for stray in by_call[place]]
+
+
+def _part_of(call: Call, value: Value) -> Stored:
+    """Return the row of stacked layers that ``call`` takes from a parameter, or else the whole parameter."""
+    rows = index_of(call.does.index)[0] if isinstance(call.does, kinds.Slice) else None
+    if not isinstance(rows, slice) or value.array.ndim < 2:  # noqa: PLR2004  a stack
+        return Stored(value.name)
+    start, stop, step = rows.indices(len(value.array))
+    is_row = stop - start == 1 < len(value.array) and step == 1
+    return Stored(value.name, axis=0, start=start, stop=stop) if is_row else Stored(value.name)
 
 
 def _arrays_of(use: Use, held: Mapping[str, np.ndarray]) -> list[Stray]:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from harness.port.call_mistakes import Alternative, alternatives
-from harness.port.cause_kinds import field_text, kind_of
+from harness.port.cause_kinds import field_text, kind_of, text
 from harness.port.pairing.transfer import missing_kind
 from harness.port.values import orders
 from harness.port.walk import tables
@@ -67,7 +67,27 @@ def _tried(own: Expression, place: int, other: Expression) -> list[Alternative]:
         for field in differing_fields(call.does, there)
         for changed in [msgspec.structs.replace(call.does, **{field: getattr(there, field)})]
     ]
+    found += [
+        Alternative(*_numbers(call.does, own_field, there, field), changed, parameters)
+        for there in (other.trace.calls[each].does for each in other.calls)
+        if type(there) is not type(call.does)
+        for own_field, field in itertools.product(_floats(call.does), _floats(there))
+        for changed in [msgspec.structs.replace(call.does, **{own_field: getattr(there, field)})]
+        if changed != call.does
+    ]
     return [*found, *alternatives(call.does, parameters, [own.array(value) for value in call.inputs])]
+
+
+def _floats(does: kinds.Semantics) -> list[str]:
+    return [field for field in does.__struct_fields__ if isinstance(getattr(does, field), float)]
+
+
+def _numbers(
+    does: kinds.Semantics, field: str, there: kinds.Semantics, field_there: str
+) -> tuple[str, str, str]:
+    """Return the kind and texts of a number that one side states as an option and the other computes with."""
+    named, name = (does, field) if field_there == "constant" else (there, field_there)
+    return kind_of(named, name), text(getattr(does, field)), text(getattr(there, field_there))
 
 
 def _of_calls(own: Expression, tried: Mapping[int, Sequence[Alternative]]) -> Iterator[Change]:

@@ -1,15 +1,18 @@
 """Corresponding values of both sides, and the smallest expressions that differ."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from harness.port.values import ROUNDING, are_alike, are_equal, difference
+from harness.port.values import ROUNDING, ValueIndex, are_alike, are_equal, difference
 from harness.port.walk.expressions import Expression, Slot, forms
 
 #: A change explains a difference if at most this share of it remains.
 _REMAINS = 1e-4
 _MISSING = 1.5
+#: The largest expressions with which a difference begins, and how many further values must become right.
+_MOST_AT_ONCE, _ENOUGH = 24, 2
 
 
 def explains(after: float, before: float) -> bool:
@@ -72,28 +75,10 @@ def _smallest(a: Expression, b: Expression, order: AxisOrder) -> Corresponding:
     goal = Goal(a, b, order)
     whole = next(iter(goal.wanted), a.result)
     last = Corresponding(a, b, (b.end,) if b.calls else (), whole, goal.before, 0.0)
-    of_a = [(value, len(a.before(value))) for value in (*a.made(), *a.sources())]
-    of_b: list[tuple[tuple[Slot, ...], int, int]] = [
-        ((value,), value, len(b.before(value))) for value in b.made()
-    ]
-    for value in b.sources():
-        users = b.consumers(value)
-        of_b.append(((value,), value, 0))
-        of_b += [((user,), value, 0) for user in users if len(users) > 1]
-    pairs = sorted(
-        (
-            (_size(size_a, size_b), value_a, slots, value_b)
-            for value_a, size_a in of_a
-            for slots, value_b, size_b in of_b
-        ),
-        key=lambda pair: pair[0],
-    )
-    for size, value_a, slots, value_b in pairs:
+    for size, value_a, slots, value_b in _candidates(a, b):
         if size >= _size(len(a.calls), len(b.calls)) or b.budget.is_spent:
             break
         own, other = a.array(value_a), b.array(value_b)
-        if own.size != other.size or own.size <= 1 or sorted(_long(own)) != sorted(_long(other)):
-            continue
         if size == _MISSING and are_equal(own, other):  # the same value with its axes in another order
             continue
         for form in forms(own, other):
@@ -103,6 +88,70 @@ def _smallest(a: Expression, b: Expression, order: AxisOrder) -> Corresponding:
             if goal.is_met(gap):
                 return Corresponding(a.up_to(value_a), b.up_to(value_b), slots, form, goal.before, gap)
     return last
+
+
+def beginning(a: Expression, b: Expression, index: ValueIndex) -> Corresponding | None:
+    """Find the smallest expressions that differ where the difference begins, as in the first step of a loop.
+
+    A's value in the place of B's makes further values of B equal to values of A, which ``index`` has; the end
+    of B need not become right. None if there are no such expressions.
+    """
+    b.budget.renew()
+    for size, value_a, slots, value_b in _candidates(a, b):
+        if size > _MOST_AT_ONCE or b.budget.is_spent:
+            break
+        own, other = a.array(value_a), b.array(value_b)
+        if not np.ptp(own):  # the state before the first step
+            continue
+        for form in forms(own, other):
+            gap = difference(other, form)
+            if gap <= ROUNDING or (size == _MISSING and are_equal(own, other)):
+                continue
+            made = b.values(dict.fromkeys(slots, form))
+            if _right(made, b, value_b, index) >= _ENOUGH:
+                return Corresponding(a.up_to(value_a), b.up_to(value_b), slots, form, gap, 0.0)
+    return None
+
+
+def _right(made: Mapping[int, np.ndarray | None], b: Expression, given: int, index: ValueIndex) -> int:
+    """Count the values ``made`` of several inputs, other than the one ``given``, that A has too."""
+    several = (
+        array
+        for value, array in made.items()
+        if value != given and array is not None and array.size > 1 and _joins(b, value)
+    )
+    return sum(index.find(array) is not None for array in several)
+
+
+def _joins(b: Expression, value: int) -> bool:
+    call = b.source_of(value)
+    return call is not None and len(call.inputs) + len(call.parameters) > 1
+
+
+def _candidates(a: Expression, b: Expression) -> list[tuple[float, int, tuple[Slot, ...], int]]:
+    """List the pairs of values of one shape, the smallest expressions first.
+
+    Each has the size of the expressions, A's value, B's places in which it may stand, and B's value.
+    """
+    of_a = [(value, len(a.before(value))) for value in (*a.made(), *a.sources())]
+    of_b: list[tuple[tuple[Slot, ...], int, int]] = [
+        ((value,), value, len(b.before(value))) for value in b.made()
+    ]
+    for value in b.sources():
+        users = b.consumers(value)
+        of_b.append(((value,), value, 0))
+        of_b += [((user,), value, 0) for user in users if len(users) > 1]
+    lengths_a = {value: sorted(_long(a.array(value))) for value, _ in of_a}
+    lengths_b = {value: sorted(_long(b.array(value))) for _, value, _ in of_b}
+    return sorted(
+        (
+            (_size(size_a, size_b), value_a, slots, value_b)
+            for value_a, size_a in of_a
+            for slots, value_b, size_b in of_b
+            if lengths_a[value_a] == lengths_b[value_b] != []
+        ),
+        key=lambda pair: pair[0],
+    )
 
 
 def _rest(expression: Expression, array: np.ndarray) -> Expression | None:

@@ -5,7 +5,7 @@ After each cause the walk continues with A's array in place of B's, so that one 
 
 import collections
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +15,13 @@ from harness.core.models.traced import Use
 from harness.errors import HarnessError
 from harness.port import values
 from harness.port.cause_kinds import REPLACED, merged
-from harness.port.evaluation import paired_outputs
+from harness.port.evaluation import Evaluated, paired_outputs
 from harness.port.pairing.matching import Matching, PairedUse
 from harness.port.record import Cause, Mode
+from harness.port.recurrences import level
+from harness.port.sides import Sides
 from harness.port.walk.borders import Folded, fold_borders
-from harness.port.walk.corresponding import AxisOrder, Corresponding, corresponding
+from harness.port.walk.corresponding import AxisOrder, Corresponding, beginning, corresponding
 from harness.port.walk.diagnosis import causes_of, explained, explanation
 from harness.port.walk.expressions import Budget, Calls, Expression
 from harness.port.walk.places import Place, of_semantics, turned
@@ -34,6 +36,12 @@ _MOST_ROUNDS = 3
 _MOST_FAULTS = 60
 
 
+#: How often causes at the same lines are searched: in the first step of a loop, the state may be zeros.
+_SEARCHED_STEPS = 2
+#: The count of faults by the lines and names of the calls of both sides.
+Steps = collections.Counter[tuple[tuple[str, str, str], ...]]
+
+
 class Fault(NamedTuple):
     """Causes at one place, and the arrays that correct them."""
 
@@ -45,11 +53,17 @@ class TracePair:
     """Traces of both sides with the same inputs, B's with the corrections so far."""
 
     def __init__(
-        self, trace_a: Trace, index_a: values.ValueIndex, folded_b: Folded, matching: Matching
+        self,
+        trace_a: Trace,
+        index_a: values.ValueIndex,
+        folded_b: Folded,
+        matching: Matching,
+        steps: Steps,
     ) -> None:
+        self._steps = steps
         self._a, (self._b, self._borders) = trace_a, folded_b
         trace_b = self._b
-        self._matching = matching
+        self._matching, self._index_a = matching, index_a
         self._consumers: dict[int, list[int]] = {}
         for place, call in enumerate(trace_b.calls):
             for value in call.inputs:
@@ -65,6 +79,7 @@ class TracePair:
             if alike := [each for each in places if values.are_alike(trace_a.values[each].array, array)]:
                 self._common_b[place] = alike
         self._common_a = {place for places in self._common_b.values() for place in places}
+        self._made_by = producers(trace_a), producers(trace_b)
         self._users_a, self._users_b = _users(trace_a), _users(trace_b)
         #: Values of B that differ but lead only to right values, as where one side crops later.
         self._cleared: set[int] = set()
@@ -73,13 +88,15 @@ class TracePair:
 
     def first_fault(self, visited: set[tuple[str, int]]) -> Fault | None:
         """Find the first difference that has not been visited; None if there is none."""
-        for each in self._matching.pairs:
-            pair = self._of_one_input(each)
-            if pair is None or not are_comparable(pair, self._a, self._b):
+        pairs = itertools.chain.from_iterable(map(self._calls_of, self._matching.pairs))
+        for pair in sorted(pairs, key=lambda pair: pair.b.place):
+            if not are_comparable(pair, self._a, self._b):
                 continue
-            for fault in (self._before_call(pair, visited), self._in_call(pair, visited)):
-                if fault is not None:
-                    return fault
+            fault = self._before_call(pair, visited)
+            if fault is None and self._are_wholes(pair):
+                fault = self._in_call(pair, visited)
+            if fault is not None:
+                return fault
         for number, (value_a, value_b) in enumerate(paired_outputs(self._a, self._b)):
             key = ("result", number)
             if key not in visited and not self._equal(value_a, value_b):
@@ -87,19 +104,35 @@ class TracePair:
                 return self._in_segment(value_a, value_b, consumer=None)
         return None
 
-    def _of_one_input(self, pair: PairedUse) -> PairedUse | None:
-        """Return the pair at calls of equal inputs, if a layer is called several times.
+    def _calls_of(self, pair: PairedUse) -> Iterator[PairedUse]:
+        """Yield the pairs of calls that use the parameters of ``pair``: of equal inputs, then by the step.
 
-        None if there is no such pair. In another mode than that of the matching, more calls may come before
-        the layer, such as dropout.
+        Steps are paired where both sides have as many. In another mode than that of the matching, more calls
+        may come before the layer, such as dropout.
         """
-        users_a, users_b = self._users_a[_key_of(pair.a)], self._users_b[_key_of(pair.b)]
-        alone = len(users_a) == len(users_b) == 1
-        for a, b in itertools.product(users_a, users_b):
-            inputs = self._a.calls[a].inputs, self._b.calls[b].inputs
-            if alone or (inputs[0] and inputs[1] and self._equal(inputs[0][0], inputs[1][0])):
-                return PairedUse(pair.a._replace(place=a), pair.b._replace(place=b))
-        return None
+        users_a, users_b = (
+            list(users[_key_of(use)] or users[_name_of(use)])
+            for users, use in ((self._users_a, pair.a), (self._users_b, pair.b))
+        )
+        by_step = len(users_a) == len(users_b)
+        found = []
+        for b in users_b if len(users_b) > 1 or not by_step else ():
+            a = next((each for each in users_a if self._have_equal_inputs(each, b)), None)
+            if a is not None:
+                users_a.remove(a)
+                found.append((a, b))
+        rest = [each for each in users_b if each not in {b for _, b in found}]
+        found += zip(users_a, rest, strict=True) if by_step else ()
+        for a, b in found:
+            yield PairedUse(pair.a._replace(place=a), pair.b._replace(place=b))
+
+    def _are_wholes(self, pair: PairedUse) -> bool:
+        """Check that neither side is a part of a packed projection, whose call has further results."""
+        return bool(self._users_a[_key_of(pair.a)] and self._users_b[_key_of(pair.b)])
+
+    def _have_equal_inputs(self, a: int, b: int) -> bool:
+        one, other = self._a.calls[a].inputs, self._b.calls[b].inputs
+        return bool(one and other) and self._equal(one[0], other[0])
 
     def _equal(self, value_a: int, value_b: int) -> bool:
         if value_a in self._in_a.get(value_b, ()):
@@ -160,8 +193,14 @@ class TracePair:
     def _in_segment(
         self, value_a: int, value_b: int, consumer: tuple[int, int] | None, order: AxisOrder = None
     ) -> Fault:
-        """Find a fault among the calls that lead to two values, which must be equal in ``order`` of axes."""
+        """Find a fault among the calls that lead to two values, which must be equal in ``order`` of axes.
+
+        A fault at the lines of earlier ones, as in a later step of a loop, is corrected without its cause.
+        """
         name = self._b.calls[consumer[0]].path if consumer is not None else ""
+        if self._is_of_earlier_steps(value_a, value_b):
+            a, b = self._expressions(value_a, value_b, {value_a}, {value_b})
+            return Fault([], self._corrections(b, corresponding(a, b, order)))
         fault = self._within(value_a, value_b, (set(), set()), name, order)
         if fault.causes[0].kind == REPLACED:  # the cause may lie before values that both sides have
             later = [
@@ -170,10 +209,26 @@ class TracePair:
             ]
             longer = self._within(value_a, value_b, (later[0], later[1]), name, order)
             fault = fault if longer.causes[0].kind == REPLACED else longer
+        if fault.causes[0].kind == REPLACED:
+            fault = self._beginning(value_a, value_b, name) or fault
         if consumer is None or fault.corrections:
             return fault
         array = values.in_shape_of(self._a.values[value_a].array, self._b.values[value_b].array)
         return fault if array is None else Fault(fault.causes, [self._input_correction(*consumer, array)])
+
+    def _is_of_earlier_steps(self, value_a: int, value_b: int) -> bool:
+        """Check that faults at the same lines were found before; count this one."""
+        made = (self._a, self._made_by[0].get(value_a)), (self._b, self._made_by[1].get(value_b))
+        calls = [trace.calls[place] for trace, place in made if place is not None]
+        key = tuple(map(_names, calls))
+        self._steps[key] += len(calls) > 1
+        return self._steps[key] > _SEARCHED_STEPS
+
+    def _beginning(self, value_a: int, value_b: int, name: str) -> Fault | None:
+        """Find the fault where the difference of two values begins, as in the first step of a loop."""
+        a, b = self._expressions(value_a, value_b, {value_a}, {value_b})
+        pair = beginning(a, b, self._index_a)
+        return pair and Fault(causes_of(pair.a, pair.b, pair, name), self._corrections(b, pair))
 
     def _within(
         self,
@@ -245,15 +300,20 @@ class TracePair:
 
 
 def _users(trace: Trace) -> dict[frozenset[str], list[int]]:
-    """Group the calls that use the same parameters."""
+    """Group the calls that use the same parameters, and by the name of their kernel."""
     found: dict[frozenset[str], list[int]] = collections.defaultdict(list)
     for place, call in enumerate(trace.calls):
         found[_key_of(call)].append(place)
+        found[_name_of(call)].append(place)
     return found
 
 
 def _key_of(user: Use | Call) -> frozenset[str]:
     return frozenset(map(repr, user.parameters.values()))
+
+
+def _name_of(user: Use | Call) -> frozenset[str]:
+    return frozenset(stored.name for role, stored in user.parameters.items() if role == "kernel")
 
 
 def _order_of_input(does_a: kinds.Semantics, does_b: kinds.Semantics, number: int, axes: int) -> AxisOrder:
@@ -292,6 +352,18 @@ def _unexplained(a: Place, b: Place) -> Cause:
     return Cause.at("shape", a.call, b.call, own, other)
 
 
+def walked(sides: Sides, case: Evaluated, matching: Matching) -> list[Cause]:
+    """Find all causes of differences in ``case``, with fused recurrent layers as steps where needed.
+
+    The side that is walked is run again. Where B alone has a fused layer, A is walked, with the steps of B.
+    """
+    a, b = level(case.a, case.b)
+    if b is case.b or a is not case.a:
+        return walk(sides.b, a, case.b, case.inputs, matching, training=case.training)
+    found = walk(sides.a, b, case.a, case.inputs, matching.mirrored(), training=case.training)
+    return [cause.mirrored() for cause in found]
+
+
 def walk(
     b: RemoteSide,
     trace_a: Trace,
@@ -309,6 +381,7 @@ def walk(
     found: list[Cause] = []
     overrides: list[Override] = []
     visited: set[tuple[str, int]] = set()
+    steps: Steps = collections.Counter()
     for _ in range(_MOST_FAULTS):
         if overrides:
             try:
@@ -319,14 +392,36 @@ def walk(
             if len(again.trace.calls) != len(folded_b.trace.calls):
                 break  # the code takes another branch with A's numbers
             folded_b = again
-        fault = TracePair(trace_a, index, folded_b, matching).first_fault(visited)
+        fault = TracePair(trace_a, index, folded_b, matching, steps).first_fault(visited)
         if fault is None:
             break
         for cause in fault.causes:
             cause.mode = mode
+            cause.step, cause.steps = _step_of(fault.corrections, folded_b.trace)
             found.append(cause)
         overrides += fault.corrections
     return merged(found)
+
+
+def _step_of(corrections: Sequence[Override], trace: Trace) -> tuple[int, int]:
+    """Return the step of a loop in which a call is corrected, from 1, and the count of steps; else zeros.
+
+    A line has as many steps as the rarest of its calls; other calls may come several times in a step.
+    """
+    if not corrections or not (line := trace.calls[corrections[0].call].line):
+        return 0, 0
+    names = [_names(call) for call in trace.calls]
+    place = corrections[0].call
+    counts = collections.Counter(each for each in names if each[0] == line)
+    steps = min(counts.values())
+    in_a_step, rest = divmod(counts[names[place]], steps)
+    if steps == 1 or rest:
+        return 0, 0
+    return names[:place].count(names[place]) // in_a_step + 1, steps
+
+
+def _names(call: Call) -> tuple[str, str, str]:
+    return call.line, call.function, call.path
 
 
 def _by_semantics(

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from loops import LOOPS
+
 FOLDER = Path(__file__).parent
 IMAGE, TOKENS = {"inputs": (8, 8, 3)}, {"inputs": (8,), "maximum": 11}
 
@@ -369,6 +371,7 @@ def pairs(folder):
                     0,
                     patterns.get(fault),
                 )
+    yield from _of_loops()
     for name, (inputs, faults) in COPIED.items():
         a, b = (f"{FOLDER / f'copied_{framework}.py'}:{name}" for framework in ("torch", "jax"))
         for fault, is_exchange in {"": True, **faults}.items():
@@ -410,6 +413,21 @@ def pairs(folder):
     for framework, optimizers in (("keras", OPTIMIZERS), ("nnx", OPTAX)):
         for name, (a, right, wrong, named) in optimizers.items():
             yield from _of_optimizers(folder, framework, name, a, {None: right, named: wrong})
+
+
+def _of_loops():
+    for a, framework, b, inputs, patterns in LOOPS:
+        for fault in ("", *patterns):
+            yield Pair(
+                f"loops {a} by {b} in {framework}{': ' + fault if fault else ''}",
+                f"{FOLDER / 'loops_torch.py'}:{a}",
+                f"{FOLDER / f'loops_{framework}.py'}:{b}",
+                {},
+                {"fault": fault} if fault else {},
+                inputs,
+                0,
+                patterns.get(fault),
+            )
 
 
 def _of_optimizers(folder, framework, name, a, optimizers):
