@@ -142,6 +142,35 @@ REWRITTEN = {
     },
     "folded": {"jax": ({"inputs": (4,)}, {"activation": "gelu|relu|activation"})},
 }
+#: Ports in another order, or written otherwise: B's framework, the input, and the faults.
+OTHERWISE = {
+    "registers": ("jax", {"inputs": (5, 4)}, {"part": r"slice|\[:, |part"}),
+    "class_row": ("keras", {"inputs": (5, 4)}, {"first": r"slice|\[:, |part|^order", "GELU": "^GELU"}),
+    "skew": ("jax", {"inputs": (6, 8)}, {"distance": "table|gather"}),
+    "windows": ("jax", {"inputs": (9, 8)}, {"scaled": r"add|divide| / 2|\+"}),
+    "fourier": ("keras", {"inputs": (3,)}, {"turns": "6.28"}),
+    "adapted_attention": ("keras", {"inputs": (4, 8)}, {"scale": "3 against 6"}),
+    "joined": ("jax", {"inputs": (6,)}, {"GELU": "^GELU"}),
+    "dueling": ("jax", {"inputs": (5,)}, {"max": "mean against max|mean.* against .*max"}),
+    "compositing": ("jax", {"inputs": (6, 4)}, {"inclusive": "cumsum|subtract|-"}),
+    "sampler": ("jax", {"inputs": (8, 8, 3)}, {"corners": "sample.* against "}),
+    "capped": (
+        "jax",
+        {"inputs": (5, 8)},
+        {"tiled": "heads|order|axes|split|einsum|exchange", "window": "^mask|^table", "mask before": "tanh|mask|select"},
+    ),
+    "turned": (
+        "jax",
+        {"inputs": (6, 8)},
+        {"norm after": "norm", "epsilon": r"sqrt.*add 0\.001|0\.001"},
+    ),
+    "directions": ("keras", {"inputs": (6, 4)}, {"averaged": "divide|add.*mean|multiply|average|0.5|2"}),
+    "noisy": ("keras", {"inputs": (5,)}, {"evaluation": "noise|random|normal|extra call.*add"}),
+    "tracking": ("jax", {"inputs": (5, 1)}, {"noise": "add"}),
+    "gates": ("jax", {"inputs": (5, 4)}, {"exchanged": "exchange|order"}),
+    "last_step": ("keras", {"inputs": (5, 6)}, {"GELU": "^GELU"}),
+    "bilinear": ("jax", {"inputs": (5,)}, {"transposed": "axes|transpos|einsum|bi,ji"}),
+}
 #: Ports that have the numbers of A: the input, and the faults with whether another assignment explains each.
 COPIED = {
     "chain": ((5,), {"layers": True}),
@@ -369,6 +398,12 @@ def pairs(folder):
                     0,
                     patterns.get(fault),
                 )
+    for name, (framework, given, patterns) in OTHERWISE.items():
+        a, b = (f"{FOLDER / f'otherwise_{side}.py'}:{name}" for side in ("torch", framework))
+        for fault in ("", *patterns):
+            text = f"otherwise {name}{': ' + fault if fault else ''}"
+            own = {"fault": fault} if fault else {}
+            yield Pair(text, a, b, {}, own, given["inputs"], 0, patterns.get(fault))
     for name, (inputs, faults) in COPIED.items():
         a, b = (f"{FOLDER / f'copied_{framework}.py'}:{name}" for framework in ("torch", "jax"))
         for fault, is_exchange in {"": True, **faults}.items():
