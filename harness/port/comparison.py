@@ -224,7 +224,7 @@ class _Check:
         one, other = (record.framework for record in self._records)
         self._causes += copied(first_a, first_b, self._matching, worst, may_share_seeds=one == other)
         self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a)
-        found, tried = self._assigned((initial_a, initial_b), first_a, inputs)
+        found, tried = self._assigned((initial_a, initial_b), (first_a, first_b), inputs)
         self._parameters = _paired(self._matching, initial_a, initial_b)
         self._parameters.tried = tried
         self._initial_values = initial_values(initial_a.parameters, initial_b.parameters, self._matching)
@@ -292,10 +292,14 @@ class _Check:
         self._values_a = {name: a.parameters[name] for name in a.trained}
 
     def _assigned(
-        self, described: tuple[Description, Description], first_a: Trace, inputs: list[np.ndarray]
+        self,
+        described: tuple[Description, Description],
+        firsts: tuple[Trace, Trace],
+        inputs: list[np.ndarray],
     ) -> tuple[tuple[Masks, Masks], str]:
         """Pair what the matching leaves open; return masks of second biases, and what was tried in vain."""
-        output, loss = first_a.values[first_a.outputs[0]], self._options.loss
+        output, loss = firsts[0].values[firsts[0].outputs[0]], self._options.loss
+        calls = (call for trace in firsts for call in trace.calls)
         targets = drawn.targets(output.array, loss)
         found, tried = assigned(
             self._sides,
@@ -304,6 +308,7 @@ class _Check:
             self._values_a,
             lambda side: side.gradients(inputs, targets, loss, output=output.name, own=False),
             self._options.names,
+            {stored.name for call in calls for stored in call.parameters.values()},
         )
         for side, held in zip((self._sides.a, self._sides.b), described, strict=True):
             side.load(held.parameters)

@@ -27,11 +27,11 @@ def class_row(fault=""):
 
 
 def fourier(fault=""):
-    """Random features that do not train, by a layer; cosines first."""
+    """Random features that do not train, by a layer."""
 
     def run(net, x):
         angles = net.frequencies(x * (1.0 if fault == "turns" else 2 * math.pi))
-        return net.head(ops.relu(net.inner(ops.concatenate([ops.cos(angles), ops.sin(angles)], -1))))
+        return net.head(ops.relu(net.inner(ops.concatenate([ops.sin(angles), ops.cos(angles)], -1))))
 
     frequencies = layers.Dense(6, use_bias=False, trainable=False)
     return Net(run, frequencies=frequencies, inner=layers.Dense(7), head=layers.Dense(2))

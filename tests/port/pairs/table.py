@@ -144,8 +144,8 @@ REWRITTEN = {
 }
 #: Ports in another order, or written otherwise: B's framework, the input, and the faults.
 OTHERWISE = {
-    "registers": ("jax", {"inputs": (5, 4)}, {"part": r"slice|\[:, |part"}),
-    "class_row": ("keras", {"inputs": (5, 4)}, {"first": r"slice|\[:, |part|^order", "GELU": "^GELU"}),
+    "registers": ("jax", {"inputs": (5, 4)}, {"part": r"\[:, 0:5|\[:, :5|\[:, 2:"}),
+    "class_row": ("keras", {"inputs": (5, 4)}, {"first": r"\[:, 0\].* against .*\[:, 0\]|\[:, -1\]", "GELU": "^GELU"}),
     "skew": ("jax", {"inputs": (6, 8)}, {"distance": "table|gather"}),
     "windows": ("jax", {"inputs": (9, 8)}, {"scaled": r"add|divide| / 2|\+"}),
     "fourier": ("keras", {"inputs": (3,)}, {"turns": "6.28"}),
