@@ -63,9 +63,14 @@ def corresponding(a: Expression, b: Expression, order: AxisOrder = None) -> Corr
     """
     pair = _smallest(a, b, order)
     rests = _rest(pair.a, pair.b.result), _rest(pair.b, pair.a.result)
-    if not any(rests):
-        return pair
-    return pair._replace(a=rests[0] or pair.a.empty(), b=rests[1] or pair.b.empty())
+    if any(rests):
+        return pair._replace(a=rests[0] or pair.a.empty(), b=rests[1] or pair.b.empty())
+    # A side may use a value that it has for other calls, too: the call that made it is what differs.
+    if pair.b.calls and not pair.a.calls and not pair.b.begins_with(pair.a.result):
+        return pair._replace(a=pair.a.with_last_call())
+    if pair.a.calls and not pair.b.calls and not pair.a.begins_with(pair.b.result):
+        return pair._replace(b=pair.b.with_last_call())
+    return pair
 
 
 def _smallest(a: Expression, b: Expression, order: AxisOrder) -> Corresponding:
@@ -92,7 +97,7 @@ def _smallest(a: Expression, b: Expression, order: AxisOrder) -> Corresponding:
         if size >= _size(len(a.calls), len(b.calls)) or b.budget.is_spent:
             break
         own, other = a.array(value_a), b.array(value_b)
-        if own.size != other.size or own.size <= 1 or sorted(_long(own)) != sorted(_long(other)):
+        if own.size != other.size or own.size <= 1:
             continue
         if size == _MISSING and are_equal(own, other):  # the same value with its axes in another order
             continue
@@ -116,7 +121,3 @@ def _rest(expression: Expression, array: np.ndarray) -> Expression | None:
 def _size(calls_a: int, calls_b: int) -> float:
     """Return the size of a difference: a replaced call is a smaller difference than a missing call."""
     return calls_a + calls_b + (0.0 if calls_a and calls_b else _MISSING)
-
-
-def _long(array: np.ndarray) -> list[int]:
-    return [size for size in array.shape if size != 1]

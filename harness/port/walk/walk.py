@@ -15,7 +15,7 @@ from harness.core.models.traced import Use
 from harness.errors import HarnessError
 from harness.port import values
 from harness.port.cause_kinds import REPLACED, merged
-from harness.port.evaluation import paired_outputs
+from harness.port.evaluation import paired_outputs, worst_output
 from harness.port.pairing.matching import Matching, PairedUse
 from harness.port.record import Cause, Mode
 from harness.port.walk.borders import Folded, fold_borders
@@ -216,6 +216,8 @@ class TracePair:
 
     def _corrections(self, b: Expression, pair: Corresponding) -> list[Override]:
         made_by = producers(self._b)
+        if pair.array.size != pair.b.result.size:
+            return []
         found = []
         for slot in pair.slots:
             if isinstance(slot, tuple):
@@ -306,7 +308,8 @@ def walk(
     trace_a = fold_borders(trace_a).trace
     index = values.ValueIndex(trace_a)
     folded_b = fold_borders(trace_b)
-    found: list[Cause] = []
+    faults: list[Fault] = []
+    rest: list[Cause] = []
     overrides: list[Override] = []
     visited: set[tuple[str, int]] = set()
     for _ in range(_MOST_FAULTS):
@@ -314,7 +317,7 @@ def walk(
             try:
                 again = fold_borders(b.trace(inputs, training=training, overrides=overrides))
             except HarnessError:  # A's array does not fit what follows, as where a stride moved
-                found += _by_semantics(trace_a, folded_b.trace, matching, visited, mode)
+                rest = _by_semantics(trace_a, folded_b.trace, matching, visited)
                 break
             if len(again.trace.calls) != len(folded_b.trace.calls):
                 break  # the code takes another branch with A's numbers
@@ -322,15 +325,19 @@ def walk(
         fault = TracePair(trace_a, index, folded_b, matching).first_fault(visited)
         if fault is None:
             break
-        for cause in fault.causes:
-            cause.mode = mode
-            found.append(cause)
+        faults.append(fault)
         overrides += fault.corrections
+    corrected = [fault for fault in faults if fault.corrections]
+    if corrected and worst_output(trace_a, folded_b.trace)[0] <= values.ROUNDING:
+        faults = corrected  # what is left uncorrected changes no output
+    found = [cause for fault in faults for cause in fault.causes] + rest
+    for cause in found:
+        cause.mode = mode
     return merged(found)
 
 
 def _by_semantics(
-    trace_a: Trace, trace_b: Trace, matching: Matching, visited: set[tuple[str, int]], mode: Mode
+    trace_a: Trace, trace_b: Trace, matching: Matching, visited: set[tuple[str, int]]
 ) -> list[Cause]:
     """Find faults of the calls that the walk did not reach, each on A's inputs."""
     found: list[Cause] = []
@@ -338,7 +345,5 @@ def _by_semantics(
         if ("output", pair.b.place) in visited or not are_comparable(pair, trace_a, trace_b):
             continue
         a, b = Place(trace_a, trace_a.calls[pair.a.place]), Place(trace_b, trace_b.calls[pair.b.place])
-        for cause in of_semantics(a, b):
-            cause.mode = mode
-            found.append(cause)
+        found += of_semantics(a, b)
     return found
