@@ -22,6 +22,7 @@ from harness.port.walk.borders import Folded, fold_borders
 from harness.port.walk.corresponding import AxisOrder, Corresponding, corresponding
 from harness.port.walk.diagnosis import causes_of, explained, explanation
 from harness.port.walk.expressions import Budget, Calls, Expression
+from harness.port.walk.narrowing import narrowed
 from harness.port.walk.places import Place, of_semantics, turned
 from harness.port.walk.segments import Segment, producers, segment_before
 from harness.tracing import semantics as kinds
@@ -30,6 +31,8 @@ from harness.tracing.side import Override
 
 #: How often an expression is extended if no change of it explains the difference.
 _MOST_ROUNDS = 3
+#: Kinds of causes that show calls alone, which are looked at more closely if they are not few.
+_VAGUE, _FEW_CALLS = {REPLACED, "missing call", "extra call"}, 2
 #: The number of faults that one walk corrects; a model with more has nothing right.
 _MOST_FAULTS = 60
 
@@ -194,7 +197,15 @@ class TracePair:
             # Both sides have the values, in another order of axes or for another call: go further back.
             not_common[0].add(pair.a.end)
             not_common[1].add(pair.b.end)
-        return Fault(causes_of(a, b, pair, name), self._corrections(b, pair))
+        causes = causes_of(a, b, pair, name)
+        count = len(pair.a.calls) + len(pair.b.calls)
+        if count > _FEW_CALLS and causes[0].kind in _VAGUE:
+            piece = narrowed(a, b, order)
+            if piece is not None and piece.size < count:
+                causes = causes_of(piece.a, piece.b, corresponding(piece.a, piece.b), name)
+                made_by = producers(self._b)
+                return Fault(causes, [Override(made_by[each], 0, array) for each, array in piece.given.items()])
+        return Fault(causes, self._corrections(b, pair))
 
     def _expressions(
         self, value_a: int, value_b: int, not_common_a: set[int], not_common_b: set[int]
