@@ -42,8 +42,8 @@ from harness.port.pairing.lacking import Lacking
 from harness.port.pairing.matching import Matching, match
 from harness.port.pairing.names import refuse_unknown, unused_names
 from harness.port.pairing.relations import is_copy
-from harness.port.pairing.strays import free_pairs, squeezed
 from harness.port.pairing.siblings import best_order
+from harness.port.pairing.strays import free_pairs, squeezed
 from harness.port.pairing.transfer import lacking_in_a, second_biases, transferred
 from harness.port.record import (
     Cause,
@@ -264,15 +264,15 @@ class _Check:
         free = self._matching.free
         paired = [{each.one.name for each in self._matching.arrays()}]
         paired.append({each.other.name for each in self._matching.arrays()})
-        strays = [
+        of_a, of_b = (
             [
                 (Stored(name), squeezed(array.shape))
                 for name, array in side.parameters.items()
                 if name not in side.trained and name not in known
             ]
             for side, known in zip((a, b), paired, strict=True)
-        ]
-        new = free_pairs(*strays, self._options.names, a.parameters, b.parameters)
+        )
+        new = free_pairs(of_a, of_b, self._options.names, a.parameters, b.parameters)
         apart = [
             (one, other)
             for one, other in (*free, *new)
@@ -286,14 +286,15 @@ class _Check:
         for side, first in ((self._sides.a, a), (self._sides.b, b)):
             side.load(first.parameters)
         fixed_a, fixed_b = (
-            {name for name, array in first.parameters.items() if np.array_equal(again.parameters[name], array)}
-            for first, again in ((a, again_a), (b, again_b))
+            {name for name, array in held.items() if np.array_equal(again[name], array)}
+            for held, again in (
+                (a.parameters, again_a.parameters),
+                (b.parameters, again_b.parameters),
+            )
         )
         tables = [(one, other) for one, other in apart if one.name in fixed_a and other.name in fixed_b]
         drawn = [
-            pair
-            for pair in new
-            if pair in apart and not (pair[0].name in fixed_a or pair[1].name in fixed_b)
+            pair for pair in new if pair in apart and not (pair[0].name in fixed_a or pair[1].name in fixed_b)
         ]
         free = [*(pair for pair in free if pair not in tables), *drawn]
         return msgspec.structs.replace(self._matching, free=free)
@@ -401,9 +402,7 @@ class _Check:
         for side in (self._sides.a, self._sides.b):
             side.forget_parameters()
 
-    def _drawing(
-        self, traces: tuple[Trace, Trace], inputs: list[np.ndarray], *, training: bool
-    ) -> list[str]:
+    def _drawing(self, traces: tuple[Trace, Trace], inputs: list[np.ndarray], *, training: bool) -> list[str]:
         """Name the models whose outputs differ from those in ``traces`` when they are evaluated again."""
         again = self._sides.both(lambda side: side.outputs(inputs, training=training))
         return [

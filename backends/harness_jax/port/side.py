@@ -94,7 +94,9 @@ class JaxSide:
     def _differentiated(self, function: Any, output: str) -> Any:
         """Compile the loss of an output and its gradients, once for all parameters and inputs of a shape."""
 
-        def loss_of(trained: Arrays, floats: dict[int, Any], state: Arrays, given: list[Any], wanted: Any) -> Any:
+        def loss_of(
+            trained: Arrays, floats: dict[int, Any], state: Arrays, given: list[Any], wanted: Any
+        ) -> Any:
             tensors = [floats.get(place, each) for place, each in enumerate(given)]
             evaluated = self._model.evaluate({**state, **trained}, tensors, training=True)
             made = _chosen(evaluated.outputs, output)

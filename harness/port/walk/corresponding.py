@@ -97,7 +97,7 @@ def _smallest(a: Expression, b: Expression, order: AxisOrder) -> Corresponding:
         if size >= _size(len(a.calls), len(b.calls)) or b.budget.is_spent:
             break
         own, other = a.array(value_a), b.array(value_b)
-        if own.size != other.size or own.size <= 1:
+        if own.size != other.size or own.size <= 1 or sorted(_long(own)) != sorted(_long(other)):
             continue
         if size == _MISSING and are_equal(own, other):  # the same value with its axes in another order
             continue
@@ -121,3 +121,7 @@ def _rest(expression: Expression, array: np.ndarray) -> Expression | None:
 def _size(calls_a: int, calls_b: int) -> float:
     """Return the size of a difference: a replaced call is a smaller difference than a missing call."""
     return calls_a + calls_b + (0.0 if calls_a and calls_b else _MISSING)
+
+
+def _long(array: np.ndarray) -> list[int]:
+    return [size for size in array.shape if size != 1]

@@ -1,7 +1,7 @@
 """The smallest piece of code to exchange, where a line runs several times: in a loop, or for each head.
 
-One value of B is then not enough: all that a line of B makes is exchanged with what a line of A makes. With the
-numbers of A in these places, the values around them are equal again, which bounds the piece.
+One value of B is then not enough: all that a line of B makes is exchanged with what a line of A makes.
+With the numbers of A in these places, the values around them are equal again, which bounds the piece.
 """
 
 import collections
@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.port.values import ROUNDING, are_equal, difference
 from harness.port.walk.corresponding import AxisOrder, Goal
-from harness.port.walk.expressions import Budget, Calls, Expression, forms
+from harness.port.walk.expressions import Budget, Calls, Expression, Slot, forms
 from harness.port.walk.segments import Segment, segment_before
 
 #: Pairs of lines that are examined more closely, those first whose values come first.
@@ -92,21 +92,24 @@ def _piece(
 ) -> Narrowed | None:
     """Return the first differing pieces between values that are equal once ``given`` are exchanged."""
     for value_a, value_b in zip(values_a, given, strict=True):
-        others = {value: array for value, array in given.items() if value != value_b}
+        others: dict[Slot, np.ndarray] = {value: array for value, array in given.items() if value != value_b}
         made = b.values(others)
         own = made.get(value_b, b.array(value_b))
         if own is None or difference(own, given[value_b]) <= ROUNDING:
             continue
         arrays = made | others
         values = [
-            msgspec.structs.replace(value, array=arrays[place]) if arrays.get(place) is not None else value
+            value if arrays.get(place) is None else msgspec.structs.replace(value, array=arrays[place])
             for place, value in enumerate(b.trace.values)
         ]
         source_b = Calls(msgspec.structs.replace(b.trace, values=values))
         whole_b = Expression(source_b, Segment(b.before(value_b), b.enters), value_b, Budget())
         whole_a = a.up_to(value_a)
         equal = _equal_values(whole_a, whole_b)
-        return Narrowed(_cut(whole_a, [one for one, _ in equal]), _cut(whole_b, [two for _, two in equal]), given)
+        pieces = (
+            _cut(whole, [pair[side] for pair in equal]) for side, whole in enumerate((whole_a, whole_b))
+        )
+        return Narrowed(*pieces, given)
     return None
 
 

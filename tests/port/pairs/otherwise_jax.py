@@ -1,7 +1,6 @@
 """The same models as functions of JAX, in another order or written otherwise; ``fault`` names the mistake."""
 
 import jax.numpy as jnp
-import numpy as np
 from jax import lax, nn
 from rewritten_jax import head, linear, raw
 
@@ -28,9 +27,7 @@ def skew(fault=""):
 
     def run(p, x):
         batch, length, _ = x.shape
-        q, k, v = (
-            linear(p[name], x).reshape(batch, length, 2, 4).transpose(0, 2, 1, 3) for name in "qkv"
-        )
+        q, k, v = (linear(p[name], x).reshape(batch, length, 2, 4).transpose(0, 2, 1, 3) for name in "qkv")
         near = jnp.arange(length) - jnp.arange(length)[:, None]
         index = jnp.clip(near + length - 1, 0, length - 1)
         index = index - 1 if fault == "distance" else index
@@ -58,23 +55,6 @@ def windows(fault=""):
 
     parts = {name: raw(8, 2, 4) for name in "qkv"} | {f"{name}_bias": raw(2, 4) for name in "qkv"}
     return {**parts, "table": raw(5, 5, 2), "head": head(8, 3)}, run
-
-
-def joined(fault=""):
-    """The branches in the other order."""
-
-    def run(p, x):
-        wide = nn.gelu(linear(p["wide"], x), approximate=fault == "GELU")
-        deep = jnp.tanh(linear(p["second"], nn.relu(linear(p["first"], x))))
-        return linear(p["head"], nn.relu(linear(p["mixed"], jnp.concatenate([deep, wide], -1))))
-
-    return {
-        "wide": head(6, 5),
-        "first": head(6, 7),
-        "second": head(7, 5),
-        "mixed": head(10, 6),
-        "head": head(6, 2),
-    }, run
 
 
 def dueling(fault=""):

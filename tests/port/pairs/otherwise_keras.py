@@ -22,7 +22,11 @@ def class_row(fault=""):
         return net.head(net.norm(h[:, 0] if fault == "first" else h[:, -1]))
 
     parts = {name: layers.Dense(8) for name in "qkv"}
-    parts |= {"up": layers.Dense(16), "down": layers.Dense(8), "norm": layers.LayerNormalization(epsilon=1e-5)}
+    parts |= {
+        "up": layers.Dense(16),
+        "down": layers.Dense(8),
+        "norm": layers.LayerNormalization(epsilon=1e-5),
+    }
     return Net(run, inner=layers.Dense(8), head=layers.Dense(3), places=(6, 8), token=(1, 1, 8), **parts)
 
 

@@ -5,7 +5,7 @@ import math
 import torch
 from pairs_torch import Net, raw
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 def attended(q, k, v, scale):
@@ -32,7 +32,7 @@ def class_row():
     def run(net, x):
         h = torch.cat([net.token.expand(len(x), -1, -1), net.inner(x)], 1) + net.places
         h = h + attended(net.q(h), net.k(h), net.v(h), 8**-0.5)
-        h = h + net.down(F.gelu(net.up(h)))
+        h = h + net.down(functional.gelu(net.up(h)))
         return net.head(net.norm(h)[:, 0])
 
     parts = {name: nn.Linear(8, 8) for name in ("q", "k", "v")}
@@ -47,11 +47,9 @@ def skew():
 
     def run(net, x):
         batch, length, _ = x.shape
-        q, k, v = (
-            part.view(batch, length, 2, 4).transpose(1, 2) for part in net.qkv(x).chunk(3, dim=-1)
-        )
+        q, k, v = (part.view(batch, length, 2, 4).transpose(1, 2) for part in net.qkv(x).chunk(3, dim=-1))
         far = q @ net.distances.T
-        far = F.pad(far, (1, 0)).view(batch, 2, 1 + length, length)[:, :, 1:]
+        far = functional.pad(far, (1, 0)).view(batch, 2, 1 + length, length)[:, :, 1:]
         mask = torch.ones(length, length, dtype=torch.bool).tril()
         scores = ((q @ k.transpose(-1, -2) + far) / 2).masked_fill(~mask, -math.inf)
         return net.head((scores.softmax(-1) @ v).transpose(1, 2).reshape(batch, length, 8))
@@ -98,7 +96,7 @@ class Adapted(nn.Module):
         self.lora_a, self.lora_b = raw(rank, inputs), nn.Parameter(torch.zeros(outputs, rank))
 
     def forward(self, x):
-        return self.base(x) + F.linear(F.linear(x, self.lora_a), self.lora_b) * self.scaling
+        return self.base(x) + functional.linear(functional.linear(x, self.lora_a), self.lora_b) * self.scaling
 
 
 def adapted_attention():
@@ -112,23 +110,6 @@ def adapted_attention():
     k.requires_grad_(False)
     parts = {"q": Adapted(8, 8, 2, 6.0), "k": k, "v": Adapted(8, 8, 2, 6.0)}
     return Net(run, norm=nn.LayerNorm(8), head=nn.Linear(8, 3), **parts)
-
-
-def joined():
-    """Two branches side by side; a layer follows."""
-
-    def run(net, x):
-        wide, deep = F.gelu(net.wide(x)), torch.tanh(net.second(torch.relu(net.first(x))))
-        return net.head(torch.relu(net.mixed(torch.cat([wide, deep], -1))))
-
-    return Net(
-        run,
-        wide=nn.Linear(6, 5),
-        first=nn.Linear(6, 7),
-        second=nn.Linear(7, 5),
-        mixed=nn.Linear(10, 6),
-        head=nn.Linear(6, 2),
-    )
 
 
 def dueling():
@@ -161,7 +142,7 @@ def sampler():
     def run(net, x):
         features = net.conv(x)
         places = torch.tanh(net.places(features.mean((2, 3)))).view(len(x), 1, 4, 2)
-        found = F.grid_sample(features, places, align_corners=False, padding_mode="border")
+        found = functional.grid_sample(features, places, align_corners=False, padding_mode="border")
         return net.head(found.flatten(1))
 
     return Net(run, conv=nn.Conv2d(3, 4, 3, padding=1), places=nn.Linear(4, 8), head=nn.Linear(16, 3))
@@ -196,9 +177,7 @@ def turned():
         return torch.cat([one * cos - two * sin, two * cos + one * sin], -1)
 
     def run(net, x):
-        q, k = (
-            rotated(norm(layer(x))) for norm, layer in ((net.q_norm, net.q), (net.k_norm, net.k))
-        )
+        q, k = (rotated(norm(layer(x))) for norm, layer in ((net.q_norm, net.q), (net.k_norm, net.k)))
         return net.head(attended(q, k, net.v(x), 8**-0.5))
 
     parts = {name: nn.Linear(8, 8, bias=False) for name in ("q", "k", "v")}
@@ -240,7 +219,13 @@ def tracking():
             spread = spread - torch.outer(gain, net.seen @ spread)
         return net.head(state)
 
-    return Net(run, move=raw(2, 2, scale=0.6), root=raw(2, 2, scale=0.7), seen=raw(2, scale=1.0), head=nn.Linear(2, 2))
+    return Net(
+        run,
+        move=raw(2, 2, scale=0.6),
+        root=raw(2, 2, scale=0.7),
+        seen=raw(2, scale=1.0),
+        head=nn.Linear(2, 2),
+    )
 
 
 def gates():
@@ -262,7 +247,7 @@ def last_step():
     """The norm of all steps, of which the last one counts."""
 
     def run(net, x):
-        h = x + net.down(F.gelu(net.up(net.before(x))))
+        h = x + net.down(functional.gelu(net.up(net.before(x))))
         return net.head(net.after(h)[:, -1])
 
     return Net(
@@ -283,4 +268,6 @@ def bilinear():
         scores = (left @ net.between * right).sum(-1, keepdim=True)
         return net.head(torch.cat([scores, torch.relu(left @ net.between)], -1))
 
-    return Net(run, left=nn.Linear(5, 6), right=nn.Linear(5, 6), between=raw(6, 6, scale=0.5), head=nn.Linear(7, 2))
+    return Net(
+        run, left=nn.Linear(5, 6), right=nn.Linear(5, 6), between=raw(6, 6, scale=0.5), head=nn.Linear(7, 2)
+    )

@@ -144,32 +144,35 @@ REWRITTEN = {
 }
 #: Ports in another order, or written otherwise: B's framework, the input, and the faults.
 OTHERWISE = {
-    "registers": ("jax", {"inputs": (5, 4)}, {"part": r"\[:, 0:5|\[:, :5|\[:, 2:"}),
-    "class_row": ("keras", {"inputs": (5, 4)}, {"first": r"\[:, 0\].* against .*\[:, 0\]|\[:, -1\]", "GELU": "^GELU"}),
-    "skew": ("jax", {"inputs": (6, 8)}, {"distance": "table|gather"}),
-    "windows": ("jax", {"inputs": (9, 8)}, {"scaled": r"add|divide| / 2|\+"}),
-    "fourier": ("keras", {"inputs": (3,)}, {"turns": "6.28"}),
-    "adapted_attention": ("keras", {"inputs": (4, 8)}, {"scale": "3 against 6"}),
-    "joined": ("jax", {"inputs": (6,)}, {"GELU": "^GELU"}),
-    "dueling": ("jax", {"inputs": (5,)}, {"max": "mean against max|mean.* against .*max"}),
-    "compositing": ("jax", {"inputs": (6, 4)}, {"inclusive": "cumsum|subtract|-"}),
-    "sampler": ("jax", {"inputs": (8, 8, 3)}, {"corners": "sample.* against "}),
+    "registers": ("jax", {"inputs": (5, 4)}, {"part": "^order of parts|^part"}),
+    "class_row": ("keras", {"inputs": (5, 4)}, {"first": "^order of parts|^part", "GELU": "^GELU"}),
+    "skew": ("jax", {"inputs": (6, 8)}, {"distance": "gather"}),
+    "windows": ("jax", {"inputs": (9, 8)}, {"scaled": r"\* 0\.5.* against .*/ 2"}),
+    "fourier": ("keras", {"inputs": (3,)}, {"turns": "^missing call.*6.28"}),
+    "adapted_attention": ("keras", {"inputs": (4, 8)}, {"scale": "^constant.*3 against 6"}),
+    "dueling": ("jax", {"inputs": (5,)}, {"max": "^pooling.*mean against max"}),
+    "compositing": ("jax", {"inputs": (6, 4)}, {"inclusive": r"cumprod\[:, :-1\]"}),
+    "sampler": ("jax", {"inputs": (8, 8, 3)}, {"corners": "grid_sample"}),
     "capped": (
         "jax",
         {"inputs": (5, 8)},
-        {"tiled": "heads|order|axes|split|einsum|exchange", "window": "^mask|^table", "mask before": "tanh|mask|select"},
+        {
+            "tiled": "^axes.*reshape",
+            "window": r"selection\(table .* against selection\(table",
+            "mask before": "against divide 3 → tanh → multiply 3",
+        },
     ),
     "turned": (
         "jax",
         {"inputs": (6, 8)},
-        {"norm after": "norm", "epsilon": r"sqrt.*add 0\.001|0\.001"},
+        {"norm after": r"concatenation.* against .*q_norm", "epsilon": r"layernorm.* against .*sqrt.*0\.001"},
     ),
-    "directions": ("keras", {"inputs": (6, 4)}, {"averaged": "divide|add.*mean|multiply|average|0.5|2"}),
-    "noisy": ("keras", {"inputs": (5,)}, {"evaluation": "noise|random|normal|extra call.*add"}),
+    "directions": ("keras", {"inputs": (6, 4)}, {"averaged": "^extra call.*divide 2"}),
+    "noisy": ("keras", {"inputs": (5,)}, {"evaluation": "^extra call.*noise.*table"}),
     "tracking": ("jax", {"inputs": (5, 1)}, {"noise": "add"}),
-    "gates": ("jax", {"inputs": (5, 4)}, {"exchanged": "exchange|order"}),
+    "gates": ("jax", {"inputs": (5, 4)}, {"exchanged": "^exchange"}),
     "last_step": ("keras", {"inputs": (5, 6)}, {"GELU": "^GELU"}),
-    "bilinear": ("jax", {"inputs": (5,)}, {"transposed": "axes|transpos|einsum|bi,ji"}),
+    "bilinear": ("jax", {"inputs": (5,)}, {"transposed": "^transposed kernel"}),
 }
 #: Ports that have the numbers of A: the input, and the faults with whether another assignment explains each.
 COPIED = {
@@ -398,12 +401,7 @@ def pairs(folder):
                     0,
                     patterns.get(fault),
                 )
-    for name, (framework, given, patterns) in OTHERWISE.items():
-        a, b = (f"{FOLDER / f'otherwise_{side}.py'}:{name}" for side in ("torch", framework))
-        for fault in ("", *patterns):
-            text = f"otherwise {name}{': ' + fault if fault else ''}"
-            own = {"fault": fault} if fault else {}
-            yield Pair(text, a, b, {}, own, given["inputs"], 0, patterns.get(fault))
+    yield from _otherwise()
     for name, (inputs, faults) in COPIED.items():
         a, b = (f"{FOLDER / f'copied_{framework}.py'}:{name}" for framework in ("torch", "jax"))
         for fault, is_exchange in {"": True, **faults}.items():
@@ -445,6 +443,15 @@ def pairs(folder):
     for framework, optimizers in (("keras", OPTIMIZERS), ("nnx", OPTAX)):
         for name, (a, right, wrong, named) in optimizers.items():
             yield from _of_optimizers(folder, framework, name, a, {None: right, named: wrong})
+
+
+def _otherwise():
+    for name, (framework, given, patterns) in OTHERWISE.items():
+        a, b = (f"{FOLDER / f'otherwise_{side}.py'}:{name}" for side in ("torch", framework))
+        for fault in ("", *patterns):
+            text = f"otherwise {name}{': ' + fault if fault else ''}"
+            own = {"fault": fault} if fault else {}
+            yield Pair(text, a, b, {}, own, given["inputs"], 0, patterns.get(fault))
 
 
 def _of_optimizers(folder, framework, name, a, optimizers):
