@@ -26,7 +26,7 @@ class Narrowed(NamedTuple):
 
     a: Expression
     b: Expression
-    given: dict[int, np.ndarray]
+    given: dict[Slot, np.ndarray]
 
     @property
     def size(self) -> int:
@@ -41,7 +41,7 @@ def narrowed(a: Expression, b: Expression, order: AxisOrder) -> Narrowed | None:
     for values_a, values_b in itertools.islice(_exchangeable(a, b), _MOST_PAIRS * _MOST_PAIRS):
         given = _given(a, b, values_a, values_b)
         if given and goal.is_met(goal.gap(b.computed(given))):
-            piece = _piece(a, b, values_a, given)
+            piece = _piece(a, b, values_a, values_b, given)
             if piece is not None:
                 found.append(piece)
         if len(found) >= _MOST_PAIRS or b.budget.is_spent:
@@ -75,9 +75,9 @@ def _repeats(words: Sequence[str], period: int) -> bool:
 
 def _given(
     a: Expression, b: Expression, values_a: Sequence[int], values_b: Sequence[int]
-) -> dict[int, np.ndarray] | None:
+) -> dict[Slot, np.ndarray] | None:
     """Return A's arrays in the form of B's; None if they do not fit, or are all equal."""
-    given, differ = {}, False
+    given, differ = dict[Slot, np.ndarray](), False
     for value_a, value_b in zip(values_a, values_b, strict=True):
         own, other = a.array(value_a), b.array(value_b)
         if own.size != other.size or own.size <= 1:
@@ -88,10 +88,14 @@ def _given(
 
 
 def _piece(
-    a: Expression, b: Expression, values_a: Sequence[int], given: dict[int, np.ndarray]
+    a: Expression,
+    b: Expression,
+    values_a: Sequence[int],
+    values_b: Sequence[int],
+    given: dict[Slot, np.ndarray],
 ) -> Narrowed | None:
     """Return the first differing pieces between values that are equal once ``given`` are exchanged."""
-    for value_a, value_b in zip(values_a, given, strict=True):
+    for value_a, value_b in zip(values_a, values_b, strict=True):
         others: dict[Slot, np.ndarray] = {value: array for value, array in given.items() if value != value_b}
         made = b.values(others)
         own = made.get(value_b, b.array(value_b))
@@ -106,10 +110,8 @@ def _piece(
         whole_b = Expression(source_b, Segment(b.before(value_b), b.enters), value_b, Budget())
         whole_a = a.up_to(value_a)
         equal = _equal_values(whole_a, whole_b)
-        pieces = (
-            _cut(whole, [pair[side] for pair in equal]) for side, whole in enumerate((whole_a, whole_b))
-        )
-        return Narrowed(*pieces, given)
+        of_a, of_b = ([pair[side] for pair in equal] for side in (0, 1))
+        return Narrowed(_cut(whole_a, of_a), _cut(whole_b, of_b), given)
     return None
 
 

@@ -204,7 +204,11 @@ class TracePair:
             if piece is not None and piece.size < count:
                 causes = causes_of(piece.a, piece.b, corresponding(piece.a, piece.b), name)
                 made_by = producers(self._b)
-                given = [Override(made_by[each], 0, array) for each, array in piece.given.items()]
+                given = [
+                    Override(made_by[each], 0, array)
+                    for each, array in piece.given.items()
+                    if isinstance(each, int)
+                ]
                 return Fault(causes, given)
         return Fault(causes, self._corrections(b, pair))
 

@@ -128,7 +128,7 @@ def compositing():
 
     def run(net, x):
         h = torch.relu(net.body(x))
-        opacity = 1 - torch.exp(-F.softplus(net.density(h)))
+        opacity = 1 - torch.exp(-functional.softplus(net.density(h)))
         through = torch.cumprod(1 - opacity, 1)
         through = torch.cat([torch.ones_like(through[:, :1]), through[:, :-1]], 1)
         return (opacity * through * torch.sigmoid(net.colour(h))).sum(1)
@@ -219,13 +219,8 @@ def tracking():
             spread = spread - torch.outer(gain, net.seen @ spread)
         return net.head(state)
 
-    return Net(
-        run,
-        move=raw(2, 2, scale=0.6),
-        root=raw(2, 2, scale=0.7),
-        seen=raw(2, scale=1.0),
-        head=nn.Linear(2, 2),
-    )
+    arrays = {"move": raw(2, 2, scale=0.6), "root": raw(2, 2, scale=0.7), "seen": raw(2, scale=1.0)}
+    return Net(run, head=nn.Linear(2, 2), **arrays)
 
 
 def gates():
