@@ -201,15 +201,16 @@ class TracePair:
         count = len(pair.a.calls) + len(pair.b.calls)
         if count > _FEW_CALLS and causes[0].kind in _VAGUE:
             piece = narrowed(a, b, order)
-            if piece is not None and piece.size < count:
-                causes = causes_of(piece.a, piece.b, corresponding(piece.a, piece.b), name)
+            smaller = None if piece is None else corresponding(piece.a, piece.b)
+            # Pieces whose ends have the same numbers differ in the order of axes alone, and say nothing.
+            if piece and smaller and piece.size < count and smaller.before > values.ROUNDING:
                 made_by = producers(self._b)
                 given = [
                     Override(made_by[each], 0, array)
                     for each, array in piece.given.items()
                     if isinstance(each, int)
                 ]
-                return Fault(causes, given)
+                return Fault(causes_of(piece.a, piece.b, smaller, name), given)
         return Fault(causes, self._corrections(b, pair))
 
     def _expressions(
