@@ -43,6 +43,7 @@ from harness.port.pairing.matching import Matching, match
 from harness.port.pairing.names import refuse_unknown, unused_names
 from harness.port.pairing.relations import is_copy
 from harness.port.pairing.siblings import best_order
+from harness.port.pairing.strays import free_pairs, squeezed
 from harness.port.pairing.transfer import lacking_in_a, second_biases, transferred
 from harness.port.record import (
     Cause,
@@ -60,7 +61,7 @@ from harness.port.steps import TrainingSteps
 from harness.port.values import difference
 from harness.port.walk.walk import walked
 from harness.tracing import semantics as kinds
-from harness.tracing.calls import InputShape, Trace
+from harness.tracing.calls import InputShape, Stored, Trace
 from harness.tracing.side import Gradients
 
 _SINGLE = 1
@@ -215,17 +216,19 @@ class _Check:
             self._options = msgspec.structs.replace(self._options, batch=smaller)
         inputs = random_inputs(self._shapes, self._options.batch)
         first_a, first_b = self._sides.both(lambda side: side.trace(inputs, training=False))
-        self._note_random((first_a, first_b), inputs)
+        drawing = self._drawing((first_a, first_b), inputs, training=False)
+        self._notes += [f"{target} gives other outputs for the same inputs each time" for target in drawing]
         names = self._options.names
         refuse_unknown(names, {*initial_a.parameters}, {*initial_b.parameters})
         matching = match(first_a, first_b, names)
         self._matching = best_order(self._sides, matching, initial_a, initial_b, (first_a, first_b), inputs)
         self._not_compared += unused_names(names, self._matching)
-        self._matching = self._without_tables(initial_a, initial_b)
+        self._matching = self._with_drawn(initial_a, initial_b)
         worst, _ = worst_output(first_a, first_b)
         one, other = (record.framework for record in self._records)
         self._causes += copied(first_a, first_b, self._matching, worst, may_share_seeds=one == other)
         self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a)
+<<<<<<< HEAD
         found, tried = self._assigned((initial_a, initial_b), first_a, inputs)
         levelled = level(first_a, first_b)
         if tried and (
@@ -236,6 +239,9 @@ class _Check:
                 self._sides, by_step, initial_a, initial_b, (first_a, first_b), inputs
             )
             tried = ""
+=======
+        found, tried = self._assigned((initial_a, initial_b), (first_a, first_b), inputs)
+>>>>>>> port-causes
         self._parameters = _paired(self._matching, initial_a, initial_b)
         self._parameters.tried = tried
         self._initial_values = initial_values(initial_a.parameters, initial_b.parameters, self._matching)
@@ -265,14 +271,26 @@ class _Check:
         )
         self._causes += lacking_in_a(missing)
 
-    def _without_tables(self, a: Description, b: Description) -> Matching:
-        """Return the matching without tables that differ: constants, which B does not get from A.
+    def _with_drawn(self, a: Description, b: Description) -> Matching:
+        """Return the matching with what neither side trains as B's values tell: drawn arrays, but no tables.
 
-        What neither side trains is a table if it is the same whenever the models are made, and not drawn.
+        A table is the same whenever the models are made, and B does not get that of A.
         """
+        free = self._matching.free
+        paired = [{each.one.name for each in self._matching.arrays()}]
+        paired.append({each.other.name for each in self._matching.arrays()})
+        of_a, of_b = (
+            [
+                (Stored(name), squeezed(array.shape))
+                for name, array in side.parameters.items()
+                if name not in side.trained and name not in known
+            ]
+            for side, known in zip((a, b), paired, strict=True)
+        )
+        new = free_pairs(of_a, of_b, self._options.names, a.parameters, b.parameters)
         apart = [
             (one, other)
-            for one, other in self._matching.free
+            for one, other in (*free, *new)
             if one.name not in a.trained
             and other.name not in b.trained
             and not is_copy(one.canonical(a.parameters[one.name]), other.canonical(b.parameters[other.name]))
@@ -282,13 +300,18 @@ class _Check:
         again_a, again_b = self._rebuilt()
         for side, first in ((self._sides.a, a), (self._sides.b, b)):
             side.load(first.parameters)
-        tables = [
-            (one, other)
-            for one, other in apart
-            if np.array_equal(again_a.parameters[one.name], a.parameters[one.name])
-            and np.array_equal(again_b.parameters[other.name], b.parameters[other.name])
+        fixed_a, fixed_b = (
+            {name for name, array in held.items() if np.array_equal(again[name], array)}
+            for held, again in (
+                (a.parameters, again_a.parameters),
+                (b.parameters, again_b.parameters),
+            )
+        )
+        tables = [(one, other) for one, other in apart if one.name in fixed_a and other.name in fixed_b]
+        drawn = [
+            pair for pair in new if pair in apart and not (pair[0].name in fixed_a or pair[1].name in fixed_b)
         ]
-        free = [pair for pair in self._matching.free if pair not in tables]
+        free = [*(pair for pair in free if pair not in tables), *drawn]
         return msgspec.structs.replace(self._matching, free=free)
 
     def _keep_values(self, a: Description, b: Description) -> None:
@@ -303,10 +326,14 @@ class _Check:
         self._values_a = {name: a.parameters[name] for name in a.trained}
 
     def _assigned(
-        self, described: tuple[Description, Description], first_a: Trace, inputs: list[np.ndarray]
+        self,
+        described: tuple[Description, Description],
+        firsts: tuple[Trace, Trace],
+        inputs: list[np.ndarray],
     ) -> tuple[tuple[Masks, Masks], str]:
         """Pair what the matching leaves open; return masks of second biases, and what was tried in vain."""
-        output, loss = first_a.values[first_a.outputs[0]], self._options.loss
+        output, loss = firsts[0].values[firsts[0].outputs[0]], self._options.loss
+        calls = (call for trace in firsts for call in trace.calls)
         targets = drawn.targets(output.array, loss)
         found, tried = assigned(
             self._sides,
@@ -315,6 +342,7 @@ class _Check:
             self._values_a,
             lambda side: side.gradients(inputs, targets, loss, output=output.name, own=False),
             self._options.names,
+            {stored.name for call in calls for stored in call.parameters.values()},
         )
         for side, held in zip((self._sides.a, self._sides.b), described, strict=True):
             side.load(held.parameters)
@@ -345,14 +373,6 @@ class _Check:
             )
         return masks[0], masks[1]
 
-    def _note_random(self, firsts: tuple[Trace, Trace], inputs: list[np.ndarray]) -> None:
-        """Note each side whose outputs differ when it is evaluated again."""
-        again = self._sides.both(lambda side: side.outputs(inputs, training=False))
-        for record, first, second in zip(self._records, firsts, again, strict=True):
-            gap, _ = worst_output(first, second)
-            if gap > TOLERANCE:
-                self._notes.append(f"{record.target} gives other outputs for the same inputs each time")
-
     def _compare_modes(self) -> None:
         """Compare outputs in both modes, in evaluation with several batch sizes; walk where they differ."""
         batch = self._options.batch
@@ -368,6 +388,12 @@ class _Check:
         self._phase("comparing training mode")
         cases.append(evaluated(self._sides, self._shapes, batch, training=True, traced=True))
         trained = cases[-1]
+        differs = worst_output(trained.a, trained.b)[0] > TOLERANCE
+        drawing = self._drawing(trained[-2:], trained.inputs, training=True) if differs else []
+        if drawing and not self._notes:
+            cases.pop()
+            self._untrained = f"{' and '.join(drawing)} draws random numbers other than those of dropout"
+            self._not_compared.append(f"training mode, because {self._untrained}")
         self._compared += compared_cases(self._sides.a, cases, self._values_a)
         changed = {*trained.a.state_after}, {*trained.b.state_after}
         self._lacking = self._lacking.that_train(*changed)
@@ -383,12 +409,22 @@ class _Check:
         first = trained.a.values[trained.a.outputs[0]]
         self._output, self._output_name = first.array, first.name
         self._untrained = self._untrained or _unlike_firsts(trained.a, trained.b)
-        self._compare_state(trained)
+        if not drawing:
+            self._compare_state(trained)
         self._compare_as_written(cases[2], self._compared[2], cases[0])
         # The training below needs memory for several copies of all parameters.
         self._values_a = {}
         for side in (self._sides.a, self._sides.b):
             side.forget_parameters()
+
+    def _drawing(self, traces: tuple[Trace, Trace], inputs: list[np.ndarray], *, training: bool) -> list[str]:
+        """Name the models whose outputs differ from those in ``traces`` when they are evaluated again."""
+        again = self._sides.both(lambda side: side.outputs(inputs, training=training))
+        return [
+            record.target
+            for record, first, second in zip(self._records, traces, again, strict=True)
+            if worst_output(first, second)[0] > TOLERANCE
+        ]
 
     def _evaluated(self, size: int, *, traced: bool, factor: float = 1.0) -> Evaluated:
         return evaluated(self._sides, self._shapes, size, training=False, traced=traced, factor=factor)

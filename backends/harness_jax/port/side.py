@@ -53,6 +53,7 @@ class JaxSide:
             name: importlib.metadata.version(name) for name in _PACKAGES if importlib.util.find_spec(name)
         }
         self._own = own
+        self._compiled: dict[tuple[Any, str], Any] = {}
 
     def parameters(self) -> dict[str, np.ndarray]:
         return {name: np.asarray(array) for name, array in self._model.arrays.items()}
@@ -69,31 +70,42 @@ class JaxSide:
     def gradients(
         self, inputs: Inputs, targets: np.ndarray, loss: Loss, *, output: str = "", own: bool = False
     ) -> Gradients:
-        given, wanted, model = [_input(each) for each in inputs], jnp.asarray(targets), self._model
+        given, wanted = [_input(each) for each in inputs], jnp.asarray(targets)
         function = own_loss(self._own, loss) if own else LOSSES[loss]
         places = [place for place, each in enumerate(given) if jnp.issubdtype(each.dtype, jnp.floating)]
-
-        def loss_of(trained: Arrays, floats: list[Any]) -> Any:
-            changed = dict(zip(places, floats, strict=True))
-            tensors = [changed.get(place, each) for place, each in enumerate(given)]
-            evaluated = model.evaluate({**model.arrays, **trained}, tensors, training=True)
-            made = _chosen(evaluated.outputs, output)
-            return function(made, wanted), made
-
+        arrays = self._model.arrays
         with without_dropout(), optimized():
-            differentiated = jax.value_and_grad(loss_of, argnums=(0, 1), has_aux=True)
-            (value, made), (of_trained, of_inputs) = jax.jit(differentiated)(
-                {name: array for name, array in model.arrays.items() if name in model.trained},
-                [given[place] for place in places],
+            (value, made), (of_trained, of_inputs) = self._differentiated(function, output)(
+                {name: array for name, array in arrays.items() if name in self._model.trained},
+                {place: given[place] for place in places},
+                arrays,
+                given,
+                wanted,
             )
             of_output = jax.grad(function)(made, wanted)
         return Gradients(
             loss=float(value),
             parameters={name: np.asarray(each) for name, each in of_trained.items()},
-            inputs=[np.asarray(each) for each in of_inputs],
+            inputs=[np.asarray(of_inputs[place]) for place in places],
             output=np.asarray(made),
             of_output=np.asarray(of_output),
         )
+
+    def _differentiated(self, function: Any, output: str) -> Any:
+        """Compile the loss of an output and its gradients, once for all parameters and inputs of a shape."""
+
+        def loss_of(
+            trained: Arrays, floats: dict[int, Any], state: Arrays, given: list[Any], wanted: Any
+        ) -> Any:
+            tensors = [floats.get(place, each) for place, each in enumerate(given)]
+            evaluated = self._model.evaluate({**state, **trained}, tensors, training=True)
+            made = _chosen(evaluated.outputs, output)
+            return function(made, wanted), made
+
+        key = function, output
+        if key not in self._compiled:
+            self._compiled[key] = jax.jit(jax.value_and_grad(loss_of, argnums=(0, 1), has_aux=True))
+        return self._compiled[key]
 
     def train(
         self,

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 from keras.src import backend
 from keras.src.backend.common import dtypes
+from keras.src.utils.naming import reset_uids
 
 from harness.tracing.functions import replaced
 
@@ -32,14 +33,19 @@ _for_good = contextlib.ExitStack()
 
 
 def prepare() -> None:
-    """Use float64 for everything that is built and computed from now on, with the same initial values."""
+    """Use float64 for everything that is built and computed from now on.
+
+    Models that are built again have the same names, and the random numbers that follow.
+    """
     if backend.backend() == "jax":
         import jax
 
         jax.config.update("jax_enable_x64", True)
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
-    keras.utils.set_random_seed(0)
+    reset_uids()
+    if not _inside:
+        keras.utils.set_random_seed(0)
     _for_good.enter_context(exactly())
 
 

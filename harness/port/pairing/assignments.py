@@ -9,7 +9,7 @@ Where several ways remain, each is tried, until all is assigned and outputs and 
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,8 +21,9 @@ from harness.core.models.traced import Use
 from harness.errors import HarnessError
 from harness.port.evaluation import output_gap
 from harness.port.pairing.matching import Matching, PairedUse
-from harness.port.pairing.names import likeness
-from harness.port.pairing.relations import is_copy
+from harness.port.pairing.names import likeness, words
+from harness.port.pairing.packed import likened_kind, main_shape
+from harness.port.pairing.relations import Operation, axis_order, is_copy
 from harness.port.pairing.strays import squeezed
 from harness.port.pairing.transfer import transferred
 from harness.port.sides import Sides
@@ -38,8 +39,17 @@ _STARTS = ((0.3, 0.0), (0.3, 0.3), (-0.3, 0.0), (0.0, 0.0))
 _EQUAL = 1e-9
 #: The time for assignments. The first one ends regardless.
 LIMIT_SECONDS = 20.0
+#: Kinds of uses that may belong to another use of their shape than the order of use says.
+_ORDERED_BY_USE = {"Linear", "Convolution", "Embedding"}
 Masks = dict[str, np.ndarray]
-Fit = tuple[Stored, Stored]
+
+
+class Fit(NamedTuple):
+    """Arrays, or parts of arrays, that belong together; ``operation`` puts A's elements into B's order."""
+
+    one: Stored
+    other: Stored
+    operation: Operation | None = None
 
 
 class Assignment(NamedTuple):
@@ -63,7 +73,7 @@ class _State(NamedTuple):
     def after(self, fits: Iterable[Fit]) -> "_State":
         masks = [{name: mask.copy() for name, mask in side.items()} for side in (self.open_a, self.open_b)]
         for fit in fits:
-            for stored, side in zip(fit, masks, strict=True):
+            for stored, side in zip(fit[:2], masks, strict=True):
                 stored.part(side[stored.name])[...] = False
         a, b = ({name: mask for name, mask in side.items() if mask.any()} for side in masks)
         return _State((*self.pairs, *fits), a, b)
@@ -76,20 +86,46 @@ def assigned(
     values_a: Mapping[str, np.ndarray],
     differentiate: Callable[[RemoteSide], Gradients],
     given: Mapping[str, Sequence[str]],
+    of_layers: Container[str],
 ) -> tuple[Assignment | None, str]:
     """Assign the arrays that ``matching`` leaves open; None unless outputs and gradients prove it.
 
-    ``values_a`` are random values of A's parameters; pairs ``given`` by the user stay. Also return a sentence
-    about what was tried in vain. Afterwards both sides have other parameters than before.
+    ``values_a`` are random values of A's parameters; pairs ``given`` by the user stay. Arrays that are not
+    ``of_layers`` may have another order. Also return a sentence about what was tried in vain. Afterwards both
+    sides have other parameters than before.
     """
-    search = _Search(sides, matching, described, values_a, differentiate, given)
+    search = _Search(sides, matching, described, values_a, differentiate, given, of_layers)
     try:
         if search.is_done(matching):
             return None, ""
         found = search.solved(search.start())
+        if found is None and (looser := _without_repeated(matching)) is not None:
+            search = _Search(sides, looser, described, values_a, differentiate, given, of_layers)
+            found = search.solved(search.start())
     except HarnessError as error:  # a model cannot be differentiated, or not with these values
         return None, f"Arrays could not be assigned by gradients: {str(error).splitlines()[0]}"
     return found, "" if found else search.tried()
+
+
+def _without_repeated(matching: Matching) -> Matching | None:
+    """Return ``matching`` without pairs of uses that occur several times, as their order may be another one.
+
+    None if there are no such pairs. Arrays that do not train keep their pairs.
+    """
+    kinds = [(likened_kind(pair.a), main_shape(pair.a)) for pair in matching.pairs]
+    repeated = [
+        pair
+        for pair, kind in zip(matching.pairs, kinds, strict=True)
+        if kinds.count(kind) > 1 and kind[0] in _ORDERED_BY_USE and not _is_named(pair)
+    ]
+    if not repeated:
+        return None
+    rest = msgspec.structs.replace(matching, pairs=repeated, free=[])
+    return msgspec.structs.replace(
+        matching,
+        pairs=[pair for pair in matching.pairs if pair not in repeated],
+        free=[*matching.free, *((each.one, each.other) for each in rest.arrays())],
+    )
 
 
 class _Search:
@@ -103,6 +139,7 @@ class _Search:
         values_a: Mapping[str, np.ndarray],
         differentiate: Callable[[RemoteSide], Gradients],
         given: Mapping[str, Sequence[str]],
+        of_layers: Container[str],
     ) -> None:
         self._sides, (self._a, self._b), self._values_a = sides, described, values_a
         self._differentiate = differentiate
@@ -118,6 +155,7 @@ class _Search:
         )
         self._second_biases = [_second_biases(pair[side] for pair in self._matching.pairs) for side in (0, 1)]
         self._until = time.monotonic() + LIMIT_SECONDS
+        self._of_layers = of_layers
         self._trials, self._nearest = 0, self.start()
 
     def start(self, matching: Matching | None = None) -> _State:
@@ -140,9 +178,9 @@ class _Search:
         if len(self._matching.pairs) < len(matching.pairs) or any(self.start(matching)[1:]):
             return False
         state = self.start()
-        if not state.open_a and not state.open_b:
+        if not state.open_a and not state.open_b and _without_repeated(matching) is None:
             return True
-        done = _State(tuple(pair for pair in matching.free if pair not in self._matching.free), {}, {})
+        done = _State(tuple(Fit(*pair) for pair in matching.free if pair not in self._matching.free), {}, {})
         return self._proved(done) is not None
 
     def solved(self, state: _State) -> Assignment | None:
@@ -197,9 +235,11 @@ class _Search:
                 strict=True,
             )
         ]
+        moved = {fit.other: fit.operation for fit in state.pairs if fit.operation is not None}
         return msgspec.structs.replace(
             self._matching,
-            free=[*self._matching.free, *state.pairs],
+            free=[*self._matching.free, *(fit[:2] for fit in state.pairs)],
+            operations=self._matching.operations | moved,
             unmatched_a=unmatched[0],
             unmatched_b=unmatched[1],
         )
@@ -222,15 +262,13 @@ class _Search:
     def _fits(self, state: _State, of_a: Gradients, of_b: Gradients) -> list[Fit]:
         """List the open arrays and parts of both sides with equal gradients."""
         least = _EQUAL * _largest(of_a)
-        return [
-            fit
-            for fit, one, other in _candidates(state, of_a, of_b, least)
-            if difference(one, other) <= _EQUAL
-        ]
+        candidates = list(_candidates(state, of_a, of_b, least))
+        fits = [fit for fit, one, other in candidates if difference(one, other) <= _EQUAL]
+        return fits or list(_reordered(candidates, self._of_layers))
 
     def _likelihood(self, fit: Fit) -> tuple[bool, tuple[bool, int]]:
         """Rate a fit by the values that the arrays are made with, then by their names."""
-        one, other = fit
+        one, other, _ = fit
         own = one.canonical(self._a.parameters[one.name])
         array = other.canonical(self._b.parameters[other.name])
         return bool(np.ptp(own)) and is_copy(own, array), likeness(one.name, other.name)
@@ -279,6 +317,12 @@ def _second_biases(uses: Iterable[Use]) -> set[str]:
     }
 
 
+def _is_named(pair: PairedUse) -> bool:
+    """Check that the arrays of both uses have the same names."""
+    one, other = ({words(stored.name) for stored in use.parameters.values()} for use in pair)
+    return one == other
+
+
 def _is_sound(pair: PairedUse) -> bool:
     """Check that both uses have the same roles, each of one size."""
     sizes = [{role: math.prod(shape) for role, shape in use.shapes.items()} for use in pair]
@@ -318,8 +362,23 @@ def _candidates(
         if one[1].size >= other[1].size:
             yield from _ways_between(one, other, least)
         else:
-            for (large, small), of_large, of_small in _ways_between(other, one, least):
-                yield (small, large), of_small, of_large
+            for (large, small, _), of_large, of_small in _ways_between(other, one, least):
+                yield Fit(small, large), of_small, of_large
+
+
+def _reordered(
+    candidates: Iterable[tuple[Fit, np.ndarray, np.ndarray]], of_layers: Container[str]
+) -> Iterator[Fit]:
+    """Yield whole arrays whose gradients are equal in another order along an axis.
+
+    The order of an array that is not ``of_layers`` is that of the code that uses it, as of positions of a
+    token that is appended.
+    """
+    for fit, one, other in candidates:
+        if not any(each.axis is not None or each.name in of_layers for each in fit[:2]):
+            operation = axis_order(one, other, _EQUAL)
+            if operation is not None:
+                yield fit._replace(operation=operation)
 
 
 def _ways_between(
@@ -335,8 +394,8 @@ def _ways_between(
         own = part.part(array)
         if part.part(is_open).all() and _same_norm(own, small_array):
             for one, other in _layouts(own.shape, small_array.shape):
-                fit = _laid_out(part, one), _laid_out(Stored(small_name), other)
-                yield fit, fit[0].canonical(array), fit[1].canonical(small_array)
+                fit = Fit(_laid_out(part, one), _laid_out(Stored(small_name), other))
+                yield fit, fit.one.canonical(array), fit.other.canonical(small_array)
 
 
 def _parts(name: str, array: np.ndarray, size: int) -> Iterator[Stored]:
@@ -407,7 +466,7 @@ def _laid_out(stored: Stored, layout: _Layout) -> Stored:
 
 def _share(fit: Fit, other: Fit) -> bool:
     """Check that two fits cannot both be right: they share elements of a side."""
-    return any(_overlap(one, two) for one, two in zip(fit, other, strict=True))
+    return any(_overlap(one, two) for one, two in zip(fit[:2], other[:2], strict=True))
 
 
 def _overlap(one: Stored, other: Stored) -> bool:

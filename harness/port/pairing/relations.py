@@ -58,6 +58,15 @@ def operation_between(
     return None
 
 
+def axis_order(one: np.ndarray, other: np.ndarray, tolerance: float) -> Operation | None:
+    """Find the order of elements along one axis that turns ``one`` into ``other``; None if there is none."""
+    places = np.arange(one.size).reshape(one.shape)
+    for words, moved in _permuted(places, one, other) if one.shape == other.shape else ():
+        if difference(one.ravel()[moved.ravel()].reshape(one.shape), other) <= tolerance:
+            return Operation(words, moved.ravel())
+    return None
+
+
 def is_copy(one: np.ndarray, other: np.ndarray) -> bool:
     """Check that both arrays are equal up to a rounding to float32."""
     return difference(one, other) <= _COPIED

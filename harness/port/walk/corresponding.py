@@ -66,9 +66,14 @@ def corresponding(a: Expression, b: Expression, order: AxisOrder = None) -> Corr
     """
     pair = _smallest(a, b, order)
     rests = _rest(pair.a, pair.b.result), _rest(pair.b, pair.a.result)
-    if not any(rests):
-        return pair
-    return pair._replace(a=rests[0] or pair.a.empty(), b=rests[1] or pair.b.empty())
+    if any(rests):
+        return pair._replace(a=rests[0] or pair.a.empty(), b=rests[1] or pair.b.empty())
+    # A side may use a value that it has for other calls, too: the call that made it is what differs.
+    if pair.b.calls and not pair.a.calls and not pair.b.begins_with(pair.a.result):
+        return pair._replace(a=pair.a.with_last_call())
+    if pair.a.calls and not pair.b.calls and not pair.a.begins_with(pair.b.result):
+        return pair._replace(b=pair.b.with_last_call())
+    return pair
 
 
 def _smallest(a: Expression, b: Expression, order: AxisOrder) -> Corresponding:

@@ -8,7 +8,7 @@ import numpy as np
 from harness.port.call_mistakes import Alternative
 from harness.port.calls import NoReference, compute
 from harness.port.cause_kinds import text
-from harness.port.values import orders
+from harness.port.values import are_equal, orders
 from harness.port.walk.segments import Segment, producers
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Trace
@@ -135,6 +135,22 @@ class Expression:
     def empty(self) -> "Expression":
         """Return the expression without calls: the end alone."""
         return Expression(self._source, Segment([], [self.end]), self.end, self.budget)
+
+    def begins_with(self, array: np.ndarray) -> bool:
+        """Check that a value that enters has the numbers of ``array``."""
+        return any(are_equal(self.array(value), array) for value in self.sources())
+
+    def with_last_call(self) -> "Expression":
+        """Return the expression of the call that made the end; itself if no call did."""
+        call = self._made_by.get(self.end)
+        if call is None:
+            return self
+        enters = [
+            value
+            for value in self.trace.calls[call].inputs
+            if self.trace.values[value].source in {"call", "input"}
+        ]
+        return Expression(self._source, Segment([call], enters), self.end, self.budget)
 
     def made(self) -> list[int]:
         """List the first output of each call, in order."""

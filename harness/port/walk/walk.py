@@ -15,7 +15,7 @@ from harness.core.models.traced import Use
 from harness.errors import HarnessError
 from harness.port import values
 from harness.port.cause_kinds import REPLACED, merged
-from harness.port.evaluation import Evaluated, paired_outputs
+from harness.port.evaluation import Evaluated, paired_outputs, worst_output
 from harness.port.pairing.matching import Matching, PairedUse
 from harness.port.record import Cause, Mode
 from harness.port.recurrences import level
@@ -24,6 +24,7 @@ from harness.port.walk.borders import Folded, fold_borders
 from harness.port.walk.corresponding import AxisOrder, Corresponding, beginning, corresponding
 from harness.port.walk.diagnosis import causes_of, explained, explanation
 from harness.port.walk.expressions import Budget, Calls, Expression
+from harness.port.walk.narrowing import narrowed
 from harness.port.walk.places import Place, of_semantics, turned
 from harness.port.walk.segments import Segment, producers, segment_before
 from harness.tracing import semantics as kinds
@@ -32,6 +33,8 @@ from harness.tracing.side import Override
 
 #: How often an expression is extended if no change of it explains the difference.
 _MOST_ROUNDS = 3
+#: Kinds of causes that show calls alone, which are looked at more closely if they are not few.
+_VAGUE, _FEW_CALLS = {REPLACED, "missing call", "extra call"}, 2
 #: The number of faults that one walk corrects; a model with more has nothing right.
 _MOST_FAULTS = 60
 
@@ -249,7 +252,21 @@ class TracePair:
             # Both sides have the values, in another order of axes or for another call: go further back.
             not_common[0].add(pair.a.end)
             not_common[1].add(pair.b.end)
-        return Fault(causes_of(a, b, pair, name), self._corrections(b, pair))
+        causes = causes_of(a, b, pair, name)
+        count = len(pair.a.calls) + len(pair.b.calls)
+        if count > _FEW_CALLS and causes[0].kind in _VAGUE:
+            piece = narrowed(a, b, order)
+            smaller = None if piece is None else corresponding(piece.a, piece.b)
+            # Pieces whose ends have the same numbers differ in the order of axes alone, and say nothing.
+            if piece and smaller and piece.size < count and smaller.before > values.ROUNDING:
+                made_by = producers(self._b)
+                given = [
+                    Override(made_by[each], 0, array)
+                    for each, array in piece.given.items()
+                    if isinstance(each, int)
+                ]
+                return Fault(causes_of(piece.a, piece.b, smaller, name), given)
+        return Fault(causes, self._corrections(b, pair))
 
     def _expressions(
         self, value_a: int, value_b: int, not_common_a: set[int], not_common_b: set[int]
@@ -271,6 +288,8 @@ class TracePair:
 
     def _corrections(self, b: Expression, pair: Corresponding) -> list[Override]:
         made_by = producers(self._b)
+        if pair.array.size != pair.b.result.size:
+            return []
         found = []
         for slot in pair.slots:
             if isinstance(slot, tuple):
@@ -378,7 +397,8 @@ def walk(
     trace_a = fold_borders(trace_a).trace
     index = values.ValueIndex(trace_a)
     folded_b = fold_borders(trace_b)
-    found: list[Cause] = []
+    faults: list[Fault] = []
+    rest: list[Cause] = []
     overrides: list[Override] = []
     visited: set[tuple[str, int]] = set()
     steps: Steps = collections.Counter()
@@ -387,7 +407,7 @@ def walk(
             try:
                 again = fold_borders(b.trace(inputs, training=training, overrides=overrides))
             except HarnessError:  # A's array does not fit what follows, as where a stride moved
-                found += _by_semantics(trace_a, folded_b.trace, matching, visited, mode)
+                rest = _by_semantics(trace_a, folded_b.trace, matching, visited)
                 break
             if len(again.trace.calls) != len(folded_b.trace.calls):
                 break  # the code takes another branch with A's numbers
@@ -396,10 +416,15 @@ def walk(
         if fault is None:
             break
         for cause in fault.causes:
-            cause.mode = mode
             cause.step, cause.steps = _step_of(fault.corrections, folded_b.trace)
-            found.append(cause)
+        faults.append(fault)
         overrides += fault.corrections
+    corrected = [fault for fault in faults if fault.corrections]
+    if corrected and worst_output(trace_a, folded_b.trace)[0] <= values.ROUNDING:
+        faults = corrected  # what is left uncorrected changes no output
+    found = [cause for fault in faults for cause in fault.causes] + rest
+    for cause in found:
+        cause.mode = mode
     return merged(found)
 
 
@@ -425,7 +450,7 @@ def _names(call: Call) -> tuple[str, str, str]:
 
 
 def _by_semantics(
-    trace_a: Trace, trace_b: Trace, matching: Matching, visited: set[tuple[str, int]], mode: Mode
+    trace_a: Trace, trace_b: Trace, matching: Matching, visited: set[tuple[str, int]]
 ) -> list[Cause]:
     """Find faults of the calls that the walk did not reach, each on A's inputs."""
     found: list[Cause] = []
@@ -433,7 +458,5 @@ def _by_semantics(
         if ("output", pair.b.place) in visited or not are_comparable(pair, trace_a, trace_b):
             continue
         a, b = Place(trace_a, trace_a.calls[pair.a.place]), Place(trace_b, trace_b.calls[pair.b.place])
-        for cause in of_semantics(a, b):
-            cause.mode = mode
-            found.append(cause)
+        found += of_semantics(a, b)
     return found

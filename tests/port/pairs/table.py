@@ -144,6 +144,38 @@ REWRITTEN = {
     },
     "folded": {"jax": ({"inputs": (4,)}, {"activation": "gelu|relu|activation"})},
 }
+#: Ports in another order, or written otherwise: B's framework, the input, and the faults.
+OTHERWISE = {
+    "registers": ("jax", {"inputs": (5, 4)}, {"part": "^order of parts|^part"}),
+    "class_row": ("keras", {"inputs": (5, 4)}, {"first": "^order of parts|^part", "GELU": "^GELU"}),
+    "skew": ("jax", {"inputs": (6, 8)}, {"distance": "gather"}),
+    "windows": ("jax", {"inputs": (9, 8)}, {"scaled": r"\* 0\.5.* against .*/ 2"}),
+    "fourier": ("keras", {"inputs": (3,)}, {"turns": "^missing call.*6.28"}),
+    "adapted_attention": ("keras", {"inputs": (4, 8)}, {"scale": "^constant.*3 against 6"}),
+    "dueling": ("jax", {"inputs": (5,)}, {"max": "^pooling.*mean against max"}),
+    "compositing": ("jax", {"inputs": (6, 4)}, {"inclusive": r"cumprod\[:, :-1\]"}),
+    "sampler": ("jax", {"inputs": (8, 8, 3)}, {"corners": "grid_sample"}),
+    "capped": (
+        "jax",
+        {"inputs": (5, 8)},
+        {
+            "tiled": "^axes.*reshape",
+            "window": r"selection\(table .* against selection\(table",
+            "mask before": "against divide 3 → tanh → multiply 3",
+        },
+    ),
+    "turned": (
+        "jax",
+        {"inputs": (6, 8)},
+        {"norm after": r"concatenation.* against .*q_norm", "epsilon": r"layernorm.* against .*sqrt.*0\.001"},
+    ),
+    "directions": ("keras", {"inputs": (6, 4)}, {"averaged": "^extra call.*divide 2"}),
+    "noisy": ("keras", {"inputs": (5,)}, {"evaluation": "^extra call.*noise.*table"}),
+    "tracking": ("jax", {"inputs": (5, 1)}, {"noise": "add"}),
+    "gates": ("jax", {"inputs": (5, 4)}, {"exchanged": "^exchange"}),
+    "last_step": ("keras", {"inputs": (5, 6)}, {"GELU": "^GELU"}),
+    "bilinear": ("jax", {"inputs": (5,)}, {"transposed": "^transposed kernel"}),
+}
 #: Ports that have the numbers of A: the input, and the faults with whether another assignment explains each.
 COPIED = {
     "chain": ((5,), {"layers": True}),
@@ -372,6 +404,7 @@ def pairs(folder):
                     patterns.get(fault),
                 )
     yield from _of_loops()
+    yield from _otherwise()
     for name, (inputs, faults) in COPIED.items():
         a, b = (f"{FOLDER / f'copied_{framework}.py'}:{name}" for framework in ("torch", "jax"))
         for fault, is_exchange in {"": True, **faults}.items():
@@ -428,6 +461,15 @@ def _of_loops():
                 0,
                 patterns.get(fault),
             )
+
+
+def _otherwise():
+    for name, (framework, given, patterns) in OTHERWISE.items():
+        a, b = (f"{FOLDER / f'otherwise_{side}.py'}:{name}" for side in ("torch", framework))
+        for fault in ("", *patterns):
+            text = f"otherwise {name}{': ' + fault if fault else ''}"
+            own = {"fault": fault} if fault else {}
+            yield Pair(text, a, b, {}, own, given["inputs"], 0, patterns.get(fault))
 
 
 def _of_optimizers(folder, framework, name, a, optimizers):
