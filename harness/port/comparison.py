@@ -228,8 +228,7 @@ class _Check:
         one, other = (record.framework for record in self._records)
         self._causes += copied(first_a, first_b, self._matching, worst, may_share_seeds=one == other)
         self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a)
-<<<<<<< HEAD
-        found, tried = self._assigned((initial_a, initial_b), first_a, inputs)
+        found, tried = self._assigned((initial_a, initial_b), (first_a, first_b), inputs)
         levelled = level(first_a, first_b)
         if tried and (
             levelled[0] is not first_a or levelled[1] is not first_b
@@ -239,9 +238,6 @@ class _Check:
                 self._sides, by_step, initial_a, initial_b, (first_a, first_b), inputs
             )
             tried = ""
-=======
-        found, tried = self._assigned((initial_a, initial_b), (first_a, first_b), inputs)
->>>>>>> port-causes
         self._parameters = _paired(self._matching, initial_a, initial_b)
         self._parameters.tried = tried
         self._initial_values = initial_values(initial_a.parameters, initial_b.parameters, self._matching)
