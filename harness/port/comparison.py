@@ -237,6 +237,7 @@ class _Check:
             self._matching = best_order(
                 self._sides, by_step, initial_a, initial_b, (first_a, first_b), inputs
             )
+            self._matching = self._with_drawn(initial_a, initial_b)
             tried = ""
         self._parameters = _paired(self._matching, initial_a, initial_b)
         self._parameters.tried = tried

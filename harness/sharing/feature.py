@@ -12,11 +12,6 @@ FEATURE = Feature(
             "harness.sharing.bundle.command:command",
         ),
         Command(
-            "publish",
-            "Write a static site from all records of a folder.",
-            "harness.sharing.publish.command:command",
-        ),
-        Command(
             "reproduce",
             "Repeat records on this machine, and judge whether they agree.",
             "harness.sharing.reproduce.command:command",

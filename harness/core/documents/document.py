@@ -20,8 +20,7 @@ Medium = Literal["terminal", "verbose", "markdown", "page", "notebook"]
 class Span(msgspec.Struct, frozen=True):
     """A part of a text. Formats without colours print ``sign`` before the text.
 
-    On a page, a link leads to the part with the id ``target``, or to another page of a site, whose address
-    begins with ``./`` or ``../``.
+    On a page, a link leads to the part with the id ``target``.
     """
 
     text: str
@@ -50,12 +49,9 @@ class Cell(NamedTuple):
     sign: str = ""
     """See :class:`Span`."""
     address: str = ""
-    """On a page, the text is a link to this address: on the web, where it begins with ``https://``, or of
-    another page of a site, where it begins with ``./`` or ``../``."""
+    """On a page, the text is a link to this address on the web, which begins with ``https://``."""
     busy: bool = False
     """The time in it was measured while other programs used the machine, as ``text`` says."""
-    line: Sequence[float] = ()
-    """On a page, these values are drawn beside the text as a small line."""
 
 
 def text_of(cell: Cell | str) -> str:

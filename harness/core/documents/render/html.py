@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata, resources
-from typing import Any, NamedTuple
 
 import msgspec
 import vl_convert
@@ -45,38 +44,10 @@ from harness.core.machine.files import replace_file
 #: Most items of a list that are shown unfolded below a title, and that are shown at all.
 _MOST_OPEN, _MOST_ITEMS = 6, 60
 _FRAGMENT_WIDTH = 420
-#: How addresses of other pages of a site begin.
-_OTHER_PAGES = ("./", "../")
-#: Rows of a chart from which on they are written as columns.
-_FEWEST_PACKED = 20
-#: Width and height of a line in a cell.
-_LINE_SIZE = (80, 20)
 
 
-class Frame(NamedTuple):
-    """What a site puts around its pages, with addresses that are relative to the page.
-
-    ``shared`` is the folder of the files that :func:`shared_files` returns. ``links`` stand at the top of the
-    page, as texts and addresses; the link with the address ``here`` is the page itself. ``scripts`` of the
-    site's own are loaded last.
-    """
-
-    shared: str
-    links: Sequence[tuple[str, str]]
-    here: str = ""
-    scripts: Sequence[str] = ()
-
-
-def shared_files() -> dict[str, str]:
-    """Return the content of the files that all pages of a site share, by name."""
-    return {"page.css": _asset("page.css"), "page.js": _asset("page.js"), "vega.js": _bundle()}
-
-
-def html_page(document: Document, frame: Frame | None = None) -> str:
-    """Render a document as a page; escape every text and replace its control characters.
-
-    Without a ``frame``, the page has all that it needs in itself.
-    """
+def html_page(document: Document) -> str:
+    """Render a document as a page; escape every text and replace its control characters."""
     ids = _Ids()
     nodes = ids.placed(document.nodes)
     writer = _Writer(ids)
@@ -90,45 +61,18 @@ def html_page(document: Document, frame: Frame | None = None) -> str:
         *(_element("p", writer.text(text), class_="verdict-line") for text in others),
         _element("p", " · ".join(document.meta), class_="meta"),
     )
-    content = _element("div", header, _element("main", main, id="content"), class_="content")
+    content = _element("div", header, _element("main", main), class_="content")
     contents = [_contents(nodes)] if document.contents else []
-    drawn = Markup(_specs(writer.drawn))  # noqa: S704  safe in a script
     return str(
         _LAYOUT.format(
             title=visible(document.title),
-            style=_linked_style(frame) if frame else _element("style", _asset("page.css")),
-            bar=_bar(frame) if frame else "",
+            style=_asset("page.css"),
             page=_element("div", *contents, content, class_="page"),
-            specs=Markup('<script type="application/json" id="specs">{}</script>').format(drawn),
-            scripts=_linked_scripts(frame, draws=bool(writer.drawn)) if frame else _inline_scripts(),
+            bundle=Markup(_bundle()),  # noqa: S704  Vega's own code
+            specs=Markup(_specs(writer.drawn)),  # noqa: S704  safe in a script
+            script=_asset("page.js"),
         )
     )
-
-
-def _linked_style(frame: Frame) -> Markup:
-    return Markup('<link rel="stylesheet" href="{}/page.css">').format(frame.shared)
-
-
-def _linked_scripts(frame: Frame, *, draws: bool) -> Markup:
-    names = [f"{frame.shared}/{name}" for name in (*["vega.js"] * draws, "page.js")]
-    return Markup("\n").join(
-        Markup('<script src="{}"></script>').format(name) for name in (*names, *frame.scripts)
-    )
-
-
-def _inline_scripts() -> Markup:
-    bundle = Markup(_bundle())  # noqa: S704  Vega's own code
-    return _element("script", bundle) + _element("script", _asset("page.js"))
-
-
-def _bar(frame: Frame) -> Markup:
-    """Write the links at the top of a page of a site, after one that skips them."""
-    skip = _element("a", "To the content", href="#content", class_="skip")
-    links = [
-        _element("a", text, href=address, aria_current="page" if address == frame.here else None)
-        for text, address in frame.links
-    ]
-    return skip + _element("nav", *links, class_="bar", aria_label="Site")
 
 
 def html_fragment(nodes: Sequence[Node]) -> str:
@@ -145,12 +89,13 @@ _LAYOUT = Markup("""\
 <meta name="color-scheme" content="light dark">
 <link rel="icon" href="data:,">
 <title>{title}</title>
-{style}
+<style>{style}</style>
 </head>
 <body>
-{bar}{page}
-{specs}
-{scripts}
+{page}
+<script>{bundle}</script>
+<script type="application/json" id="specs">{specs}</script>
+<script>{script}</script>
 </body>
 </html>
 """)
@@ -190,7 +135,7 @@ class _Ids:
     """
 
     def __init__(self) -> None:
-        self._made = {"specs", "content"}  # those of the layout
+        self._made = {"specs"}  # that of the layout
         self._places: dict[str, str] = {}
 
     def new(self, name: str) -> str:
@@ -202,9 +147,7 @@ class _Ids:
         return made
 
     def link(self, name: str) -> str | None:
-        """Return the address of the first place with this name, or of another page; None without one."""
-        if name.startswith(_OTHER_PAGES):
-            return name
+        """Return the address of the first place with this name; None without one."""
         return f"#{self._places[name]}" if name in self._places else None
 
     def placed(self, nodes: Sequence[Node]) -> list[Node]:
@@ -286,7 +229,7 @@ class _Writer:
             case Paragraph(text, "legend"):
                 yield from self._legend((plain(text),))
             case Paragraph(text, "lines"):
-                yield _element("pre", "\n" + with_lines(plain(text)), tabindex="0")
+                yield _element("pre", "\n" + with_lines(plain(text)))
             case Paragraph(text, role):
                 marked = self.text(text)
                 marked = _element("strong", marked) if role == "answer" else marked
@@ -365,7 +308,7 @@ class _Writer:
                 image = Markup('<img src="{}" alt="{}">').format(url, visible(figure.title))
                 return _element("figure", caption, image, id=own)
             case Passage():
-                texts = [_element("pre", "\n" + with_lines(text), tabindex="0") for text in figure.texts]
+                texts = [_element("pre", "\n" + with_lines(text)) for text in figure.texts]
                 return _element("figure", caption, *texts, id=own)
         if own is None:
             drawing = Markup(svg(figure, _FRAGMENT_WIDTH))  # noqa: S704  made by Vega, which escapes texts
@@ -396,59 +339,17 @@ def _table(table: Table) -> Markup:
 def _cell(cell: Cell | str, first: bool) -> Markup:
     cell = Cell(cell) if isinstance(cell, str) else cell
     text = _unbroken(cell.text)
-    if cell.address.startswith(("https://", *_OTHER_PAGES)):
-        outside = "noopener noreferrer" if cell.address.startswith("https://") else None
-        text = _element("a", text, href=cell.address, rel=outside)
-    text += _line(cell.line)
+    if cell.address.startswith("https://"):
+        text = _element("a", text, href=cell.address, rel="noopener noreferrer")
     if first:
         return _element("th", text, scope="row")
     return _element("td", text, data_tone=cell.tone, data_value=cell.value)
 
 
-def _line(values: Sequence[float]) -> Markup:
-    """Draw values, at least two, as a small line without axes."""
-    if len(values) < 2:  # noqa: PLR2004  a line has two ends
-        return Markup("")
-    width, height = _LINE_SIZE
-    low, high = min(values), max(values)
-    across, up = (width - 4) / (len(values) - 1), (height - 4) / (high - low or 1.0)
-    points = " ".join(
-        f"{2 + across * number:.1f},{height - 2 - up * (value - low):.1f}"
-        for number, value in enumerate(values)
-    )
-    line = _element("polyline", points=points)
-    return _element("svg", line, class_="line", viewBox=f"0 0 {width} {height}", aria_hidden="true")
-
-
 def _specs(figures: Mapping[str, Figure]) -> str:
-    """Write the charts as JSON that cannot end the script element around it, their rows as columns."""
-    packed = {own: msgspec.structs.replace(each, chart=_packed(each.chart)) for own, each in figures.items()}
-    specs = (f"{json.dumps(own)}:{specification(figure)}" for own, figure in packed.items())
+    """Write the charts as JSON that cannot end the script element around it."""
+    specs = (f"{json.dumps(own)}:{specification(figure)}" for own, figure in figures.items())
     return f"{{{','.join(specs)}}}".replace("<", "\\u003c")
-
-
-def _packed(spec: Any) -> Any:
-    """Replace the rows of a chart by columns, which take a quarter of the space; the page unpacks them."""
-    if isinstance(spec, list):
-        return [_packed(each) for each in spec]
-    if not isinstance(spec, dict):
-        return spec
-    rows = spec.get("values")
-    if not isinstance(rows, list) or len(rows) < _FEWEST_PACKED or not all(isinstance(r, dict) for r in rows):
-        return {name: _packed(each) for name, each in spec.items()}
-    if any(row.keys() != rows[0].keys() for row in rows):
-        return spec
-    columns = {name: _column([row[name] for row in rows]) for name in rows[0]}
-    return {**spec, "values": {"rows": len(rows), "columns": columns}}
-
-
-def _column(values: Sequence[Any]) -> Any:
-    """Return the values of a column; texts that recur, as numbers of a list of them."""
-    if not all(isinstance(each, str) for each in values):
-        return values
-    texts = list(dict.fromkeys(values))
-    number = {text: place for place, text in enumerate(texts)}
-    return {"texts": texts, "at": [number[each] for each in values]}
 
 
 def _asset(name: str) -> Markup:

@@ -1,12 +1,5 @@
 "use strict";
-// Rows of a chart are written as columns, and texts that recur as their numbers.
-function unpacked(name, value) {
-  if (name !== "values" || !value?.columns) return value;
-  const columns = Object.entries(value.columns).map(([key, of]) => [key, of.texts ? of.at.map((at) => of.texts[at]) : of]);
-  return Array.from({ length: value.rows }, (_, row) =>
-    Object.fromEntries(columns.map(([key, of]) => [key, of[row]])));
-}
-const specs = JSON.parse(document.getElementById("specs").textContent, unpacked);
+const specs = JSON.parse(document.getElementById("specs").textContent);
 const options = { actions: false, renderer: "svg" };
 // Panels share the width: on a phone two of them stand side by side.
 const LABELS = 62, NARROWEST = 130;
@@ -58,7 +51,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
 
 // The contents mark the last section whose top has reached the top of the window.
 const REACHED = 100;
-const links = [...document.querySelectorAll("nav:not(.bar) a")];
+const links = [...document.querySelectorAll("nav a")];
 const targets = links.map((link) => document.getElementById(link.hash.slice(1)));
 function markCurrent() {
   const passed = targets.filter((target) => target.getBoundingClientRect().top < REACHED);

@@ -1,1 +1,0 @@
-"""A static site from the records of a results folder."""
