@@ -3,21 +3,28 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+_SCALARS = (str, int, float, type(None))
+
 
 def parts_of(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Yield a record and all parts of it, each with the name of its field.
 
     The items of a list have the name of the list.
     """
-    yield key, value
+    remaining = [(key, value)]
+    while remaining:
+        name, part = remaining.pop()
+        yield name, part
+        if not isinstance(part, _SCALARS):
+            remaining += reversed(_inner(part, name))
+
+
+def _inner(value: Any, key: str) -> list[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        inner = [(str(name), each) for name, each in value.items()]
-    elif isinstance(value, list | tuple | set):
-        inner = [(key, each) for each in value]
-    else:
-        inner = [(name, getattr(value, name)) for name in getattr(value, "__struct_fields__", ())]
-    for name, each in inner:
-        yield from parts_of(each, name)
+        return [(str(name), each) for name, each in value.items()]
+    if isinstance(value, list | tuple | set):
+        return [(key, each) for each in value]
+    return [(name, getattr(value, name)) for name in getattr(value, "__struct_fields__", ())]
 
 
 def texts_of(value: Any) -> Iterator[tuple[str, str]]:
