@@ -20,7 +20,7 @@ Medium = Literal["terminal", "verbose", "markdown", "page", "notebook"]
 class Span(msgspec.Struct, frozen=True):
     """A part of a text. Formats without colours print ``sign`` before the text.
 
-    On a page, a link leads to the part with the id ``target``, or to that address: see :class:`Cell`.
+    On a page, a link leads to the part with the id ``target``, or to an address: see :class:`Cell`.
     """
 
     text: str
@@ -49,8 +49,9 @@ class Cell(NamedTuple):
     sign: str = ""
     """See :class:`Span`."""
     address: str = ""
-    """On a page, the text is a link to this address on the web, which begins with ``https://``; on a page of a
-    site, also to another page, such as ``runs/ID.html``."""
+    """On a page, the text is a link to this address on the web, which begins with ``https://``.
+
+    On a page of a site, it may be that of another page, such as ``runs/ID.html``."""
     busy: bool = False
     """The time in it was measured while other programs used the machine, as ``text`` says."""
 

@@ -46,7 +46,8 @@ from harness.timing.history.words import HistoryFindings, in_order, name_of, ste
 _DIGITS = 10
 #: A level has returned if it is this close to the earlier one, as a share of the size of the step.
 _RETURNED = 0.25
-_MOST_LATELY = 12
+#: Level changes and failed gates on the start page.
+_MOST_LATELY, _LAST_FAILURES = 12, 3
 ADDRESS = "branch/index.html"
 
 
@@ -156,22 +157,44 @@ def series_address(series: MetricHistory) -> str:
     return f"branch/{slug(f'{series.benchmark}-{series.metric}')}.html"
 
 
-def change_text(found: LevelChange) -> Text:
-    """Return ``train, step: +12.1 % [11.2, 13.0] since 1a2b3c (2026-01-05), not fixed``, with a link."""
-    link = Span(name_of(found.series), "link", target=series_address(found.series))
+def change_text(found: LevelChange, branch: Branch, *, named: bool = True) -> Text:
+    """Return ``train, step: +12.1 % [11.2, 13.0] since commit 1a2b3c (2026-01-05), not fixed``, with links.
+
+    The series is linked to its page, and the commit to the repository.
+    """
+    address = commit_address(branch.repository, found.point.head)
+    commit = Span(found.point.name, "link", target=address) if address else found.point.name
     state = f"; {found.state}" if found.state else ""
-    return (link, f": {found.size} since commit {found.point.name} ({found.point.date}){state}")
+    said = (f"{found.size} since commit ", commit, f" ({found.point.date}){state}")
+    if not named:
+        return said
+    return (Span(name_of(found.series), "link", target=series_address(found.series)), ": ", *said)
 
 
-def lately(branch: Branch, most: int = _MOST_LATELY) -> list[Item]:
-    """Return the level changes and the failed gates, those that are not fixed first, then the newest."""
-    open_first = sorted(branch.changes, key=lambda each: not (each.worse and each.later is None))
-    changes = [Item(change_text(each), tone=_tone(each)) for each in open_first]
-    failed = [
-        Item((Span(gate.id, "link", target=f"gates/{gate.id}.html"), f" FAIL: {headline(gate)}"), tone="bad")
+def _level_changes(branch: Branch) -> list[Item]:
+    """Return the level changes: those that are not fixed first, then the newest."""
+    ordered = sorted(branch.changes, key=lambda each: not (each.worse and each.later is None))
+    return [Item(change_text(each, branch), tone=_tone(each)) for each in ordered]
+
+
+def _failures(branch: Branch) -> list[Item]:
+    """Return the failed gates, the newest first."""
+    return [
+        Item(
+            (
+                f"{gate.started_at[:10]}: ",
+                Span(gate.id, "link", target=f"gates/{gate.id}.html"),
+                f": FAIL: {headline(gate)}",
+            ),
+            tone="bad",
+        )
         for gate in branch.failed
     ]
-    return [*changes[:most], *failed[:most]]
+
+
+def lately(branch: Branch) -> list[Item]:
+    """Return the first level changes and the last failed gates, for the start page."""
+    return [*_level_changes(branch)[:_MOST_LATELY], *_failures(branch)[:_LAST_FAILURES]]
 
 
 def _tone(found: LevelChange) -> Tone:
@@ -188,12 +211,12 @@ def branch_pages(branch: Branch, layout: Layout) -> dict[str, str]:
     history = history_document(branch.findings)
     kept = [node for node in history.nodes if not _is_replaced(node)]
     nodes = [
-        Section("Level changes", [Items(lately(branch, 60))], "changes") if branch.changes else Items([]),
+        Section("Level changes", [Items(_level_changes(branch))], "changes") if branch.changes else Items([]),
         *_failed(branch),
         *kept,
     ]
     document = Document("branch", "Branch", nodes, history.headline, history.meta, contents=True)
-    files = layout.page(ADDRESS, document, lead=_grid(branch)).files
+    files = layout.page(ADDRESS, document, lead=_grid(branch.findings)).files
     by_page: dict[str, list[MetricHistory]] = {}
     for series in in_order(branch.findings.history.series):
         by_page.setdefault(series_address(series), []).append(series)
@@ -212,25 +235,14 @@ def _is_replaced(node: Node) -> bool:
 
 
 def _failed(branch: Branch) -> list[Node]:
-    items = [
-        Item(
-            (
-                f"{gate.started_at[:10]}: ",
-                Span(gate.id, "link", target=f"gates/{gate.id}.html"),
-                f": {headline(gate)}",
-            ),
-            tone="bad",
-        )
-        for gate in branch.failed
-    ]
+    items = _failures(branch)
     return [Section("Failed gates", [Items(items)], "failed")] if items else []
 
 
-def _grid(branch: Branch) -> Markup:
+def _grid(findings: HistoryFindings) -> Markup:
     """Return the table of benchmarks and metrics, each cell with a sparkline of the level."""
-    assert branch.findings is not None
     cells: dict[tuple[str, str], MetricHistory] = {}
-    for series in branch.findings.history.series:
+    for series in findings.history.series:
         if series.latest or (series.benchmark, series.metric) not in cells:
             cells[series.benchmark, series.metric] = series
     names = dict.fromkeys(benchmark for benchmark, _ in cells)
@@ -268,7 +280,8 @@ _WIDTH, _HEIGHT, _MARGIN = 130, 30, 4
 def _sparkline(series: MetricHistory) -> Markup:
     """Draw the ratio of each gate as a line, with a dot at each change of level."""
     logs = [point.ratio.log for point in series.points]
-    low, high = min(logs), max(max(logs), min(logs) + 0.01)
+    low = min(logs)
+    high = max(*logs, low + 0.01)
     across = max(1, len(logs) - 1)
     places = [
         (
@@ -303,8 +316,7 @@ def bisect_command(found: LevelChange, gate: GateRecord | None) -> str:
 def _series_page(
     address: str, every: Sequence[MetricHistory], branch: Branch, layout: Layout
 ) -> dict[str, str]:
-    assert branch.findings is not None
-    gates = {gate.id: gate for gate in branch.findings.every}
+    gates = {gate.id: gate for gate in branch.findings.every} if branch.findings else {}
     nodes: list[Node] = []
     zoom = Markup("")
     figures = history_figures(every, lambda gate: f"../gates/{gate}.html")
@@ -313,8 +325,8 @@ def _series_page(
         changes: list[Node] = []
         for each in sorted(found, key=lambda each: each.point.gate):
             title = commit_title(branch, each.point.head)
-            text = change_text(each)[1].removeprefix(": ")
-            changes.append(Items([Item(f"{text}{title}", tone=_tone(each))]))
+            said = (*change_text(each, branch, named=False), title)
+            changes.append(Items([Item(said, tone=_tone(each))]))
             changes.append(Command(bisect_command(each, gates.get(each.point.gate)), "To find the commit:"))
         if not found:
             changes.append(Paragraph("No change of level."))
@@ -376,8 +388,8 @@ def _gates_table(series: MetricHistory, branch: Branch) -> Node:
 
 
 def _estimate(log: float, half: float | None, n: int) -> Estimate:
-    ends = (None, None) if half is None else (log - half, log + half)
-    return Estimate(log, *ends, n).exp()
+    low, high = (None, None) if half is None else (log - half, log + half)
+    return Estimate(log, low, high, n).exp()
 
 
 _ATOM = "http://www.w3.org/2005/Atom"

@@ -29,8 +29,8 @@ _ADDRESS = re.compile(r"https://[\w.-]+(?::\d+)?/[\w./~%-]+")
 def command(ctx: click.Context, /, folder: Path, results: Path, repository: str, title: str) -> None:
     """Write a static site of all records into FOLDER.
 
-    The site needs neither a server nor a network: open index.html, or serve the folder as it is. It has the
-    answer of each task, a page and the JSON of each record, the level changes of the branch, and an Atom feed.
+    The site needs neither a server nor a network: open index.html, or serve the folder. It has the answer
+    of each task, a page and the JSON of each record, the level changes of the branch, and an Atom feed.
     Names of hosts and users, home folders, and values of variables that look like secrets are removed.
 
     FOLDER is new, empty, or from an earlier call, which then writes only what has changed.

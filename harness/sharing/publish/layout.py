@@ -1,4 +1,4 @@
-"""The layout of a site's pages: navigation, shared files, and links from the ids of records to their pages."""
+"""The layout of a site's pages: navigation, shared files, and links from ids of records to their pages."""
 
 import re
 from importlib import resources
@@ -37,7 +37,9 @@ _LAYOUT = Markup("""\
 <a href="{top}machines/index.html">Machines</a>
 </div><form role="search" action="{top}records.html"><input type="search" name="q" aria-label="Search records"
 placeholder="Search records  /"></form></header>
-<div class="page">{contents}<div class="content"><main id="main">{header}{actions}{lead}{main}</main></div></div>
+<div class="page">{contents}<div class="content"><main id="main">
+{header}{actions}{lead}{main}
+</main></div></div>
 <script type="application/json" id="specs">{specs}</script>
 {scripts}
 </body>
@@ -62,11 +64,10 @@ class Layout(NamedTuple):
         name: str,
         document: Document,
         *,
-        lead: Markup = Markup(""),
-        actions: Markup = Markup(""),
-        rows: bool = False,
+        lead: str = "",
+        actions: str = "",
     ) -> Page:
-        """Lay out a document as the page ``name``; ``rows``: it has a list of records to be searched."""
+        """Lay out a document as the page ``name``; the markup ``actions`` and ``lead`` come before it."""
         top = "../" * name.count("/")
         parts = page_parts(document, top)
         files: dict[str, str] = {}

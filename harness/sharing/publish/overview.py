@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 from markupsafe import Markup
@@ -12,7 +13,6 @@ from harness.core.documents.document import (
     Cards,
     Cell,
     Document,
-    Folded,
     Item,
     Items,
     Node,
@@ -71,7 +71,7 @@ def task_pages(
 ) -> tuple[dict[str, str], list[Answer]]:
     """Return the files of a task's page, and its answers.
 
-    ``entries`` are its records of all kinds, and ``folder`` is that of the site, which has studies and images.
+    ``entries`` are its records of all kinds; ``folder`` is that of the site, which has studies and images.
     """
     findings = find(map(Run.of, runs), sections_from([folder]), duels=duels)
     sections = [section for section in findings.sections if section.task == task]
@@ -137,8 +137,6 @@ def _all_records(query: str, count: int) -> Node:
 
 
 def _quoted(query: str) -> str:
-    from urllib.parse import quote
-
     name, _, value = query.partition("=")
     return f"{name}={quote(value, safe='')}"
 
@@ -290,7 +288,7 @@ def records_page(entries: Sequence[Entry], problems: Sequence[Entry], layout: La
         'role="region" aria-label="Records"><table class="texts" id="records" data-parts="{}" data-top="">'
         "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>"
     ).format(filters, counted(len(rows), "record"), len(parts), heads, lines)
-    document = Document("", "Records", [unreadable(problems), Folded("", [])])
+    document = Document("", "Records", [unreadable(problems)])
     return {**files, **layout.page("records.html", document, lead=lead).files}
 
 

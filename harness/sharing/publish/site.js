@@ -9,6 +9,7 @@ addEventListener("keydown", (event) => {
 // Zoom of a series: its last gates.
 for (const bar of document.querySelectorAll(".zoom")) {
   const id = bar.dataset.chart, spec = specs[id];
+  document.getElementById(id)?.before(bar);
   for (const button of bar.querySelectorAll("button")) {
     button.addEventListener("click", () => {
       bar.querySelectorAll("button").forEach((other) =>

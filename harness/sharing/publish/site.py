@@ -128,8 +128,7 @@ class _Site:
         first = [each for each in work if not each[3]]
         if len(first) < _FEWEST_FOR_WORKERS or cpus == 1:
             return [publish_record(result, stamp, self._folder, self._layout) for _, result, stamp, _ in work]
-        global _published  # noqa: PLW0603  what forked workers inherit
-        _published = (self._folder, self._layout)
+        _inherited[:] = [(self._folder, self._layout)]
         with ProcessPoolExecutor(cpus, mp_context=get_context("fork")) as pool:
             tasks = [(result.kind.folder, str(result.path), stamp) for _, result, stamp, _ in first]
             entries = [*pool.map(_in_worker, tasks, chunksize=_CHUNK)]
@@ -211,11 +210,11 @@ class _Site:
         return msgspec.json.decode(self._index.lately or "[]", type=list[Item])
 
 
-_published: tuple[SiteFolder, Layout] | None = None
+#: What forked workers inherit.
+_inherited: list[tuple[SiteFolder, Layout]] = []
 
 
 def _in_worker(task: tuple[str, str, tuple[int, int]]) -> Entry:
     folder, path, stamp = task
     kind = next(kind for kind in records().kinds if kind.folder == folder)
-    assert _published is not None
-    return publish_record(Result(kind, Path(path)), stamp, *_published)
+    return publish_record(Result(kind, Path(path)), stamp, *_inherited[0])

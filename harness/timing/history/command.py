@@ -13,7 +13,7 @@ from harness.core.shell.paths import InputFile
 from harness.core.shell.printing import echo, echo_json
 from harness.errors import UsageError
 from harness.timing.gate.metric_table import MetricName, metrics
-from harness.timing.gate.record import GATES, GateRecord
+from harness.timing.gate.record import GATES
 from harness.timing.history.findings import find_history
 
 _ENDINGS = (".html", ".md", ".json")

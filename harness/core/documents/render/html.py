@@ -50,7 +50,7 @@ _INSIDE = re.compile(r"(?!/)(?:(?!\.\./)[\w.%-]+/)*[\w.%-]+\.(?:html|json|xml)(?
 
 
 class PageParts(NamedTuple):
-    """The parts of a page: the title as text, and elements. ``drawn`` are the charts as JSON, by their ids."""
+    """The parts of a page: the title, and elements. ``drawn`` are the charts as JSON, by their ids."""
 
     title: str
     header: Markup
@@ -262,7 +262,7 @@ class _Writer:
             case Paragraph(text, "legend"):
                 yield from self._legend((plain(text),))
             case Paragraph(text, "lines"):
-                yield _element("pre", "\n" + with_lines(plain(text)))
+                yield _element("pre", "\n" + with_lines(plain(text)), tabindex="0")
             case Paragraph(text, role):
                 marked = self.text(text)
                 marked = _element("strong", marked) if role == "answer" else marked
@@ -341,7 +341,7 @@ class _Writer:
                 image = Markup('<img src="{}" alt="{}">').format(url, visible(figure.title))
                 return _element("figure", caption, image, id=own)
             case Passage():
-                texts = [_element("pre", "\n" + with_lines(text)) for text in figure.texts]
+                texts = [_element("pre", "\n" + with_lines(text), tabindex="0") for text in figure.texts]
                 return _element("figure", caption, *texts, id=own)
         if own is None:
             drawing = Markup(svg(figure, _FRAGMENT_WIDTH))  # noqa: S704  made by Vega, which escapes texts
