@@ -34,8 +34,10 @@ def stamp_of(path: Path) -> Stamp | None:
     return status.st_mtime_ns, status.st_size
 
 
-def publish_record(result: Result, stamp: Stamp, folder: SiteFolder, layout: Layout) -> Entry:
-    """Write the record, the images beside it, and its page; return its entry.
+def publish_record(
+    result: Result, stamp: Stamp, images: Iterable[Path], folder: SiteFolder, layout: Layout
+) -> Entry:
+    """Write the record, the ``images`` beside it, and its page; return its entry.
 
     A file that cannot be published gets an entry with the problem.
     """
@@ -52,9 +54,7 @@ def publish_record(result: Result, stamp: Stamp, folder: SiteFolder, layout: Lay
         cleaned = decode(content, kind.type, kind.schema)
         folder.write(f"{kind.folder}/{path.name}", content)
         _describe(entry, kind, cleaned)
-        entry.beside = [
-            folder.write(f"{kind.folder}/{each.name}", read_file(each)) for each in _images_of(path)
-        ]
+        entry.beside = [folder.write(f"{kind.folder}/{each.name}", read_file(each)) for each in images]
         shown = kind.page_of(cleaned, folder.path / kind.folder / path.name)
         page = layout.page(entry.page, shown, actions=json_link(path.name))
         for name, text in page.files.items():
@@ -66,8 +66,18 @@ def publish_record(result: Result, stamp: Stamp, folder: SiteFolder, layout: Lay
     return entry
 
 
-def _images_of(path: Path) -> Iterable[Path]:
-    return (each for each in sorted(path.parent.glob(f"{path.stem}*{_BESIDE}")) if path.stem in each.name)
+def images_of(folders: Iterable[Path]) -> dict[str, list[Path]]:
+    """Return the images in these folders, by the id of the record with which their names begin."""
+    found: dict[str, list[Path]] = {}
+    for folder in folders:
+        ids = {path.stem for path in folder.glob("*.json")}
+        for path in sorted(folder.glob(f"*{_BESIDE}")):
+            parts = path.stem.split("-")
+            own = next(
+                (name for end in range(len(parts), 0, -1) if (name := "-".join(parts[:end])) in ids), ""
+            )
+            found.setdefault(own, []).append(path)
+    return found
 
 
 def _cleaned(document: dict[str, Any], status: str | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from harness.core.runs.store import RUNS
 from harness.core.shell.features import records
 from harness.sharing.publish.branch import branch_pages, lately, read_branch
 from harness.sharing.publish.folder import SiteFolder
-from harness.sharing.publish.index import Answer, Entry, Index, Part, digest_of
+from harness.sharing.publish.index import Answer, Entry, Index, Part, Stamp, digest_of
 from harness.sharing.publish.layout import Layout, shared_files
 from harness.sharing.publish.overview import (
     machine_pages,
@@ -29,7 +29,7 @@ from harness.sharing.publish.overview import (
     start_page,
     task_pages,
 )
-from harness.sharing.publish.records import publish_record, stamp_of
+from harness.sharing.publish.records import images_of, publish_record, stamp_of
 from harness.timing.duel.record import DUELS
 from harness.timing.gate.record import GATES
 
@@ -78,6 +78,7 @@ class _Site:
             self._found[f"{result.kind.folder}/{result.path.stem}"] = result
         pages = {result.path.stem: f"{name}.html" for name, result in self._found.items()}
         self._layout = Layout(title, pages)
+        self._images = images_of({result.path.parent for result in self._found.values()})
 
     def make(self, shared: dict[str, str]) -> Published:
         for name, text in shared.items():
@@ -103,7 +104,7 @@ class _Site:
 
     def _publish_records(self) -> int:
         """Publish the records that are new or changed; return their number."""
-        work: list[tuple[str, Result, tuple[int, int], str]] = []
+        work: list[tuple[str, Result, Stamp, str]] = []
         of_runs = self._digest_of_runs()
         for name, result in self._found.items():
             stamp = stamp_of(result.path) or (0, 0)
@@ -120,26 +121,29 @@ class _Site:
             self._index.entries[name] = entry
         return len(work)
 
+    def _published(self, result: Result, stamp: Stamp) -> Entry:
+        images = self._images.get(result.path.stem, [])
+        return publish_record(result, stamp, images, self._folder, self._layout)
+
     def _digest_of_runs(self) -> str:
         return digest_of(stamp_of(result.path) for result in self._found.values() if result.kind is RUNS)
 
-    def _entries(self, work: Sequence[tuple[str, Result, tuple[int, int], str]]) -> Iterable[Entry]:
+    def _entries(self, work: Sequence[tuple[str, Result, Stamp, str]]) -> Iterable[Entry]:
         cpus = usable_cpus()
         first = [each for each in work if not each[3]]
         if len(first) < _FEWEST_FOR_WORKERS or cpus == 1:
-            return [publish_record(result, stamp, self._folder, self._layout) for _, result, stamp, _ in work]
+            return [self._published(result, stamp) for _, result, stamp, _ in work]
         _inherited[:] = [(self._folder, self._layout)]
         with ProcessPoolExecutor(cpus, mp_context=get_context("fork")) as pool:
-            tasks = [(result.kind.folder, str(result.path), stamp) for _, result, stamp, _ in first]
+            tasks = [
+                (result.kind.folder, str(result.path), stamp, self._images.get(result.path.stem, []))
+                for _, result, stamp, _ in first
+            ]
             entries = [*pool.map(_in_worker, tasks, chunksize=_CHUNK)]
         self._folder.written += 2 * len(entries)
         return [
             *entries,
-            *(
-                publish_record(result, stamp, self._folder, self._layout)
-                for _, result, stamp, depends in work
-                if depends
-            ),
+            *(self._published(result, stamp) for _, result, stamp, depends in work if depends),
         ]
 
     def _part(
@@ -214,7 +218,7 @@ class _Site:
 _inherited: list[tuple[SiteFolder, Layout]] = []
 
 
-def _in_worker(task: tuple[str, str, tuple[int, int]]) -> Entry:
-    folder, path, stamp = task
+def _in_worker(task: tuple[str, str, Stamp, list[Path]]) -> Entry:
+    folder, path, stamp, images = task
     kind = next(kind for kind in records().kinds if kind.folder == folder)
-    return publish_record(Result(kind, Path(path)), stamp, *_inherited[0])
+    return publish_record(Result(kind, Path(path)), stamp, images, *_inherited[0])
