@@ -1,6 +1,6 @@
 """The parts of a record of any kind, decoded or not, with the names of their fields."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 _SCALARS = (str, int, float, type(None))
@@ -34,7 +34,12 @@ def texts_of(value: Any) -> Iterator[tuple[str, str]]:
 
 def variables_of(value: Any) -> Iterator[tuple[str, str]]:
     """Yield the environment variables of a record, from fields such as ``worker_variables``."""
-    for key, part in parts_of(value):
+    return variables_among(parts_of(value))
+
+
+def variables_among(parts: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield the environment variables among the ``parts`` of a record."""
+    for key, part in parts:
         if not key.endswith("variables"):
             continue
         if isinstance(part, Mapping):

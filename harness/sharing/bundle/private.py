@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from harness.sharing.bundle.parts import is_pair, texts_of, variables_of
+from harness.sharing.bundle.parts import is_pair, parts_of, variables_among
 
 #: Names of variables whose values are secrets.
 _SECRET = re.compile(
@@ -79,13 +79,14 @@ class Private:
         self._homes = {str(Path.home()), variables.get("HOME", "")} - {"", "/", "."}
         for document in every:
             hosts |= {*_hosts(document)}
+            parts = [*parts_of(document)]
             self._secrets |= {
-                (name, value) for name, value in _assignments(document) if is_secret(name) and value
+                (name, value) for name, value in _assignments(parts) if is_secret(name) and value
             }
             users |= {
                 match[1]
-                for _, text in texts_of(document)
-                if _SEPARATOR.search(text)
+                for _, text in parts
+                if isinstance(text, str) and _SEPARATOR.search(text)
                 for match in _HOME.finditer(text)
             }
         hosts |= {host.partition(".")[0] for host in hosts}
@@ -213,10 +214,11 @@ def _hosts(document: Mapping[str, Any]) -> Iterator[str]:
         yield from (found[1] or found[2] for found in _SERVER.finditer(str(word)))
 
 
-def _assignments(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _assignments(parts: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
     """Yield the environment variables of a record, and what its command assigns to a name."""
-    yield from variables_of(document)
-    lines = [text for key, text in texts_of(document) if key == "command"]
+    every = [*parts]
+    yield from variables_among(every)
+    lines = [text for key, text in every if key == "command" and isinstance(text, str)]
     for word in " ".join(lines).split():  # a configuration such as "torch env.NAME=VALUE" is one argument
         name, _, assigned = word.partition("=")
         yield name.removeprefix("--").removeprefix("env."), assigned

@@ -75,8 +75,10 @@ def test_the_search_filters_all_records(browser, site):
 
 def test_zoom_shows_the_last_gates(browser, site):
     with in_browser.opened(browser, site / "branch" / "train-step.html") as page:
-        points = "document.querySelectorAll('.chart .mark-symbol.role-mark > a, .chart a').length"
+        points = "document.querySelectorAll('.chart path[aria-roledescription=circle]').length"
         before = page.evaluate(points)
         page.get_by_role("button", name="last 10", exact=True).click()
         page.wait_for_function(f"{points} === 10")
         assert before == 15
+        page.locator(".chart path[aria-roledescription=circle]").first.click(force=True)
+        page.wait_for_url("**/gates/*-gate-*.html")
