@@ -16,6 +16,11 @@ FEATURE = Feature(
             "Repeat records on this machine, and judge whether they agree.",
             "harness.sharing.reproduce.command:command",
         ),
+        Command(
+            "publish",
+            "Write a static site of all records.",
+            "harness.sharing.publish.command:command",
+        ),
     ),
     repetitions={
         "run": "harness.sharing.reproduce.runs:REPETITION",

@@ -20,7 +20,7 @@ Medium = Literal["terminal", "verbose", "markdown", "page", "notebook"]
 class Span(msgspec.Struct, frozen=True):
     """A part of a text. Formats without colours print ``sign`` before the text.
 
-    On a page, a link leads to the part with the id ``target``.
+    On a page, a link leads to the part with the id ``target``, or to an address: see :class:`Cell`.
     """
 
     text: str
@@ -49,7 +49,9 @@ class Cell(NamedTuple):
     sign: str = ""
     """See :class:`Span`."""
     address: str = ""
-    """On a page, the text is a link to this address on the web, which begins with ``https://``."""
+    """On a page, the text is a link to this address on the web, which begins with ``https://``.
+
+    On a page of a site, it may be that of another page, such as ``runs/ID.html``."""
     busy: bool = False
     """The time in it was measured while other programs used the machine, as ``text`` says."""
 

@@ -269,9 +269,12 @@ class RecordKind(Generic[_D]):
             ImportError: a library of the extra "report" is not installed.
         """
         renderer = {".html": "html:html_page", ".md": "markdown:markdown"}[suffix]
-        document = self._made(self.page or self.document, record, path)
-        content: str = resolve_name(f"{_RENDER}.{renderer}")(document)
+        content: str = resolve_name(f"{_RENDER}.{renderer}")(self.page_of(record, path))
         return content
+
+    def page_of(self, record: _D, path: Path) -> Any:
+        """Return the document that files show of a record in the file ``path``."""
+        return self._made(self.page or self.document, record, path)
 
     def _made(self, function: str, record: _D, path: Path) -> object:
         more = (path.parent.parent,) if self.reads_results else ()

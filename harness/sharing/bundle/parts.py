@@ -1,7 +1,9 @@
 """The parts of a record of any kind, decoded or not, with the names of their fields."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+_SCALARS = (str, int, float, type(None))
 
 
 def parts_of(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -9,15 +11,20 @@ def parts_of(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
     The items of a list have the name of the list.
     """
-    yield key, value
+    remaining = [(key, value)]
+    while remaining:
+        name, part = remaining.pop()
+        yield name, part
+        if not isinstance(part, _SCALARS):
+            remaining += reversed(_inner(part, name))
+
+
+def _inner(value: Any, key: str) -> list[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        inner = [(str(name), each) for name, each in value.items()]
-    elif isinstance(value, list | tuple | set):
-        inner = [(key, each) for each in value]
-    else:
-        inner = [(name, getattr(value, name)) for name in getattr(value, "__struct_fields__", ())]
-    for name, each in inner:
-        yield from parts_of(each, name)
+        return [(str(name), each) for name, each in value.items()]
+    if isinstance(value, list | tuple | set):
+        return [(key, each) for each in value]
+    return [(name, getattr(value, name)) for name in getattr(value, "__struct_fields__", ())]
 
 
 def texts_of(value: Any) -> Iterator[tuple[str, str]]:
@@ -27,7 +34,12 @@ def texts_of(value: Any) -> Iterator[tuple[str, str]]:
 
 def variables_of(value: Any) -> Iterator[tuple[str, str]]:
     """Yield the environment variables of a record, from fields such as ``worker_variables``."""
-    for key, part in parts_of(value):
+    return variables_among(parts_of(value))
+
+
+def variables_among(parts: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield the environment variables among the ``parts`` of a record."""
+    for key, part in parts:
         if not key.endswith("variables"):
             continue
         if isinstance(part, Mapping):

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from harness.sharing.bundle.parts import is_pair, texts_of, variables_of
+from harness.sharing.bundle.parts import is_pair, parts_of, variables_among
 
 #: Names of variables whose values are secrets.
 _SECRET = re.compile(
@@ -30,6 +30,8 @@ _SHORTEST_NAME = 3
 _NO_NAMES = {"root", "localhost", "unnamed", ""}
 _URL = re.compile(r"(\w+://)(?!git@)[^/\s@]+@")
 _HOME = re.compile(r"(?<![\w.~-])(?:(?:/home|/Users)/|[A-Za-z]:\\+Users\\+)([^/\\\s'\":,;()\[\]]+)")
+#: Paths and addresses have one of these.
+_SEPARATOR = re.compile(r"[/\\]")
 #: Texts with one of these characters are sentences, paths or addresses. Others may be words of the harness:
 #: an optimizer is named ``adam``, and so may be its user.
 _PROSE = re.compile(r"[\s/\\@]|:\d+$")
@@ -77,11 +79,18 @@ class Private:
         self._homes = {str(Path.home()), variables.get("HOME", "")} - {"", "/", "."}
         for document in every:
             hosts |= {*_hosts(document)}
+            parts = [*parts_of(document)]
             self._secrets |= {
-                (name, value) for name, value in _assignments(document) if is_secret(name) and value
+                (name, value) for name, value in _assignments(parts) if is_secret(name) and value
             }
-            users |= {match[1] for _, text in texts_of(document) for match in _HOME.finditer(text)}
+            users |= {
+                match[1]
+                for _, text in parts
+                if isinstance(text, str) and _SEPARATOR.search(text)
+                for match in _HOME.finditer(text)
+            }
         hosts |= {host.partition(".")[0] for host in hosts}
+        self._longest_first = sorted(self._secrets, key=lambda pair: len(pair[1]), reverse=True)
         self._hosts = _name_pattern(hosts)
         self._users = _name_pattern(filter(None, users))
         self._homes_pattern = [_path_pattern(home) for home in sorted(self._homes, key=len, reverse=True)]
@@ -107,40 +116,51 @@ class Private:
             own["process"] = None
         if isinstance(attempts := own.get("lost_attempts"), list):
             own["lost_attempts"] = [{**each, "node": HOST} for each in attempts]
-        cleaned: dict[str, Any] = self._cleaned(own, paths)
+        cleaned: dict[str, Any] = self._cleaned(own, paths, {})
         return cleaned
 
-    def _cleaned(self, value: Any, paths: list[tuple[re.Pattern[str], str]], key: str = "") -> Any:
+    def _cleaned(
+        self, value: Any, paths: list[tuple[re.Pattern[str], str]], known: dict[str, str], key: str = ""
+    ) -> Any:
+        """Return a part of a record without private texts; ``known`` are texts that are cleaned already."""
         if isinstance(value, str):
-            for pattern, place in paths:
-                value = pattern.sub(place.replace("\\", r"\\"), value)
-            return self.text(value)
+            if value not in known:
+                cleaned = value
+                for pattern, place in paths:
+                    cleaned = pattern.sub(place.replace("\\", r"\\"), cleaned)
+                known[value] = self.text(cleaned)
+            return known[value]
         if isinstance(value, list):
-            pairs = [is_pair(each) and key.endswith("variables") and is_secret(each[0]) for each in value]
+            of_variables = key.endswith("variables")
             return [
-                [each[0], SECRET] if hides else self._cleaned(each, paths)
-                for each, hides in zip(value, pairs, strict=True)
+                each
+                if isinstance(each, int | float)
+                else [each[0], SECRET]
+                if of_variables and is_pair(each) and is_secret(each[0])
+                else self._cleaned(each, paths, known)
+                for each in value
             ]
         if isinstance(value, dict):
             hides = key.endswith("variables")
             return {
-                self._cleaned(name, paths): SECRET
+                self._cleaned(name, paths, known): SECRET
                 if hides and isinstance(each, str) and is_secret(name)
-                else self._cleaned(each, paths, name)
+                else self._cleaned(each, paths, known, name)
                 for name, each in value.items()
             }
         return value
 
     def text(self, text: str) -> str:
         """Return a text without private texts."""
-        for name, value in sorted(self._secrets, key=lambda pair: len(pair[1]), reverse=True):
+        for name, value in self._longest_first:
             text = text.replace(f"{name}={value}", f"{name}={SECRET}")
             if len(value) >= _SHORTEST_VALUE:
                 text = text.replace(value, SECRET)
-        text = _URL.sub(rf"\1{SECRET}@", text)
-        for pattern in self._homes_pattern:
-            text = pattern.sub("~", text)
-        text = _HOME.sub("~", text)
+        if _SEPARATOR.search(text):  # most texts of a record are names of its fields
+            text = _URL.sub(rf"\1{SECRET}@", text)
+            for pattern in self._homes_pattern:
+                text = pattern.sub("~", text)
+            text = _HOME.sub("~", text)
         if _PROSE.search(text):
             for names, instead in ((self._hosts, HOST), (self._users, USER)):
                 text = names.sub(instead, text) if names else text
@@ -194,10 +214,11 @@ def _hosts(document: Mapping[str, Any]) -> Iterator[str]:
         yield from (found[1] or found[2] for found in _SERVER.finditer(str(word)))
 
 
-def _assignments(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _assignments(parts: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
     """Yield the environment variables of a record, and what its command assigns to a name."""
-    yield from variables_of(document)
-    lines = [text for key, text in texts_of(document) if key == "command"]
+    every = [*parts]
+    yield from variables_among(every)
+    lines = [text for key, text in every if key == "command" and isinstance(text, str)]
     for word in " ".join(lines).split():  # a configuration such as "torch env.NAME=VALUE" is one argument
         name, _, assigned = word.partition("=")
         yield name.removeprefix("--").removeprefix("env."), assigned

@@ -2,7 +2,6 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -14,15 +13,11 @@ from harness.core.shell.features import records
 from harness.core.shell.options import report_unreadable
 from harness.core.shell.paths import InputFile
 from harness.core.shell.printing import echo, echo_json
-from harness.errors import UsageError, unknown_name
-from harness.timing.environments.git import commit_texts
+from harness.errors import UsageError
 from harness.timing.gate.keep import RecordBranch
 from harness.timing.gate.metric_table import MetricName, metrics
-from harness.timing.gate.record import GATES, GateRecord
-from harness.timing.history.series import gaps, selected
-
-if TYPE_CHECKING:
-    from harness.timing.history.words import HistoryFindings
+from harness.timing.gate.record import GATES
+from harness.timing.history.findings import find_history
 
 _ENDINGS = (".html", ".md", ".json")
 
@@ -80,7 +75,7 @@ def command(
     code = report_unreadable(unreadable)
     if not gates:
         raise UsageError(f"no gates on branch {kept}" if kept else _no_gates(files, results))
-    findings = _findings(gates, benchmark, metric, same_base=same_base)
+    findings = find_history(gates, benchmark, metric, same_base=same_base)
     from harness.core.documents.render.terminal import terminal_text
     from harness.timing.history.page import history_document, history_json  # imports NumPy
 
@@ -112,32 +107,3 @@ def _no_gates(files: tuple[Path, ...], results: Path) -> str:
     if files:
         return f"no gate in {', '.join(map(str, files))}; harness gate writes them to results/{GATES.folder}"
     return f"no gates in {results / GATES.folder}; make one with: harness gate --base main"
-
-
-def _findings(
-    gates: list[GateRecord], benchmark: str | None, metric: MetricName | None, *, same_base: bool
-) -> "HistoryFindings":
-    from harness.timing.history.series import read_history
-    from harness.timing.history.words import HistoryFindings, left_out_sentence
-
-    names = {recorded.name for gate in gates for recorded in gate.benchmarks}
-    if benchmark is not None and benchmark not in names:
-        raise unknown_name("benchmark", benchmark, names)
-    try:
-        history = read_history(selected(gates, benchmark, metric), same_base=same_base)
-    except ImportError as error:
-        raise UsageError(f'this needs {error.name}: pip install "dl-harness[history]"') from error
-    if not history.series:
-        reasons = "; ".join(map(left_out_sentence, history.left_out)) or "they measured nothing"
-        raise UsageError(f"none of the {len(gates)} gates is usable: {reasons}")
-    used = {point.gate for series in history.series for point in series.points}
-    chosen = selected(gates, benchmark, metric)
-    ordered = sorted((gate for gate in chosen if gate.id in used), key=lambda gate: gate.started_at)
-    sides = [side.commit for gate in gates for side in (gate.base, gate.head) if side.commit]
-    not_measured = [
-        gap
-        for gap in gaps(gates)
-        if benchmark in (None, gap.benchmark) and (metric is None or gap.metric in (None, metric))
-    ]
-    every = sorted(chosen, key=lambda gate: gate.started_at)
-    return HistoryFindings(history, not_measured, ordered, commit_texts(Path.cwd(), sides), every)

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata, resources
+from typing import NamedTuple
 
 import msgspec
 import vl_convert
@@ -44,13 +45,46 @@ from harness.core.machine.files import replace_file
 #: Most items of a list that are shown unfolded below a title, and that are shown at all.
 _MOST_OPEN, _MOST_ITEMS = 6, 60
 _FRAGMENT_WIDTH = 420
+#: The address of a page of a site, from its top: no scheme, no host, nothing above.
+_INSIDE = re.compile(r"(?!/)(?:(?!\.\./)[\w.%-]+/)*[\w.%-]+\.(?:html|json|xml)(?:\?[\w=&%.+-]*)?(?:#[\w-]*)?")
+
+
+class PageParts(NamedTuple):
+    """The parts of a page: the title, and elements. ``drawn`` are the charts as JSON, by their ids."""
+
+    title: str
+    header: Markup
+    contents: Markup
+    main: Markup
+    drawn: str
+    """Empty without charts."""
 
 
 def html_page(document: Document) -> str:
     """Render a document as a page; escape every text and replace its control characters."""
+    parts = page_parts(document)
+    content = _element("div", parts.header, _element("main", parts.main), class_="content")
+    return str(
+        _LAYOUT.format(
+            title=parts.title,
+            style=page_asset("page.css"),
+            page=_element("div", parts.contents, content, class_="page"),
+            bundle=Markup(charts_script()),  # noqa: S704  Vega's own code
+            specs=Markup(parts.drawn or "{}"),  # noqa: S704  safe in a script
+            script=page_asset("page.js"),
+        )
+    )
+
+
+def page_parts(document: Document, top: str | None = None) -> PageParts:
+    """Render the parts of a page, for a layout; escape every text and replace its control characters.
+
+    A page of a site gives the address of the site's ``top``, such as ``../``: texts may then link to other
+    pages, by their addresses from there. A page of its own has links to the web alone.
+    """
     ids = _Ids()
     nodes = ids.placed(document.nodes)
-    writer = _Writer(ids)
+    writer = _Writer(ids, top)
     main = writer.all(nodes, 2)
     first, *others = document.headline or [document.title]
     kicker = [_element("p", f"dl-harness {document.kind}", class_="kicker")] if document.kind else []
@@ -61,18 +95,9 @@ def html_page(document: Document) -> str:
         *(_element("p", writer.text(text), class_="verdict-line") for text in others),
         _element("p", " · ".join(document.meta), class_="meta"),
     )
-    content = _element("div", header, _element("main", main), class_="content")
-    contents = [_contents(nodes)] if document.contents else []
-    return str(
-        _LAYOUT.format(
-            title=visible(document.title),
-            style=_asset("page.css"),
-            page=_element("div", *contents, content, class_="page"),
-            bundle=Markup(_bundle()),  # noqa: S704  Vega's own code
-            specs=Markup(_specs(writer.drawn)),  # noqa: S704  safe in a script
-            script=_asset("page.js"),
-        )
-    )
+    contents = _contents(nodes) if document.contents else Markup("")
+    drawn = _specs(writer.drawn) if writer.drawn else ""
+    return PageParts(visible(document.title), header, contents, main, drawn)
 
 
 def html_fragment(nodes: Sequence[Node]) -> str:
@@ -195,8 +220,9 @@ class _Writer:
     has an id, and links are plain text.
     """
 
-    def __init__(self, ids: _Ids | None) -> None:
+    def __init__(self, ids: _Ids | None, top: str | None = None) -> None:
         self.drawn: dict[str, Figure] = {}
+        self._top = top
         self._ids = ids
         self._medium: Medium = "page" if ids else "notebook"
         self._legends: set[str] = set()
@@ -220,16 +246,23 @@ class _Writer:
         return _element(name, _prose(span.text), data_tone=span.tone)
 
     def _linked(self, text: Markup, target: str) -> Markup:
-        """Make the text a link to the place named ``target``, if there is one."""
-        address = self._ids.link(target) if self._ids else None
+        """Make the text a link to the place named ``target`` or to another page, if there is one."""
+        address = (self._ids.link(target) if self._ids else None) or self._address(target)
         return _element("a", text, href=address) if address else text
+
+    def _address(self, address: str) -> str | None:
+        """Return the address of a page on the web or, from this page, of one of the same site."""
+        if address.startswith("https://"):
+            return address
+        is_inside = self._top is not None and _INSIDE.fullmatch(address) is not None
+        return f"{self._top}{address}" if is_inside else None
 
     def _node(self, node: Node, level: int) -> Iterator[Markup]:  # noqa: C901  a case for each kind
         match node:
             case Paragraph(text, "legend"):
                 yield from self._legend((plain(text),))
             case Paragraph(text, "lines"):
-                yield _element("pre", "\n" + with_lines(plain(text)))
+                yield _element("pre", "\n" + with_lines(plain(text)), tabindex="0")
             case Paragraph(text, role):
                 marked = self.text(text)
                 marked = _element("strong", marked) if role == "answer" else marked
@@ -243,7 +276,7 @@ class _Writer:
                 yield from [_element(f"h{level}", title)] * bool(title)
                 yield _element("dl", *(_element("dt", k) + _element("dd", str(v)) for k, v in facts.items()))
             case Table():
-                yield _table(node)
+                yield self._table(node)
                 yield from self._legend(node.legend)
             case Figure() | Picture() | Passage():
                 yield self._figure(node)
@@ -308,7 +341,7 @@ class _Writer:
                 image = Markup('<img src="{}" alt="{}">').format(url, visible(figure.title))
                 return _element("figure", caption, image, id=own)
             case Passage():
-                texts = [_element("pre", "\n" + with_lines(text)) for text in figure.texts]
+                texts = [_element("pre", "\n" + with_lines(text), tabindex="0") for text in figure.texts]
                 return _element("figure", caption, *texts, id=own)
         if own is None:
             drawing = Markup(svg(figure, _FRAGMENT_WIDTH))  # noqa: S704  made by Vega, which escapes texts
@@ -317,33 +350,32 @@ class _Writer:
         wide = "panels" if "facet" in figure.chart else None
         return _element("figure", caption, _element("div", class_="chart", id=own), class_=wide)
 
+    def _table(self, table: Table) -> Markup:
+        heads = [
+            _element("th", _element("button", header, type="button"), scope="col") for header in table.headers
+        ]
+        rows = [_element("tr", *map(self._cell, row, [True] + [False] * len(row))) for row in table.rows]
+        caption = [_element("caption", table.title)] if table.title else []
+        content = _element(
+            "table",
+            *caption,
+            _element("thead", _element("tr", *heads)),
+            _element("tbody", *rows),
+            class_=f"sortable {table.form}".strip(),
+        )
+        return _element(
+            "div", content, class_="scroll", tabindex="0", role="region", aria_label=table.title or "Table"
+        )
 
-def _table(table: Table) -> Markup:
-    heads = [
-        _element("th", _element("button", header, type="button"), scope="col") for header in table.headers
-    ]
-    rows = [_element("tr", *map(_cell, row, [True] + [False] * len(row))) for row in table.rows]
-    caption = [_element("caption", table.title)] if table.title else []
-    content = _element(
-        "table",
-        *caption,
-        _element("thead", _element("tr", *heads)),
-        _element("tbody", *rows),
-        class_=f"sortable {table.form}".strip(),
-    )
-    return _element(
-        "div", content, class_="scroll", tabindex="0", role="region", aria_label=table.title or "Table"
-    )
-
-
-def _cell(cell: Cell | str, first: bool) -> Markup:
-    cell = Cell(cell) if isinstance(cell, str) else cell
-    text = _unbroken(cell.text)
-    if cell.address.startswith("https://"):
-        text = _element("a", text, href=cell.address, rel="noopener noreferrer")
-    if first:
-        return _element("th", text, scope="row")
-    return _element("td", text, data_tone=cell.tone, data_value=cell.value)
+    def _cell(self, cell: Cell | str, first: bool) -> Markup:
+        cell = Cell(cell) if isinstance(cell, str) else cell
+        text = _unbroken(cell.text)
+        if address := self._address(cell.address):
+            is_outside = address.startswith("https://")
+            text = _element("a", text, href=address, rel="noopener noreferrer" if is_outside else None)
+        if first:
+            return _element("th", text, scope="row")
+        return _element("td", text, data_tone=cell.tone, data_value=cell.value)
 
 
 def _specs(figures: Mapping[str, Figure]) -> str:
@@ -352,11 +384,12 @@ def _specs(figures: Mapping[str, Figure]) -> str:
     return f"{{{','.join(specs)}}}".replace("<", "\\u003c")
 
 
-def _asset(name: str) -> Markup:
+def page_asset(name: str) -> Markup:
+    """Return the style or the script of every page: ``page.css`` or ``page.js``."""
     return Markup(resources.files(__package__).joinpath(name).read_text("utf-8"))  # noqa: S704  ours
 
 
-def _bundle() -> str:
+def charts_script() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script, cached because building it takes two seconds."""
     path = cache_folder() / f"vega-{metadata.version('vl-convert-python')}.js"
     with contextlib.suppress(OSError, UnicodeDecodeError):

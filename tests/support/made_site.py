@@ -1,0 +1,80 @@
+"""Made-up results for the tests of sites: runs, and gates of a branch of 15 commits with planted faults."""
+
+import json
+
+import msgspec
+
+from harness.core.machine.checksums import with_checksum
+from harness.timing.gate import reasons
+from harness.timing.gate.record import QualityResult
+from support.made_gates import BASE, HEAD, commit, made_benchmark, made_gate, save
+from support.made_records import made_record
+from support.records import save_runs
+
+COMMITS = 15
+#: The first commits with each fault: a slower step and its repair, more memory, other values, a faster step.
+SLOWER, FIXED, LEAK, OTHER, FASTER = 4, 9, 6, 8, 11
+RELEASE = "f" * 40
+
+
+def planted_gates(noise=0.01):
+    """Gates of every commit against one release: ``train`` and ``load``."""
+    gates = []
+    for number in range(COMMITS):
+        slow = SLOWER <= number < FIXED
+        leaks, differs = number >= LEAK, number == OTHER
+        verdicts = {"step": "FAIL"} if slow else {}
+        train = made_benchmark(
+            "train",
+            step=1.15 if slow else 1.0,
+            noise=noise,
+            confirmed=8,
+            seed=number,
+            verdicts=verdicts,
+        )
+        load = made_benchmark(
+            "load",
+            step=0.8 if number >= FASTER else 1.0,
+            memory=1.3 if leaks else 1.0,
+            noise=noise,
+            confirmed=8,
+            seed=100 + number,
+            verdicts={"memory": "FAIL"} if leaks else {},
+        )
+        if differs:
+            other = reasons.LossDiffers(precision="float64", step=1, base=2.3, head=2.2, deviation=4e-2)
+            quality = QualityResult(verdict="FAIL", reasons=[other], worst=4e-2)
+            load = msgspec.structs.replace(load, quality=quality, verdict="FAIL")
+        released = msgspec.structs.replace(BASE, commit=RELEASE)
+        head = msgspec.structs.replace(HEAD, commit=commit(number))
+        gates.append(made_gate(train, load, number=number, base=released, head=head))
+    return gates
+
+
+def plant(folder):
+    """Write the runs of two backends and the gates into ``folder/results``; return the gates."""
+    gates = planted_gates()
+    save(folder, *gates)
+    runs = [made_record(backend, seed) for backend in ("torch", "jax") for seed in range(3)]
+    save_runs(folder / "results", *runs)
+    return gates
+
+
+def copies(results, originals, count, first=0):
+    """Write ``count`` copies of stored runs, with ids, tasks, backends and seeds of their own."""
+    (results / "runs").mkdir(parents=True, exist_ok=True)
+    tasks, backends = ("cnn", "mlp", "rnn", "gan", "forecast"), ("torch", "keras", "jax")
+    records = [json.loads(path.read_text()) for path in originals]
+    for number in range(first, first + count):
+        record = dict(records[number % len(records)])
+        record.pop("checksum", None)
+        task, backend = tasks[number // 3 % 5], backends[number % 3]
+        seed = number // 15
+        name = f"20260101-{number:06d}-000-{task}-{backend}-m-s{seed}-0000"
+        record |= {
+            "id": name,
+            "seed": seed,
+            "configuration": record["configuration"] | {"backend": backend},
+            "task": record["task"] | {"name": task, "sha256": f"{tasks.index(task):064d}"},
+        }
+        (results / "runs" / f"{name}.json").write_bytes(with_checksum(json.dumps(record, indent=1).encode()))
