@@ -27,17 +27,17 @@ TASKS = {
     "cnn": "--epochs 2 --eval-samples 2000",
     "lm": "--max-steps 250 --eval-samples 1000",
     "gan": "--max-steps 150",
-    "resnet": "--max-steps 40 --eval-samples 500",
+    "resnet": "--max-steps 80 --eval-samples 1000",
 }
 SEEDS = 5
-STUDIES = ("optimizers", "overfitting", "data", "imbalance")
+STUDIES = ("optimizers", "losses", "overfitting", "data", "imbalance", "privacy", "federated")
 FAULTS = {"nothing": 0, "slower": 1, "memory": 1, "value": 1}
 MODELS = "tests/port/models"
 TOKENS = "--input 12 --dtype int --max 17"
 PLANTED = """--set-b "faults=('epsilon', 'attention scale')" """
 PORTS = {
     "cnn": ("cnn_torch.py:make", "cnn_keras.py:make", "--input 16,16,3", 0),
-    "transformer": ("transformer_torch.py:make", "transformer_nnx.py:make", TOKENS, 0),
+    "transformer": ("transformer_torch.py:make", "transformer_keras.py:make", TOKENS, 0),
     "faults": ("transformer_torch.py:make", "transformer_keras.py:make", f"{TOKENS} {PLANTED}", 1),
 }
 
@@ -63,7 +63,7 @@ def steps() -> Iterator[Step]:
         suite = "--suite results/planted/gate.toml --base-python .venv/bin/python"
         yield Step(f"gate-{fault}", f"gate {suite} --head-env PLANTED={fault}", code)
     for task in TASKS:
-        yield Step(f"duel-{task}", f"duel {BACKENDS.replace(',', ' ')} --task {task} --threads 1 --budget 5m")
+        yield Step(f"duel-{task}", f"duel {BACKENDS.replace(',', ' ')} --task {task} --threads 1 --budget 8m")
 
 
 def commit() -> str:
