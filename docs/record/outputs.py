@@ -10,7 +10,7 @@ A page names a command in a comment, and the block after it holds what the comma
 The commands of a page run in order, all in one temporary folder. ``run`` instead of ``record`` runs a command
 without a block. ``(exit 1)`` before the colon is the expected exit code (default: 0), and ``(lines 1-20)``
 keeps part of the output. Only standard output is kept; progress goes to standard error. A command may copy a
-picture to the folder ``$DOCS_IMAGES``.
+picture to the folder ``$DOCS_IMAGES``, and show a record of ``results/comparison``, which is ``$COMPARISON``.
 
 ``--cifar10 ARCHIVE`` imports CIFAR-10 first; without it a machine that cannot download the data records runs
 on ``digits``. Run it on a quiet machine: duels on a busy one are longer and less precise.
@@ -130,6 +130,7 @@ def main() -> None:
         programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         variables = {**os.environ, "PATH": programs, "COLUMNS": COLUMNS, "HARNESS_DATA_DIR": data}
         variables["DOCS_IMAGES"] = str(ROOT / "docs" / "images")
+        variables["COMPARISON"] = str(ROOT / "results" / "comparison")
         if arguments.cifar10:
             command = ["harness", "data", "import", "cifar10", str(arguments.cifar10.resolve())]
             subprocess.run(command, env=variables, check=True)

@@ -1,6 +1,7 @@
 """Outputs in the documentation are recorded from commands that the page shows."""
 
 import importlib.util
+import json
 import os
 
 import pytest
@@ -24,6 +25,13 @@ RECORDED = [
 
 @pytest.mark.parametrize(("page", "command"), RECORDED)
 def test_a_recorded_command_is_shown_before_its_output(page, command):
+    """A record of the comparison was made by the command that the page shows."""
+    if "$COMPARISON" in command:
+        (record,) = (ROOT / "results/comparison").glob(command.rpartition('$COMPARISON"/')[2])
+        made = json.loads(record.read_text())["command"]
+        words = made[: made.index("--budget")]
+        assert any(" ".join(["harness", *words]) in block.text for block in blocks(page, "sh"))
+        return
     assert any(command in block.text for block in blocks(page, "sh"))
 
 
