@@ -59,8 +59,21 @@ def _literal_asterisks(_app: object, _context: object, lines: list[str]) -> None
     lines[:] = [line.replace(":*", ":\\*") for line in lines]
 
 
+def _add_site(app: "Sphinx", error: Exception | None) -> None:
+    """Publish the records of ``results/comparison`` beside the pages, if the extra "report" is installed."""
+    records = Path(app.srcdir).parent / "results" / "comparison"
+    if error is not None or app.builder.name != "html" or not records.is_dir():
+        return
+    try:
+        from harness.sharing.publish.site import publish
+    except ImportError:
+        return
+    publish(records, Path(app.outdir) / "comparison", "The comparison of results/", "")
+
+
 def setup(app: "Sphinx") -> None:
-    """Register what autodoc calls ahead of napoleon, and what changes help for the reference."""
+    """Register what autodoc calls ahead of napoleon, what changes help, and the site of the comparison."""
+    app.connect("build-finished", _add_site)
     app.connect("autodoc-process-docstring", _as_prose, priority=400)
     for part in ("description", "options"):
         app.connect(f"sphinx-click-process-{part}", _literal_asterisks)
