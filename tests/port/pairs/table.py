@@ -94,7 +94,10 @@ ARCHITECTURES = {
     ),
     "mirrored": (
         IMAGE,
-        {"axis": "^part|^flipped kernel", "back missing": "missing call.*(slice|flip|revers)|revers"},
+        {
+            "axis": r"^part|^flipped kernel|slice \[.*::-1.* against slice \[.*::-1",
+            "back missing": "missing call.*(slice|flip|revers)|revers",
+        },
     ),
     "upsampled": (IMAGE, {"not mirrored": "flipped|mirror"}),
     "grouped": ({"inputs": (9, 9, 4)}, {"exchanged": "groups"}),
