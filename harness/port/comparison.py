@@ -229,15 +229,7 @@ class _Check:
         self._causes += copied(first_a, first_b, self._matching, worst, may_share_seeds=one == other)
         self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a)
         found, tried = self._assigned((initial_a, initial_b), (first_a, first_b), inputs)
-        levelled = level(first_a, first_b)
-        if tried and (
-            levelled[0] is not first_a or levelled[1] is not first_b
-        ):  # a fault prevents a proof; the steps of layers show more
-            by_step = match(*levelled, names)
-            self._matching = best_order(
-                self._sides, by_step, initial_a, initial_b, (first_a, first_b), inputs
-            )
-            self._matching = self._with_drawn(initial_a, initial_b)
+        if tried and self._match_steps((initial_a, initial_b), (first_a, first_b), inputs):
             tried = ""
         self._parameters = _paired(self._matching, initial_a, initial_b)
         self._parameters.tried = tried
@@ -268,8 +260,23 @@ class _Check:
         )
         self._causes += lacking_in_a(missing)
 
+    def _match_steps(
+        self,
+        described: tuple[Description, Description],
+        firsts: tuple[Trace, Trace],
+        inputs: list[np.ndarray],
+    ) -> bool:
+        """Match fused recurrent layers by their steps, where a fault prevents a proof; False without any."""
+        levelled = level(*firsts)
+        if all(one is first for one, first in zip(levelled, firsts, strict=True)):
+            return False
+        by_step = match(*levelled, self._options.names)
+        self._matching = best_order(self._sides, by_step, *described, firsts, inputs)
+        self._matching = self._with_drawn(*described)
+        return True
+
     def _with_drawn(self, a: Description, b: Description) -> Matching:
-        """Return the matching with what neither side trains as B's values tell: drawn arrays, but no tables.
+        """Return the matching with the arrays that neither side trains and both draw, and without tables.
 
         A table is the same whenever the models are made, and B does not get that of A.
         """
@@ -385,12 +392,10 @@ class _Check:
         self._phase("comparing training mode")
         cases.append(evaluated(self._sides, self._shapes, batch, training=True, traced=True))
         trained = cases[-1]
-        differs = worst_output(trained.a, trained.b)[0] > TOLERANCE
-        drawing = self._drawing(trained[-2:], trained.inputs, training=True) if differs else []
+        drawing = self._drawing_in_training(trained)
         if drawing and not self._notes:
             cases.pop()
-            self._untrained = f"{' and '.join(drawing)} draws random numbers other than those of dropout"
-            self._not_compared.append(f"training mode, because {self._untrained}")
+            self._leave_out_training(drawing)
         self._compared += compared_cases(self._sides.a, cases, self._values_a)
         changed = {*trained.a.state_after}, {*trained.b.state_after}
         self._lacking = self._lacking.that_train(*changed)
@@ -413,6 +418,19 @@ class _Check:
         self._values_a = {}
         for side in (self._sides.a, self._sides.b):
             side.forget_parameters()
+
+    def _drawing_in_training(self, trained: Evaluated) -> list[str]:
+        """Name the models that draw random numbers in training, where the outputs of both differ."""
+        if worst_output(trained.a, trained.b)[0] <= TOLERANCE:
+            return []
+        return self._drawing((trained.a, trained.b), trained.inputs, training=True)
+
+    def _leave_out_training(self, drawing: Sequence[str]) -> None:
+        """Note that training is not compared, because these models draw random numbers in it."""
+        self._untrained = f"{' and '.join(drawing)} draws random numbers other than those of dropout"
+        self._not_compared.append(f"training mode, because {self._untrained}")
+        if len(drawing) == _SINGLE:  # the other one may lack them, or draw them in a layer of dropout
+            self._notes.append(f"In training, {self._untrained}, and the other model draws none.")
 
     def _drawing(self, traces: tuple[Trace, Trace], inputs: list[np.ndarray], *, training: bool) -> list[str]:
         """Name the models whose outputs differ from those in ``traces`` when they are evaluated again."""
@@ -477,11 +495,28 @@ class _Check:
             self._causes += found
 
     def _differentiated(self, compare: Callable[[], None]) -> None:
-        """Call ``compare``, unless a model runs and cannot be trained, such as a ``while_loop`` of JAX."""
+        """Call ``compare``, unless a model runs and has no gradients, such as a ``while_loop`` of JAX.
+
+        Raises:
+            UsageError: the models have gradients, and a loss or an optimizer of the user's fails.
+        """
         try:
             compare()
         except UsageError as error:
+            if self._has_gradients():
+                raise
             self._untrained = f"a model cannot be trained, {str(error).splitlines()[0].rstrip('.')}"
+
+    def _has_gradients(self) -> bool:
+        """Check that both models can be differentiated, with a loss of the harness."""
+        inputs = random_inputs(self._shapes, self._options.batch)
+        loss = self._options.loss
+        targets, output = drawn.targets(self._output, loss), self._output_name
+        try:
+            self._sides.both(lambda side: side.gradients(inputs, targets, loss, output=output, own=False))
+        except UsageError:
+            return False
+        return True
 
     def _compare_gradients(self) -> None:
         """Compare gradients of each side's own loss and, where the losses differ, of the named loss."""
