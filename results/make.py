@@ -17,6 +17,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "results/comparison"
 OUTPUT, COMMIT = FOLDER / "output", FOLDER / "commit.txt"
+#: The hundreds of runs of the studies, which are not kept, and would be further seeds of the comparison.
+STUDIES_FOLDER = ROOT / "results/comparison-studies"
 BACKENDS = "torch,keras,jax"
 #: Whole trainings where they take seconds. Each of the others ends after so many steps.
 TASKS = {
@@ -88,7 +90,8 @@ def make(step: Step) -> bool:
     path = OUTPUT / f"{step.name}.txt"
     if path.exists():
         return True
-    command = ["harness", *shlex.split(step.command), "--results", "results/comparison"]
+    results = STUDIES_FOLDER if step.name.startswith("study-") else FOLDER
+    command = ["harness", *shlex.split(step.command), "--results", str(results.relative_to(ROOT))]
     print(shlex.join(command), flush=True)
     program = ROOT / ".venv/bin" / command[0]
     done = subprocess.run([program, *command[1:]], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)

@@ -207,7 +207,7 @@ def branch_pages(branch: Branch, layout: Layout) -> dict[str, str]:
     """Return the files of the branch: the grid, a page for each series, and the feed."""
     if branch.findings is None:
         document = Document("branch", "Branch", [Paragraph(branch.why_none), *_failed(branch)])
-        return {**layout.page(ADDRESS, document).files, "feed.xml": feed(branch, layout.site)}
+        return {**layout.page(ADDRESS, document), "feed.xml": feed(branch, layout.site)}
     history = history_document(branch.findings)
     kept = [node for node in history.nodes if not _is_replaced(node)]
     nodes = [
@@ -216,7 +216,7 @@ def branch_pages(branch: Branch, layout: Layout) -> dict[str, str]:
         *kept,
     ]
     document = Document("branch", "Branch", nodes, history.headline, history.meta, contents=True)
-    files = layout.page(ADDRESS, document, lead=_grid(branch.findings)).files
+    files = layout.page(ADDRESS, document, lead=_grid(branch.findings))
     by_page: dict[str, list[MetricHistory]] = {}
     for series in in_order(branch.findings.history.series):
         by_page.setdefault(series_address(series), []).append(series)
@@ -340,7 +340,7 @@ def _series_page(
     first = every[0]
     head = [f"{first.benchmark}, {first.metric}: {total_text(first)} since {one_line(first.start)}"]
     document = Document("series", f"{first.benchmark}, {first.metric}", nodes, head)
-    return layout.page(address, document, lead=zoom).files
+    return layout.page(address, document, lead=zoom)
 
 
 def commit_title(branch: Branch, commit: str | None) -> str:

@@ -9,7 +9,7 @@ from harness.core.machine.ownership import create_file, draft_of, sweep
 
 
 class SiteFolder:
-    """The folder of a site, which is empty or was made by `harness publish`. ``written`` counts files."""
+    """The folder of a site, which is empty or was made by `harness publish`."""
 
     def __init__(self, path: Path) -> None:
         """Make the folder.
@@ -20,7 +20,6 @@ class SiteFolder:
         """
         fill_folder(path)
         self.path = path
-        self.written = 0
         self._made: set[Path] = set()
 
     def write(self, name: str, content: bytes | str) -> str:
@@ -45,16 +44,13 @@ class SiteFolder:
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
-        self.written += 1
         return name
 
-    def keep_only(self, names: Iterable[str]) -> int:
-        """Remove the files of the site that are not among ``names``; return their number."""
-        kept, removed = set(names), 0
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Remove the files of the site that are not among ``names``."""
+        kept = set(names)
         for path in [*self.path.rglob("*")]:
             inner = path.relative_to(self.path)
             is_hidden = any(part.startswith(".") for part in inner.parts)  # such as .git
             if not is_hidden and (path.is_symlink() or path.is_file()) and str(inner) not in kept:
                 path.unlink()
-                removed += 1
-        return removed

@@ -47,12 +47,6 @@ placeholder="Search records  /"></form></header>
 """)
 
 
-class Page(NamedTuple):
-    """The files of a page by their names from the top of the site."""
-
-    files: dict[str, str]
-
-
 class Layout(NamedTuple):
     """What all pages share: the name of the site, and the pages of records by their ids."""
 
@@ -66,8 +60,11 @@ class Layout(NamedTuple):
         *,
         lead: str = "",
         actions: str = "",
-    ) -> Page:
-        """Lay out a document as the page ``name``; the markup ``actions`` and ``lead`` come before it."""
+    ) -> dict[str, str]:
+        """Lay out a document as the page ``name``; return its files by their names from the top of the site.
+
+        The markup ``actions`` and ``lead`` comes before the document.
+        """
         top = "../" * name.count("/")
         parts = page_parts(document, top)
         files: dict[str, str] = {}
@@ -95,7 +92,7 @@ class Layout(NamedTuple):
             ),
         )
         files[name] = str(content)
-        return Page(files)
+        return files
 
     def linked(self, markup: Markup, top: str, own: str) -> Markup:
         """Make the ids of records in the texts of elements links to their pages, apart from ``own``."""

@@ -102,7 +102,7 @@ def task_pages(
         _all_records(f"task={task}", len(entries)),
     ]
     named = Document("", task, nodes, [task], document.meta, contents=True)
-    files = layout.page(address, named).files
+    files = layout.page(address, named)
     hidden = f" --results {folder}"
     return {name: text.replace(hidden, "") for name, text in files.items()}, answers
 
@@ -201,7 +201,7 @@ def start_page(
     meta = [f"{count:,} {kind}" for kind, count in kinds.items()]
     dates = sorted(each.started[:10] for each in entries if each.started)
     meta += [" to ".join(dict.fromkeys((dates[0], dates[-1])))] if dates else []
-    return layout.page("index.html", Document("", layout.site, nodes, meta=meta)).files
+    return layout.page("index.html", Document("", layout.site, nodes, meta=meta))
 
 
 def unreadable(problems: Sequence[Entry]) -> Node:
@@ -224,7 +224,7 @@ def machine_pages(entries: Sequence[Entry], machine: str, layout: Layout) -> dic
         Section("Newest records", [records_table(entries[:_MOST_ROWS])], "records"),
         _all_records(f"machine={machine}", len(entries)),
     ]
-    return layout.page(machine_address(machine), Document("machine", machine, nodes)).files
+    return layout.page(machine_address(machine), Document("machine", machine, nodes))
 
 
 def machines_page(machines: Mapping[str, int], layout: Layout) -> dict[str, str]:
@@ -235,7 +235,7 @@ def machines_page(machines: Mapping[str, int], layout: Layout) -> dict[str, str]
     ]
     table = table_of(rows, "Machines, each with the number of its records")
     none = Paragraph("" if rows else "No record names a machine.")
-    return layout.page("machines/index.html", Document("", "Machines", [none, table])).files
+    return layout.page("machines/index.html", Document("", "Machines", [none, table]))
 
 
 def records_page(entries: Sequence[Entry], problems: Sequence[Entry], layout: Layout) -> dict[str, str]:
@@ -289,7 +289,7 @@ def records_page(entries: Sequence[Entry], problems: Sequence[Entry], layout: La
         "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>"
     ).format(filters, counted(len(rows), "record"), len(parts), heads, lines)
     document = Document("", "Records", [unreadable(problems)])
-    return {**files, **layout.page("records.html", document, lead=lead).files}
+    return {**files, **layout.page("records.html", document, lead=lead)}
 
 
 def _script(rows: Sequence[Sequence[str]]) -> str:

@@ -56,10 +56,10 @@ def publish_record(
         _describe(entry, kind, cleaned)
         entry.beside = [folder.write(f"{kind.folder}/{each.name}", read_file(each)) for each in images]
         shown = kind.page_of(cleaned, folder.path / kind.folder / path.name)
-        page = layout.page(entry.page, shown, actions=json_link(path.name))
-        for name, text in page.files.items():
+        files = layout.page(entry.page, shown, actions=json_link(path.name))
+        for name, text in files.items():
             folder.write(name, text)
-        entry.beside += [name for name in page.files if name != entry.page]
+        entry.beside += [name for name in files if name != entry.page]
     except (HarnessError, msgspec.MsgspecError, OSError) as error:
         why = str(error) if isinstance(error, UnreadableRecord) else f"{path.name}: {error}"
         entry.problem = Private([]).text(why.replace(f"{path.parent.parent}/", ""))
@@ -93,7 +93,7 @@ def _cleaned(document: dict[str, Any], status: str | None) -> dict[str, Any]:
     host = machine.get("host") if isinstance(machine, Mapping) else None
     if isinstance(host, Mapping) and isinstance(own.get("machine"), dict):
         digest = hashlib.sha256(f"{host.get('id') or host.get('name')}".encode()).hexdigest()
-        own["machine"]["host"] = {"name": f"host {digest[:4]}", "id": None}
+        own["machine"]["host"] = {"name": f"host {digest[:8]}", "id": None}
     return own
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+import harness
 from harness.core.documents.document import Item
 from harness.core.documents.find import Result
 from harness.core.documents.kinds import RecordKind, UnreadableRecord
@@ -39,12 +40,10 @@ _CHUNK = 50
 
 
 class Published(NamedTuple):
-    """The number of records in a site, of those published now, of files removed, and files with problems."""
+    """The number of records in a site, of those published now, and why files could not be published."""
 
     records: int
     changed: int
-    written: int
-    removed: int
     problems: list[str]
 
 
@@ -57,12 +56,18 @@ def publish(results: Path, folder: Path, title: str, repository: str) -> Publish
     """
     site = SiteFolder(folder)
     shared = shared_files()
-    version = metadata.version(HARNESS)
     with no_garbage_collection():
-        made_by = digest_of([version, title, repository, *(text for text in shared.values())])
+        made_by = digest_of([_code_version(), title, repository, *shared.values()])
         published = _Site(site, Index.read(folder, made_by), results, title, repository, made_by).make(shared)
         gc.freeze()
     return published
+
+
+def _code_version() -> str:
+    """Return the version of the harness, and when its code changed: between releases the version stays."""
+    top = Path(harness.__file__).parent
+    newest = max(path.stat().st_mtime_ns for path in top.rglob("*.py"))
+    return f"{metadata.version(HARNESS)} {newest}"
 
 
 class _Site:
@@ -97,10 +102,9 @@ class _Site:
         kept = {*shared, *(page for part in self._index.parts.values() for page in part.pages)}
         for each in good:
             kept |= {each.page, f"{each.kind}/{each.id}.json", *each.beside}
-        removed = self._folder.keep_only(kept)
+        self._folder.keep_only(kept)
         self._folder.write(*self._index.file())
-        told = [each.problem for each in problems]
-        return Published(len(good), changed, self._folder.written, removed, told)
+        return Published(len(good), changed, [each.problem for each in problems])
 
     def _publish_records(self) -> int:
         """Publish the records that are new or changed; return their number."""
@@ -110,7 +114,8 @@ class _Site:
             stamp = stamp_of(result.path) or (0, 0)
             depends = of_runs if result.kind.reads_results else ""
             entry = self._old.entries.get(name)
-            if entry and entry.stamp == stamp and entry.depends == depends and not entry.problem:
+            is_same = entry and (entry.stamp, entry.depends, entry.problem) == (stamp, depends, "")
+            if entry and is_same and self._has([entry.page, f"{entry.kind}/{entry.id}.json", *entry.beside]):
                 self._index.entries[name] = entry
             else:
                 work.append((name, result, stamp, depends))
@@ -140,7 +145,6 @@ class _Site:
                 for _, result, stamp, _ in first
             ]
             entries = [*pool.map(_in_worker, tasks, chunksize=_CHUNK)]
-        self._folder.written += 2 * len(entries)
         return [
             *entries,
             *(self._published(result, stamp) for _, result, stamp, depends in work if depends),

@@ -118,12 +118,30 @@ def test_nothing_is_written_if_nothing_changed_and_the_index_can_be_deleted(tmp_
     assert after == before
 
 
+def test_a_page_that_is_gone_is_made_again(tmp_path):
+    plant(tmp_path)
+    _publish(tmp_path)
+    page = next((tmp_path / "site" / "runs").glob("*.html"))
+    content = page.read_bytes()
+    page.unlink()
+    assert _publish(tmp_path).changed == 1
+    assert page.read_bytes() == content
+
+
+def test_every_page_is_made_again_by_other_code(tmp_path, monkeypatch):
+    plant(tmp_path)
+    _publish(tmp_path)
+    assert _publish(tmp_path).changed == 0
+    monkeypatch.setattr("harness.sharing.publish.site._code_version", lambda: "another")
+    assert _publish(tmp_path).changed > 0
+
+
 def test_pages_of_a_deleted_record_are_removed(tmp_path):
     plant(tmp_path)
     _publish(tmp_path)
     (first, *_) = sorted((tmp_path / "results" / "runs").glob("*.json"))
     first.unlink()
-    assert _publish(tmp_path).removed >= 2
+    _publish(tmp_path)
     assert not list((tmp_path / "site" / "runs").glob(f"{first.stem}*"))
     assert first.stem not in (tmp_path / "site" / "index.html").read_text("utf-8")
 
