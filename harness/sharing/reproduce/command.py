@@ -80,8 +80,8 @@ def command(ctx: click.Context, given: Given) -> None:
     from harness.sharing.bundle.opening import opened
     from harness.sharing.reproduce.bundles import confirmation, enter, is_bundle
     from harness.sharing.reproduce.find import selected
-    from harness.sharing.reproduce.page import Reproduced, document, exit_code, unrepeated
-    from harness.sharing.reproduce.repetition import Pair, Place, differences, other_packages
+    from harness.sharing.reproduce.page import Reproduced, compared, document, exit_code, unrepeated
+    from harness.sharing.reproduce.repetition import Pair, Place
 
     interrupt_on_termination()
     to = given.to or _fresh_folder()
@@ -112,18 +112,7 @@ def command(ctx: click.Context, given: Given) -> None:
             continue
         pairs = [Pair(theirs, mine) for theirs, mine in zip(records, repeated, strict=True)]
         for pair, agreement in zip(pairs, repetition.agreements(pairs), strict=True):
-            facts = [repetition.facts(stored) for stored in pair]
-            theirs, mine = (stored.record.distributions for stored in pair)
-            reproduced.append(
-                Reproduced(
-                    kind=kind.name,
-                    file=str(pair.theirs.path),
-                    repeated=str(pair.mine.path),
-                    outcome=kind.row_of(pair.theirs.record),
-                    agreement=agreement,
-                    differences=[*differences(*facts), *other_packages(theirs, mine, facts[0])],
-                )
-            )
+            reproduced.append(compared(kind, repetition, pair, agreement))
     if given.form == "json":
         echo_json(msgspec.json.encode({"records": reproduced}))
     else:

@@ -21,7 +21,18 @@ from harness.core.documents.document import (
 )
 from harness.core.documents.kinds import Listed, RecordKind
 from harness.core.documents.numbers import NOTHING
-from harness.sharing.reproduce.repetition import REFUTED, VERDICTS, Agreement, Difference, Stored, Verdict
+from harness.sharing.reproduce.repetition import (
+    REFUTED,
+    VERDICTS,
+    Agreement,
+    Difference,
+    Pair,
+    Repetition,
+    Stored,
+    Verdict,
+    differences,
+    other_packages,
+)
 
 _TONES: dict[Verdict, Tone] = {"undecided": "unsure", "different": "bad", "does not hold": "bad"}
 _UNDECIDED = 3
@@ -36,6 +47,22 @@ class Reproduced(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Listed
     agreement: Agreement
     differences: list[Difference]
+
+
+def compared(
+    kind: RecordKind[Any], repetition: Repetition[Any], pair: Pair, agreement: Agreement
+) -> Reproduced:
+    """Return the ``agreement`` of a record and its repetition, with the facts that differ."""
+    there, here = (repetition.facts(stored) for stored in pair)
+    theirs, mine = (stored.record.distributions for stored in pair)
+    return Reproduced(
+        kind=kind.name,
+        file=str(pair.theirs.path),
+        repeated=str(pair.mine.path),
+        outcome=kind.row_of(pair.theirs.record),
+        agreement=agreement,
+        differences=[*differences(there, here), *other_packages(theirs, mine, there)],
+    )
 
 
 def unrepeated(kind: RecordKind[Any], stored: Stored[Any], reason: str) -> Reproduced:
