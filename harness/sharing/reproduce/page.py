@@ -50,7 +50,7 @@ class Reproduced(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compared(
-    kind: RecordKind[Any], repetition: Repetition[Any], pair: Pair, agreement: Agreement
+    kind: RecordKind[Any], repetition: Repetition[Any], pair: Pair[Any], agreement: Agreement
 ) -> Reproduced:
     """Return the ``agreement`` of a record and its repetition, with the facts that differ."""
     there, here = (repetition.facts(stored) for stored in pair)
