@@ -36,8 +36,10 @@ READING = (
 
 
 def fill(results: Path, count: int, tree: Path) -> None:
-    """Write the records, from those that the tree itself has for reference and in its schema."""
-    paths = sorted((tree / "results" / "reference").glob("*.json"))
+    """Write the records, from those that the tree itself has in its schema."""
+    stored = tree / "results"
+    paths = sorted((stored / "comparison" / "runs").glob("*-cnn-*.json"))
+    paths = paths or sorted((stored / "reference").glob("*.json"))  # of an earlier tree
     originals = [json.loads(_run(tree, ["show", str(path), "--format", "json"])[2]) for path in paths]
     (results / "runs").mkdir(parents=True)
     moved = random.Random(0)  # noqa: S311
