@@ -65,14 +65,20 @@ def equal_steps(reported: Losses, repeated: Losses) -> int:
 def first_difference(ours: Losses, theirs: Losses, precision: Precision) -> int | None:
     """Find the first step at which the losses of two configurations with equal initial weights differ.
 
-    A step differs if its loss deviates by more than rounding adds in one step, while all before it agree.
+    A step differs if a loss deviates by more than rounding adds in one step, while all before it agree. Only
+    the first loss of the first step is computed before any update: a generator's follows the discriminator's.
     """
-    deviations = _deviations(ours, theirs, _scale(ours))
-    rounding = ROUNDING[precision]
-    first = next((step for step, deviation in enumerate(deviations) if deviation > rounding.loss), None)
-    if first is None or (first > 0 and deviations[first] <= rounding.first_losses):
+    scale, rounding = _scale(ours), ROUNDING[precision]
+    deviations = (
+        (step, column, _deviation(a, b, scale))
+        for step, (row, other) in enumerate(zip(ours, theirs, strict=False))
+        for column, (a, b) in enumerate(zip(row, other, strict=True))
+    )
+    first = next((each for each in deviations if each[2] > rounding.loss), None)
+    if first is None:
         return None
-    return first
+    step, column, deviation = first
+    return step if deviation > rounding.first_losses or step == column == 0 else None
 
 
 def differs_at_same_weights(

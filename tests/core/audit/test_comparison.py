@@ -82,6 +82,13 @@ def test_two_configurations_differ_if_a_step_is_wrong_at_once():
     assert first_difference(losses(REPORTED * (1 + DRIFT)), losses(REPORTED), "float32") is None
 
 
+def test_a_generators_first_loss_follows_an_update_of_the_discriminator():
+    reported = [[0.6915, 0.92342], [0.6882, 0.5923]]
+    assert first_difference([[0.6915, 0.92339], [0.6882, 0.5925]], reported, "float32") is None
+    assert first_difference([[0.6915, 0.93], [0.6882, 0.5923]], reported, "float32") == 0
+    assert first_difference([[0.6916, 0.92342], [0.6882, 0.5923]], reported, "float32") == 0
+
+
 @pytest.mark.parametrize(("by", "apart", "differs"), [(1e-6, 0, None), (1e-3, 1e-7, 1), (1e-3, 1e-4, None)])
 def test_at_equal_weights_losses_are_equal_as_far_as_rounding_leaves_them(by, apart, differs):
     ours, theirs, nearby = [[1.0], [1.0 + by]], [[1.0], [1.0]], [[1.0], [1.0 + apart]]
