@@ -8,7 +8,7 @@ import pandas as pd
 from make import COMMIT, FAULTS, FOLDER, OUTPUT, PORTS, SEEDS, STUDIES, STUDIES_FOLDER, TASKS
 
 import harness
-from harness.core.documents.numbers import NOTHING, estimate, percent, time_ratio
+from harness.core.documents.numbers import NOTHING, estimate, listed, percent, time_ratio
 from harness.core.stats.estimate import Estimate
 from harness.learning.runs.configuration_summary import ConfigurationSummary
 from harness.learning.study.answer import headline
@@ -24,7 +24,7 @@ One comparison, made by [`make.py`](make.py) at commit {commit} on {machine}.
 
 Test scores are means over {seeds} seeds with 95 % intervals, from the same initial weights and batches, and certified in
 float64. Step times relative to PyTorch's are from duels on one thread, in each framework's default mode.
-{busy} A task that is not timed has no duel yet.
+{busy}{later}
 
 {tasks}
 
@@ -132,6 +132,13 @@ def busy(duels: list[dict[str, Any]]) -> str:
     return f"The machine was shared: other programs used {percent(used / seconds)} of a CPU meanwhile."
 
 
+def later(duels: list[dict[str, Any]]) -> str:
+    """Name the duels that were made at another commit than all else; empty if there are none."""
+    made = {each["task"]["name"]: each["machine"]["git"]["commit"] for each in duels}
+    named = [f"`{task}` at {commit[:12]}" for task, commit in made.items() if commit != COMMIT.read_text().strip()]
+    return f" The duel of {listed(named)} was made later." if named else ""
+
+
 def page() -> str:
     """Return the page."""
     records = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("duels/*.json"))]
@@ -144,6 +151,7 @@ def page() -> str:
         machine=f"{machine['physical_cores']} cores of an {machine['cpu']}, with {versions}",
         seeds=SEEDS,
         busy=busy(records),
+        later=later(records),
         tasks=table(tasks(harness.load_duels(FOLDER))),
         gates=table(gates(harness.load_gates(FOLDER))),
         ports="\n".join(f"- {first_line(f'port-{name}')}" for name in PORTS),
