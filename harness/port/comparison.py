@@ -595,9 +595,10 @@ def _unlike_firsts(a: Trace, b: Trace) -> str:
     if (a.outputs[0], b.outputs[0]) not in paired_outputs(a, b):
         return "the outputs have other names"
     one, other = (trace.values[trace.outputs[0]].array for trace in (a, b))
-    if one.shape == other.shape and not difference(one, other) > output_gap(one, other) + TOLERANCE:
-        return ""
-    return f"the outputs have their axes in another order, {one.shape} against {other.shape}"
+    if one.shape != other.shape:
+        return f"the outputs have their axes in another order, {one.shape} against {other.shape}"
+    is_turned = output_gap(one, other) <= TOLERANCE < difference(one, other)
+    return "the outputs have their axes in another order" if is_turned else ""
 
 
 def _paired(matching: Matching, a: Description, b: Description) -> Parameters:

@@ -48,8 +48,13 @@ def compare_losses(
     apart = [0.0] * len(deviations) if nearby is None else _deviations(*nearby, scale)
     count = min(len(deviations), len(apart))
     farthest = itertools.accumulate(apart[:count], max)
-    limits = [max(ROUNDING[precision].loss, budgets.LOSS_FACTOR * by) for by in farthest]
-    separated = max(budgets.SEPARATED, ROUNDING[precision].loss)
+    rounding = ROUNDING[precision]
+    # The second loss of a step is that after an update.
+    floors = [
+        rounding.updated_loss if step or len(row) > 1 else rounding.loss for step, row in enumerate(reported)
+    ]
+    limits = [max(floor, budgets.LOSS_FACTOR * by) for floor, by in zip(floors, farthest, strict=False)]
+    separated = max(budgets.SEPARATED, rounding.updated_loss)
     compared = next((step for step, limit in enumerate(limits) if limit > separated), count)
     fault = next((step for step in range(compared) if deviations[step] > limits[step]), None)
     agreed = compared if fault is None else fault

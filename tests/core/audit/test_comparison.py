@@ -37,8 +37,7 @@ def test_a_deviation_is_a_fault_unless_rounding_leads_as_far():
     assert alone.compared_steps < found.compared_steps < STEPS  # then rounding has separated the two
 
 
-@pytest.mark.parametrize("step", [0, 1, 17, STEPS - 1])
-@pytest.mark.parametrize("by", [1e-4, 1e-2])
+@pytest.mark.parametrize(("step", "by"), [(0, 1e-4), (1, 1e-3), (17, 1e-3), (STEPS - 1, 1e-2)])
 def test_a_step_that_is_wrong_by_more_than_rounding_is_a_fault(step, by):
     wrong = REPORTED.copy()
     wrong[step:] *= 1 + by
@@ -47,6 +46,14 @@ def test_a_step_that_is_wrong_by_more_than_rounding_is_a_fault(step, by):
     found = compare_losses(losses(wrong), losses(REPORTED), "float32", nearby)
 
     assert found.fault_at == found.compared_steps == step
+
+
+def test_an_update_may_carry_rounding_into_losses_after_it():
+    """A GAN in Keras under Adam had 0.841203 and 0.841185 after a step of equal losses."""
+    after, second = losses([2.0, 0.841203]), [[2.0, 0.841203]]
+    assert compare_losses(after, losses([2.0, 0.841185]), "float32").fault_at is None
+    assert compare_losses(second, [[2.0, 0.841185]], "float32").fault_at is None
+    assert compare_losses(losses([0.841203]), losses([0.841185]), "float32").fault_at == 0
 
 
 def test_nearby_losses_may_be_shorter():
