@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 
+from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from harness.core.documents.kinds import Envelope
@@ -22,7 +23,7 @@ def requirements_of(records: Iterable[Envelope]) -> list[str]:
     A build that is named after a ``+``, such as ``2.13.0+cpu``, is left to pip.
 
     Raises:
-        UsageError: the records name none, or two versions of one distribution.
+        UsageError: the records name none, two versions of one distribution, or what is none.
     """
     versions: dict[str, str] = {}
     for name, version in itertools.chain.from_iterable(each.distributions.items() for each in records):
@@ -34,14 +35,15 @@ def requirements_of(records: Iterable[Envelope]) -> list[str]:
     versions.pop(HARNESS, None)
     if not versions:
         raise UsageError("--environment: the records name no versions of what they imported")
-    return [f"{name}=={_public(version)}" for name, version in sorted(versions.items())]
+    return [_requirement(name, version) for name, version in sorted(versions.items())]
 
 
-def _public(version: str) -> str:
+def _requirement(name: str, version: str) -> str:
+    """Return a requirement that pip cannot read as an address, a file or an option."""
     try:
-        return Version(version).public
-    except InvalidVersion:
-        return version
+        return f"{canonicalize_name(name, validate=True)}=={Version(version).public}"
+    except (InvalidName, InvalidVersion) as error:
+        raise UsageError(f"--environment: the records name no distribution and version: {error}") from None
 
 
 def call_in_environment(requirements: Sequence[str], arguments: Sequence[str], *, quiet: bool) -> int:

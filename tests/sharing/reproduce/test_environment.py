@@ -26,9 +26,12 @@ def test_pip_installs_the_public_versions_of_all_records_but_no_harness():
     [
         ([VERSIONS, {"numpy": "2.4.5"}], "numpy 2.4.6 and 2.4.5; repeat those of one environment at a time"),
         ([{}], "the records name no versions"),
+        ([{"x @ file:///x": "1.0"}], "no distribution and version: .*x @ file"),
+        ([{"--index-url": "1.0"}], "no distribution and version: .*--index-url"),
+        ([{"numpy": "1.0 @ file:///x"}], "no distribution and version: .*1.0 @ file"),
     ],
 )
-def test_two_versions_and_none_are_refused(others, message):
+def test_two_versions_none_and_what_is_no_version_are_refused(others, message):
     with pytest.raises(UsageError, match=message):
         requirements_of(make_record(distributions=each) for each in others)
 
