@@ -1,11 +1,12 @@
 """The comparison of two models, from their parameters to twenty training steps, and its verdict."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 
+from harness.core.documents.numbers import first_of
 from harness.core.models.messages import Built, Description
 from harness.core.models.reading import SideSpec, random_inputs
 from harness.core.models.remote_side import RemoteSide
@@ -33,12 +34,13 @@ from harness.port.evaluation import (
     compared_cases,
     evaluated,
     is_constant,
+    is_finite,
     output_gap,
     paired_outputs,
     worst_output,
 )
-from harness.port.pairing.assignments import Masks, assigned, zeroed
-from harness.port.pairing.lacking import Lacking
+from harness.port.pairing.assignments import Masks, assigned, surer, zeroed
+from harness.port.pairing.lacking import Lacking, with_missing_roles
 from harness.port.pairing.matching import Matching, match
 from harness.port.pairing.names import refuse_unknown, unused_names
 from harness.port.pairing.relations import is_copy
@@ -229,8 +231,10 @@ class _Check:
         self._causes += copied(first_a, first_b, self._matching, worst, may_share_seeds=one == other)
         self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a)
         found, tried = self._assigned((initial_a, initial_b), (first_a, first_b), inputs)
-        if tried and self._match_steps((initial_a, initial_b), (first_a, first_b), inputs):
-            tried = ""
+        if tried:
+            if self._match_steps((initial_a, initial_b), (first_a, first_b), inputs):
+                tried = ""
+            self._leave_open(initial_a, initial_b)
         self._parameters = _paired(self._matching, initial_a, initial_b)
         self._parameters.tried = tried
         self._initial_values = initial_values(initial_a.parameters, initial_b.parameters, self._matching)
@@ -255,10 +259,47 @@ class _Check:
         values_b, missing = transferred(
             self._matching, {**initial_a.parameters, **self._values_a}, initial_b.parameters
         )
-        self._sides.b.load(
-            {**initial_b.parameters, **values_b, **zeroed({**initial_b.parameters, **values_b}, second_b)}
-        )
+        values_b = {**initial_b.parameters, **values_b}
+        values_b |= zeroed(values_b, second_b)
+        self._sides.b.load(values_b)
         self._causes += lacking_in_a(missing)
+        self._fill_lacking(values_b, inputs)
+
+    def _leave_open(self, a: Description, b: Description) -> None:
+        """Unpair arrays whose pairs are in question, if the rest of both sides can have one value."""
+        self._matching = with_missing_roles(self._matching, a, b)
+        for matching in surer(self._matching):
+            lacking = Lacking.of(matching, a, b).that_train(set(), set())
+            if any(lacking.with_one_value()):
+                self._matching = matching
+            if any(lacking.with_one_value()) or not (lacking.a and lacking.b):
+                return
+
+    def _fill_lacking(self, values_b: Mapping[str, np.ndarray], inputs: list[np.ndarray]) -> None:
+        """Give arrays without counterpart one value, so that a fault shows though their pairs are unknown.
+
+        Of several values the first one is taken with which outputs differ: right models never do.
+        """
+        found, differs = None, False
+        for filled in self._lacking.with_one_value():
+            self._sides.a.load(filled.a)
+            self._sides.b.load(filled.b)
+            a, b = self._sides.both(lambda side: side.outputs(inputs, training=False))
+            if is_finite(a) and not is_constant(a):
+                found, differs = filled, worst_output(a, b)[0] > TOLERANCE
+            if differs:
+                break
+        if found is not None:
+            self._lacking = found
+            self._values_a |= found.a
+            values_b = {**values_b, **found.b}
+            names = first_of([*found.a, *found.b], _NAMED)
+            self._not_compared.append(
+                f"arrays without counterpart, which got one value in both models: {names}"
+            )
+            self._parameters.tried += "" if differs else " With one value in all of these, outputs are equal."
+        self._sides.a.load(self._values_a)
+        self._sides.b.load(values_b)
 
     def _match_steps(
         self,
@@ -323,7 +364,7 @@ class _Check:
         unpaired = [*self._lacking.a, *self._lacking.b]
         self._not_compared += [
             f"other weights than those that the models have, because no counterpart is known of {name}"
-            for name in [", ".join(unpaired[:_NAMED]) + " …" * (len(unpaired) > _NAMED)]
+            for name in [first_of(unpaired, _NAMED)]
         ]
         self._matching = self._matching.with_equal_values(a.parameters, b.parameters)
         self._lacking, self._second = Lacking({}, {}, frozenset()), ({}, {})

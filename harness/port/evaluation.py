@@ -63,6 +63,11 @@ def is_constant(trace: Trace) -> bool:
     return all(np.ptp(trace.values[place].array) == 0.0 for place in trace.outputs)
 
 
+def is_finite(trace: Trace) -> bool:
+    """Check that all outputs are finite."""
+    return all(np.isfinite(trace.values[place].array).all() for place in trace.outputs)
+
+
 def output_gap(one: np.ndarray, other: np.ndarray) -> float:
     """Measure the difference of two outputs, up to the order of their axes."""
     gap = difference_in_any_order(other, one, _EXACT)
@@ -96,8 +101,7 @@ class Evaluated(NamedTuple):
     @property
     def is_finite(self) -> bool:
         """Whether all outputs are finite."""
-        places = ((trace, place) for trace in (self.a, self.b) for place in trace.outputs)
-        return all(np.isfinite(trace.values[place].array).all() for trace, place in places)
+        return is_finite(self.a) and is_finite(self.b)
 
 
 def evaluated(

@@ -34,7 +34,7 @@ from harness.tracing.side import Gradients
 #: The values of open arrays in turn: of those of several axes, and of vectors.
 #: Vectors of 0 allow for biases that are added to others, vectors of 0.3 for stacks of vectors, and -0.3 for
 #: units that are 0 where the sum of the inputs is negative.
-_STARTS = ((0.3, 0.0), (0.3, 0.3), (-0.3, 0.0), (0.0, 0.0))
+STARTS = ((0.3, 0.0), (0.3, 0.3), (-0.3, 0.0), (0.0, 0.0))
 #: Gradients that differ by less are equal. At one point rounding does not grow as it does over steps.
 _EQUAL = 1e-9
 #: The time for assignments. The first one ends regardless.
@@ -105,6 +105,26 @@ def assigned(
     except HarnessError as error:  # a model cannot be differentiated, or not with these values
         return None, f"Arrays could not be assigned by gradients: {str(error).splitlines()[0]}"
     return found, "" if found else search.tried()
+
+
+def surer(matching: Matching) -> Iterator[Matching]:
+    """Yield ``matching`` without pairs of other roles or sizes, then without pairs by the order of use."""
+    yield _kept(matching, list(filter(_is_sound, matching.pairs)))
+    looser = _without_repeated(matching)
+    if looser is not None:
+        yield _kept(matching, list(filter(_is_sound, looser.pairs)))
+
+
+def _kept(matching: Matching, pairs: list[PairedUse]) -> Matching:
+    """Return ``matching`` with these pairs of its pairs; the arrays of the others are unmatched."""
+    kept = msgspec.structs.replace(matching, pairs=pairs)
+    arrays = [(each.one.name, each.other.name) for each in kept.arrays()]
+    unmatched = []
+    for side, names in enumerate((matching.unmatched_a, matching.unmatched_b)):
+        known = {*names, *(pair[side] for pair in arrays)}
+        used = (stored.name for pair in matching.pairs for stored in pair[side].parameters.values())
+        unmatched.append([*names, *(name for name in dict.fromkeys(used) if name not in known)])
+    return msgspec.structs.replace(kept, unmatched_a=unmatched[0], unmatched_b=unmatched[1])
 
 
 def _without_repeated(matching: Matching) -> Matching | None:
@@ -187,7 +207,7 @@ class _Search:
         """Extend ``state`` by what gradients decide, then by each way that they leave."""
         choices: list[Fit] = []
         while state.open_a and state.open_b:
-            for start in _STARTS:
+            for start in STARTS:
                 fits = self._fits(state, *self._gradients(state, start))
                 decided = [
                     fit for fit in fits if not any(_share(fit, other) for other in fits if other is not fit)
@@ -287,7 +307,7 @@ class _Search:
         # A sum has equal gradients wherever the second bias is, others may have them at one point.
         if not all(gap <= _EQUAL for gap in gaps) or not self._are_second(state, a, b):
             return None
-        elsewhere = self._gradients(state, _STARTS[1]) if state.open_a or state.open_b else (a, b)
+        elsewhere = self._gradients(state, STARTS[1]) if state.open_a or state.open_b else (a, b)
         if not self._are_second(state, *elsewhere):
             return None
         return Assignment(matching, state.open_a, state.open_b)

@@ -113,6 +113,14 @@ def _of_several_fields(own: Expression, place: int, other: Expression) -> Iterat
         does_there = other.trace.calls[there].does
         if type(does_there) is not type(does):
             continue
+        if isinstance(does, kinds.Arithmetic) and isinstance(does_there, kinds.Arithmetic):
+            if does.constant is not None and does_there.constant is not None:
+                own_text, other_text = (
+                    f"{each.function} {text(each.constant)}" for each in (does, does_there)
+                )
+                all_fields = Alternative("constant", own_text, other_text, does_there, parameters)
+                yield Change("constant", own_text, other_text, place, NOTHING, {place: all_fields})
+            continue
         parts: list[tuple[tuple[str, str, str], dict[str, object], dict[str, np.ndarray]]] = [
             (_texts(does, does_there, field), {field: getattr(does_there, field)}, {})
             for field in differing_fields(does, does_there)
