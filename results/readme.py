@@ -53,11 +53,11 @@ harness reproduce {gate}
 
 With `comparison/` moved away, `python results/make.py` makes all of it again, and `python results/readme.py` this page.
 `trials/` holds the trials of [Calibration](../docs/explanation/calibration.md).
-"""
+"""  # noqa: E501  the page is wrapped at 120
 
 
 def tasks(duels: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """Yield for each task the test scores in all frameworks, whether they are equal, and the ratios of its duel."""
+    """Yield for each task its scores in all frameworks, whether these are equal, and its duel."""
     for task in TASKS:
         (group,) = harness.compare(f"task={task}", results=FOLDER, quality_only=True).findings.groups
         measure = group.comparison.measure
@@ -128,14 +128,16 @@ def busy(duels: list[dict[str, Any]]) -> str:
     """State how much of a CPU other programs used in the blocks of the duels."""
     blocks = [block for duel in duels for pair in duel["pairs"] for block in pair["blocks"]]
     seconds = sum(block["seconds"] for block in blocks)
-    used = sum(block["disturbance"]["others_seconds"] + block["disturbance"]["stolen_seconds"] for block in blocks)
+    disturbances = [block["disturbance"] for block in blocks]
+    used = sum(each["others_seconds"] + each["stolen_seconds"] for each in disturbances)
     return f"The machine was shared: other programs used {percent(used / seconds)} of a CPU meanwhile."
 
 
 def later(duels: list[dict[str, Any]]) -> str:
     """Name the duels that were made at another commit than all else; empty if there are none."""
     made = {each["task"]["name"]: each["machine"]["git"]["commit"] for each in duels}
-    named = [f"`{task}` at {commit[:12]}" for task, commit in made.items() if commit != COMMIT.read_text().strip()]
+    usual = COMMIT.read_text().strip()
+    named = [f"`{task}` at {commit[:12]}" for task, commit in made.items() if commit != usual]
     return f" The duel of {listed(named)} was made later." if named else ""
 
 
@@ -144,7 +146,9 @@ def page() -> str:
     records = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("duels/*.json"))]
     newest = records[-1]
     machine = newest["machine"]
-    framework = {name: version for each in newest["configurations"] for name, version in each["framework"].items()}
+    framework = {
+        name: version for each in newest["configurations"] for name, version in each["framework"].items()
+    }
     versions = ", ".join(f"{name} {framework[name]}" for name in ("torch", "keras", "tensorflow", "jax"))
     return TEXT.format(
         commit=COMMIT.read_text()[:12],
