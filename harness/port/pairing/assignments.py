@@ -41,6 +41,8 @@ _EQUAL = 1e-9
 LIMIT_SECONDS = 20.0
 #: Kinds of uses that may belong to another use of their shape than the order of use says.
 _ORDERED_BY_USE = {"Linear", "Convolution", "Embedding"}
+#: Orders of axes between kernels of 2-D convolutions as frameworks store them, whatever their sizes.
+_KERNEL_AXES = {(2, 3, 1, 0), (3, 2, 0, 1)}
 Masks = dict[str, np.ndarray]
 
 
@@ -451,7 +453,7 @@ def _layouts(one: Sequence[int], other: Sequence[int]) -> Iterator[tuple[_Layout
     # with its height and width exchanged is another table.
     is_ordered = len(one) == len(other) > 2  # noqa: PLR2004  more axes than a matrix
     for axes in itertools.permutations(range(len(one))):
-        if is_ordered and any(
+        if (is_ordered and axes not in _KERNEL_AXES) and any(
             one[first] == one[second] and first > second for first, second in itertools.combinations(axes, 2)
         ):
             continue

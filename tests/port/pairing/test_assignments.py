@@ -205,3 +205,18 @@ def test_axes_of_one_size_keep_their_order_but_in_matrices(axes, is_found):
     a = Side(lambda x, w, table: np.tanh(x @ w + table.reshape(9, 4)[[0, 1, 5]]), w=(4, 4), table=(3, 3, 4))
     found, _ = assigned(a, Side(pictures, w=(4, 4), table=(4, 3, 3)))
     assert (found is not None) == is_found
+
+
+@pytest.mark.parametrize("axes", [(2, 3, 1, 0), (3, 2, 0, 1)])
+def test_kernels_with_axes_of_one_size_are_found_as_frameworks_store_them(axes):
+    shape = (2, 3, 3, 3) if axes[0] == 2 else (3, 3, 3, 2)
+    scales = RNG.uniform(0.5, 2.0, shape)
+
+    def first(x, kernel):
+        return x * np.tanh(kernel * scales).sum()
+
+    def last(x, kernel):
+        return x * np.tanh(kernel * scales.transpose(axes)).sum()
+
+    found, _ = assigned(Side(first, kernel=shape), Side(last, kernel=scales.transpose(axes).shape))
+    assert pairs(found) == {("kernel", 0, "kernel", 0)}
