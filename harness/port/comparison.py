@@ -34,13 +34,13 @@ from harness.port.evaluation import (
     compared_cases,
     evaluated,
     is_constant,
-    is_finite,
     output_gap,
     paired_outputs,
     worst_output,
 )
-from harness.port.pairing.assignments import Masks, assigned, surer, zeroed
-from harness.port.pairing.lacking import Lacking, with_missing_roles
+from harness.port.pairing.assignments import Masks, assigned, zeroed
+from harness.port.pairing.filling import filled, left_open
+from harness.port.pairing.lacking import Lacking
 from harness.port.pairing.matching import Matching, match
 from harness.port.pairing.names import refuse_unknown, unused_names
 from harness.port.pairing.relations import is_copy
@@ -231,12 +231,11 @@ class _Check:
         self._causes += copied(first_a, first_b, self._matching, worst, may_share_seeds=one == other)
         self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a)
         found, tried = self._assigned((initial_a, initial_b), (first_a, first_b), inputs)
+        by_step = bool(tried) and self._match_steps((initial_a, initial_b), (first_a, first_b), inputs)
         if tried:
-            if self._match_steps((initial_a, initial_b), (first_a, first_b), inputs):
-                tried = ""
-            self._leave_open(initial_a, initial_b)
+            self._matching = left_open(self._matching, initial_a, initial_b)
         self._parameters = _paired(self._matching, initial_a, initial_b)
-        self._parameters.tried = tried
+        self._parameters.tried = "" if by_step else tried
         self._initial_values = initial_values(initial_a.parameters, initial_b.parameters, self._matching)
         self._lacking = Lacking.of(self._matching, initial_a, initial_b).that_train(set(), set())
         self._as_they_are = worst <= TOLERANCE and not is_constant(first_a) and self._lacking.are_seen()
@@ -255,49 +254,26 @@ class _Check:
         self._exchanged_names = exchanged_names(self._matching, initial_b.parameters)
         self._parameters.candidates = self._lacking.candidates()
         self._values_a |= zeroed({**initial_a.parameters, **self._values_a}, second_a)
-        self._sides.a.load(self._values_a)
         values_b, missing = transferred(
             self._matching, {**initial_a.parameters, **self._values_a}, initial_b.parameters
         )
         values_b = {**initial_b.parameters, **values_b}
-        values_b |= zeroed(values_b, second_b)
-        self._sides.b.load(values_b)
         self._causes += lacking_in_a(missing)
-        self._fill_lacking(values_b, inputs)
-
-    def _leave_open(self, a: Description, b: Description) -> None:
-        """Unpair arrays whose pairs are in question, if the rest of both sides can have one value."""
-        self._matching = with_missing_roles(self._matching, a, b)
-        for matching in surer(self._matching):
-            lacking = Lacking.of(matching, a, b).that_train(set(), set())
-            if any(lacking.with_one_value()):
-                self._matching = matching
-            if any(lacking.with_one_value()) or not (lacking.a and lacking.b):
-                return
+        self._fill_lacking(values_b | zeroed(values_b, second_b), inputs)
 
     def _fill_lacking(self, values_b: Mapping[str, np.ndarray], inputs: list[np.ndarray]) -> None:
-        """Give arrays without counterpart one value, so that a fault shows though their pairs are unknown.
-
-        Of several values the first one is taken with which outputs differ: right models never do.
-        """
-        found, differs = None, False
-        for filled in self._lacking.with_one_value():
-            self._sides.a.load(filled.a)
-            self._sides.b.load(filled.b)
-            a, b = self._sides.both(lambda side: side.outputs(inputs, training=False))
-            if is_finite(a) and not is_constant(a):
-                found, differs = filled, worst_output(a, b)[0] > TOLERANCE
-            if differs:
-                break
+        """Give arrays without counterpart one value, so that a fault shows though their pairs are unknown."""
+        found = filled(self._sides, self._lacking, inputs)
         if found is not None:
-            self._lacking = found
-            self._values_a |= found.a
-            values_b = {**values_b, **found.b}
-            names = first_of([*found.a, *found.b], _NAMED)
+            lacking = self._lacking = found.lacking
+            self._values_a |= lacking.a
+            values_b = {**values_b, **lacking.b}
+            names = first_of([*lacking.a, *lacking.b], _NAMED)
             self._not_compared.append(
                 f"arrays without counterpart, which got one value in both models: {names}"
             )
-            self._parameters.tried += "" if differs else " With one value in all of these, outputs are equal."
+            if not found.differs:
+                self._parameters.tried += " With one value in all of these, outputs are equal."
         self._sides.a.load(self._values_a)
         self._sides.b.load(values_b)
 

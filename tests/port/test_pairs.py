@@ -18,7 +18,8 @@ SOME = (
     "^(clipped|gated_steps|prenorm|nested|window|tied|decay of biases)(?!.*(flax|optax))"
     "|^loops leaky.*jax: activation$|^loops runge_kutta.*(jax|whole step)$"
     "|^rotary(: adjacent)?$|^mirrored(: axis)?$|packed attention apart: merge|^gemma_norm in flax"
-    "|^rewritten experts in jax|^otherwise (fourier|last_step|class_row$|turned: epsilon)"
+    "|^otherwise (fourier|last_step|gated_filters|class_row$|turned: epsilon)"
+    "|^rewritten experts in jax|^cell as layer"
 )
 #: The rewritten pairs that are decided; the causes of some faults among them are not named yet.
 REWRITTEN = (

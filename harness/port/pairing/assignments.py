@@ -138,7 +138,7 @@ def _without_repeated(matching: Matching) -> Matching | None:
     repeated = [
         pair
         for pair, kind in zip(matching.pairs, kinds, strict=True)
-        if kinds.count(kind) > 1 and kind[0] in _ORDERED_BY_USE and not _is_named(pair)
+        if kinds.count(kind) > 1 and kind[0] in _ORDERED_BY_USE and _is_sound(pair) and not _is_named(pair)
     ]
     if not repeated:
         return None

@@ -3,13 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from harness.core.models.messages import Description
-from harness.port.pairing.assignments import STARTS
 from harness.port.pairing.matching import Matching
-from harness.tracing.calls import Stored
 
 #: An array of fewer numbers is no table that two layers may share.
 _LEAST_TIED = 4
@@ -52,25 +49,6 @@ class Lacking(NamedTuple):
         own = [name for name in self.b if name in self.trained]
         return of_a or ({"NAME": own} if own else {})
 
-    def with_one_value(self) -> Iterator["Lacking"]:
-        """Yield these arrays filled with one value, if both sides have as many numbers.
-
-        Whichever arrays and parts belong together, both sides then have the same values.
-        """
-        held = self.a, self.b
-        for start in STARTS[:-1]:  # zeros would hide all faults
-            counts = [
-                sum(array.size for array in own.values() if start[array.ndim < 2])  # noqa: PLR2004
-                for own in held
-            ]
-            if counts[0] != counts[1] or not counts[0]:
-                continue
-            of_a, of_b = (
-                {name: np.full(array.shape, start[array.ndim < 2]) for name, array in own.items()}  # noqa: PLR2004
-                for own in held
-            )
-            yield self._replace(a=of_a, b=of_b)
-
     def trials(self, values_a: Mapping[str, np.ndarray]) -> Iterator["Trial"]:
         """Yield values that may make both sides equal: neutral values, and values of A for arrays of B."""
         own, other = (", ".join(each) or "none" for each in (self.a, self.b))
@@ -93,34 +71,6 @@ class Lacking(NamedTuple):
                     text_a = f"{name_a} {_shape_text(array.shape)}"
                     text_a += " in both places" if kind == "untied" else ""
                     yield Trial(kind, text_a, f"{name_b} {_shape_text(array_b.shape)}", {}, {name_b: made})
-
-
-def with_missing_roles(matching: Matching, a: Description, b: Description) -> Matching:
-    """Pair arrays of A without counterpart with roles that B's uses alone have, as of a bias added later.
-
-    Only arrays that one other fits are paired, and packed ones only if their parts have one order.
-    """
-    in_order: dict[str, bool] = {}
-    for one, other in matching.pairs:
-        kernels = [use.parameters.get("kernel", Stored("")) for use in (one, other)]
-        first, second = ((stored.start, stored.stop) for stored in kernels)
-        for role in other.parameters.keys() - one.parameters.keys():
-            name = other.parameters[role].name
-            in_order[name] = in_order.get(name, True) and first == second
-    pairs = [
-        (Stored(own), Stored(name))
-        for name, is_alike in in_order.items()
-        for own in matching.unmatched_a
-        if is_alike and a.parameters[own].shape == b.parameters[name].shape
-    ]
-    names = [stored.name for pair in pairs for stored in pair]
-    sure = [pair for pair in pairs if all(names.count(stored.name) == 1 for stored in pair)]
-    paired = {one.name for one, _ in sure}
-    return msgspec.structs.replace(
-        matching,
-        free=[*matching.free, *sure],
-        unmatched_a=[name for name in matching.unmatched_a if name not in paired],
-    )
 
 
 class Trial(NamedTuple):

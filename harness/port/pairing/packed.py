@@ -1,4 +1,4 @@
-"""Packed projections: a linear layer whose output is split, as query, key and value often are."""
+"""Packed layers: linear ones and convolutions whose output is split, as query, key and value often are."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,12 +27,13 @@ def _shape_of(use: Use) -> tuple[object, ...]:
 
 
 def _parts(use: Use, trace: Trace) -> list[Use]:
-    """Return the parts of a linear layer that slices of its output take; none unless they cover it."""
-    call = trace.calls[use.place]
-    if not isinstance(call.does, kinds.Linear) or use.shapes.keys() - {"kernel", "bias"}:
+    """Return the parts of a layer that slices of its output take; none unless they cover it."""
+    does = trace.calls[use.place].does
+    is_one = isinstance(does, kinds.Linear) or (isinstance(does, kinds.Convolution) and does.groups == 1)
+    if not is_one or use.shapes.keys() - {"kernel", "bias"}:
         return []
     found = _taken_columns(use, trace)
-    width = trace.values[call.outputs[0]].array.shape[-1]
+    width = use.shapes["kernel"][-1]
     if [start for start, _ in sorted(found)] + [width] != [0, *(stop for _, stop in sorted(found))]:
         return []
     result = []
@@ -50,12 +51,14 @@ def _parts(use: Use, trace: Trace) -> list[Use]:
 
 
 def _taken_columns(use: Use, trace: Trace) -> dict[tuple[int, int], int]:
-    """Return the ranges of columns that slices take of a layer's output, with the place of each slice.
+    """Return the ranges of channels that slices take of a layer's output, with the place of each slice.
 
     They may take them of the output in another form, or of a sum with it.
     """
-    outputs = trace.calls[use.place].outputs
-    whole = trace.values[outputs[0]].array
+    call = trace.calls[use.place]
+    outputs = call.outputs
+    output = trace.values[outputs[0]].array
+    whole = np.moveaxis(output, 1 if getattr(call.does, "channels_first", False) else -1, -1)
     wholes, found = dict.fromkeys(outputs, whole), dict[tuple[int, int], int]()
     for place in range(use.place + 1, len(trace.calls)):
         follower = trace.calls[place]
@@ -68,7 +71,7 @@ def _taken_columns(use: Use, trace: Trace) -> dict[tuple[int, int], int]:
                 found.setdefault(columns, place)
         elif isinstance(follower.does, kinds.Reshape | kinds.Transposition):
             wholes |= dict.fromkeys(follower.outputs, before)
-        elif _is_sum(follower.does) and after.shape == whole.shape:
+        elif _is_sum(follower.does) and after.shape == output.shape:
             wholes |= dict.fromkeys(follower.outputs, after)
     return found
 

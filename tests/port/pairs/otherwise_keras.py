@@ -81,6 +81,23 @@ def directions(fault=""):
     return Net(run, rnn=rnn, head=layers.Dense(3))
 
 
+def gated_filters(fault=""):
+    """A layer for the filters, and one for their gates."""
+
+    def run(net, x):
+        for place in (0, 1):
+            own, gate = (getattr(net, f"{name}_{place}")(x) for name in ("filter", "gate"))
+            x = (x + ops.tanh(own) * ops.sigmoid(gate)) / (2 if fault == "half" else 2**0.5)
+        return net.head(x)
+
+    convolutions = {
+        f"{name}_{place}": layers.Conv1D(6, 3, padding="causal", dilation_rate=2**place)
+        for place in (0, 1)
+        for name in ("filter", "gate")
+    }
+    return Net(run, **convolutions, head=layers.Dense(4))
+
+
 def noisy(fault=""):
     class Noise(layers.Layer):
         def __init__(self):

@@ -195,6 +195,20 @@ def directions():
     return Net(run, rnn=nn.LSTM(4, 5, batch_first=True, bidirectional=True), head=nn.Linear(5, 3))
 
 
+def gated_filters():
+    """Dilated convolutions whose channels are filters and their gates (WaveNet: van den Oord et al. 2016)."""
+
+    def run(net, x):
+        h = x.transpose(1, 2)
+        for place, conv in enumerate((net.first, net.second)):
+            own, gate = conv(functional.pad(h, (2 * 2**place, 0))).chunk(2, 1)
+            h = (h + torch.tanh(own) * torch.sigmoid(gate)) * 0.5**0.5
+        return net.head(h.transpose(1, 2))
+
+    first, second = (nn.Conv1d(6, 12, 3, dilation=dilation) for dilation in (1, 2))
+    return Net(run, first=first, second=second, head=nn.Linear(6, 4))
+
+
 def noisy():
     """Noise in training alone."""
 
