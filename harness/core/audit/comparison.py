@@ -74,16 +74,11 @@ def first_difference(ours: Losses, theirs: Losses, precision: Precision) -> int 
     the first loss of the first step is computed before any update: a generator's follows the discriminator's.
     """
     scale, rounding = _scale(ours), ROUNDING[precision]
-    deviations = (
-        (step, column, _deviation(a, b, scale))
-        for step, (row, other) in enumerate(zip(ours, theirs, strict=False))
-        for column, (a, b) in enumerate(zip(row, other, strict=True))
-    )
-    first = next((each for each in deviations if each[2] > rounding.loss), None)
-    if first is None:
-        return None
-    step, column, deviation = first
-    return step if deviation > rounding.first_losses or step == column == 0 else None
+    if _deviation(ours[0][0], theirs[0][0], scale) > rounding.loss:
+        return 0
+    deviations = _deviations(ours, theirs, scale)
+    first = next((step for step, deviation in enumerate(deviations) if deviation > rounding.loss), None)
+    return None if first is None or deviations[first] <= rounding.first_losses else first
 
 
 def differs_at_same_weights(

@@ -94,6 +94,7 @@ def test_a_generators_first_loss_follows_an_update_of_the_discriminator():
     assert first_difference([[0.6915, 0.92339], [0.6882, 0.5925]], reported, "float32") is None
     assert first_difference([[0.6915, 0.93], [0.6882, 0.5923]], reported, "float32") == 0
     assert first_difference([[0.6916, 0.92342], [0.6882, 0.5923]], reported, "float32") == 0
+    assert first_difference([[0.6915, 0.92342], [0.68822, 0.65]], reported, "float32") == 1
 
 
 @pytest.mark.parametrize(("by", "apart", "differs"), [(1e-6, 0, None), (1e-3, 1e-7, 1), (1e-3, 1e-4, None)])
