@@ -422,7 +422,7 @@ class _Check:
             if not case.traced and self._compared[0].equal and not found.equal and unexplained:
                 case = self._evaluated(len(case.inputs[0]), traced=True, factor=case.factor)  # noqa: PLW2901
             if case.traced:
-                self._explain(case, found)
+                self._explain(case, found, walks=not (case.training and case.has_outputs_of(cases[0])))
         if any(isinstance(call.does, kinds.Dropout) for call in (*trained.a.calls, *trained.b.calls)):
             self._not_compared.append("the random numbers of dropout, which is off in all that is computed")
         first = trained.a.values[trained.a.outputs[0]]
@@ -480,9 +480,9 @@ class _Check:
                 self._causes.append(Cause.at(trial.kind, one, other, trial.a, trial.b, before, after))
                 return
 
-    def _explain(self, case: Evaluated, found: Compared) -> None:
+    def _explain(self, case: Evaluated, found: Compared, *, walks: bool) -> None:
         self._causes += dropouts(case.a, case.b, training=case.training)
-        if found.equal or self._lacking_explains:
+        if found.equal or self._lacking_explains or not walks:
             return
         self._phase(f"finding causes in {'training mode' if case.training else 'evaluation'}")
         self._causes += walked(self._sides, case, self._matching)

@@ -103,6 +103,10 @@ class Evaluated(NamedTuple):
         """Whether all outputs are finite."""
         return is_finite(self.a) and is_finite(self.b)
 
+    def has_outputs_of(self, other: "Evaluated") -> bool:
+        """Check that the outputs of each side are those of ``other``, as where a mode changes nothing."""
+        return worst_output(self.a, other.a)[0] == worst_output(self.b, other.b)[0] == 0.0
+
 
 def evaluated(
     sides: Sides,

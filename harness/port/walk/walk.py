@@ -402,6 +402,7 @@ def walk(
     overrides: list[Override] = []
     visited: set[tuple[str, int]] = set()
     steps: Steps = collections.Counter()
+    are_right = False
     for _ in range(_MOST_FAULTS):
         if overrides:
             try:
@@ -412,20 +413,28 @@ def walk(
             if len(again.trace.calls) != len(folded_b.trace.calls):
                 break  # the code takes another branch with A's numbers
             folded_b = again
+            are_right = worst_output(trace_a, folded_b.trace)[0] <= values.ROUNDING
+            if are_right:  # what is left changes no output
+                break
         fault = TracePair(trace_a, index, folded_b, matching, steps).first_fault(visited)
         if fault is None:
             break
         for cause in fault.causes:
             cause.step, cause.steps = _step_of(fault.corrections, folded_b.trace)
-        faults.append(fault)
+        faults = [each for each in faults if not _is_corrected_by(each, fault)] + [fault]
         overrides += fault.corrections
-    corrected = [fault for fault in faults if fault.corrections]
-    if corrected and worst_output(trace_a, folded_b.trace)[0] <= values.ROUNDING:
-        faults = corrected  # what is left uncorrected changes no output
+    if are_right:
+        faults = [fault for fault in faults if fault.corrections]
     found = [cause for fault in faults for cause in fault.causes] + rest
     for cause in found:
         cause.mode = mode
     return merged(found)
+
+
+def _is_corrected_by(earlier: Fault, later: Fault) -> bool:
+    """Check that ``later`` corrects all that ``earlier`` did, whose arrays were thus not the right ones."""
+    places, again = ({each[:2] + each[3:] for each in fault.corrections} for fault in (earlier, later))
+    return bool(places) and places <= again
 
 
 def _step_of(corrections: Sequence[Override], trace: Trace) -> tuple[int, int]:
