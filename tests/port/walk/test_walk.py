@@ -218,7 +218,8 @@ def test_the_last_step_in_the_place_of_the_mean_is_no_missing_call():
 
     a = trace(kinds.Reduction(function="mean", axes=(-2,)), mean, outputs[0], Value("call", last))
     b = trace(kinds.Slice(index="[:, -1]"), last, outputs[1])
-    (cause, *_) = causes_between(a, b)
+    # The head differs, too, as this side is not evaluated again.
+    (cause,) = (each for each in causes_between(a, b) if each.kind != "unexplained")
     assert (cause.kind, cause.a, cause.b) == ("other function", "mean", "slice [:, -1]")
     assert cause.path_b == "before head"
     assert cause.after < 1e-12
