@@ -1,7 +1,9 @@
 """The same models as functions of JAX, in another order or written otherwise; ``fault`` names the mistake."""
 
 import jax.numpy as jnp
+from flax import nnx
 from jax import lax, nn
+from pairs_nnx import RNGS, Net, dense
 from rewritten_jax import head, linear, raw
 
 
@@ -205,3 +207,16 @@ def bilinear(fault=""):
         return linear(p["head"], jnp.concatenate([score, nn.relu(left @ p["between"])], -1))
 
     return {"left": head(5, 6), "right": head(5, 6), "between": raw(6, 6), "head": head(7, 2)}, run
+
+
+def decoder(fault=""):
+    """Layers of flax with an array for each of query, key and value."""
+
+    def run(net, x):
+        seen = jnp.tril(jnp.ones((x.shape[1], x.shape[1]), bool), 1 if fault == "future" else 0)
+        h = x + net.own(net.before(x), mask=seen)
+        return net.head(h + net.all(net.between(h), x))
+
+    layers = {name: nnx.MultiHeadAttention(2, 8, decode=False, rngs=RNGS) for name in ("own", "all")}
+    norms = {name: nnx.LayerNorm(8, epsilon=1e-5, rngs=RNGS) for name in ("before", "between")}
+    return Net(run, head=dense(8, 3), **layers, **norms)

@@ -209,6 +209,20 @@ def gated_filters():
     return Net(run, first=first, second=second, head=nn.Linear(6, 4))
 
 
+def decoder():
+    """Attention to what was before, then to all, in layers whose arrays are packed."""
+
+    def run(net, x):
+        later = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)
+        h = net.before(x)
+        h = x + net.own(h, h, h, attn_mask=later, need_weights=False)[0]
+        return net.head(h + net.all(net.between(h), x, x, need_weights=False)[0])
+
+    own, everything = (nn.MultiheadAttention(8, 2, batch_first=True) for _ in range(2))
+    norms = {"before": nn.LayerNorm(8), "between": nn.LayerNorm(8)}
+    return Net(run, own=own, all=everything, head=nn.Linear(8, 3), **norms)
+
+
 def noisy():
     """Noise in training alone."""
 

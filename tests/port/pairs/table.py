@@ -178,6 +178,7 @@ OTHERWISE = {
     "gates": ("jax", {"inputs": (5, 4)}, {"exchanged": "^exchange"}),
     "last_step": ("keras", {"inputs": (5, 6)}, {"GELU": "^GELU"}),
     "gated_filters": ("keras", {"inputs": (9, 6)}, {"half": "^constant.*0.707107 against divide 2"}),
+    "decoder": ("jax", {"inputs": (7, 8)}, {"future": "^mask"}),
     "bilinear": ("jax", {"inputs": (5,)}, {"transposed": "^transposed kernel"}),
 }
 #: Ports that have the numbers of A: the input, and the faults with whether another assignment explains each.
