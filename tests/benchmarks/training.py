@@ -182,7 +182,7 @@ def require_same_loss(ours: float, hand: float) -> None:
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--backend", default="torch")
-    options.add_argument("--task", default="cnn", choices=TASKS, help="lm: not in JAX")
+    options.add_argument("--task", default="cnn", choices=TASKS)
     options.add_argument("--dataset", help="default: the task's own")
     options.add_argument("--pairs", type=int, default=8)
     options.add_argument("--steps", type=int, help="steps per block; default: a whole epoch")
