@@ -1,6 +1,5 @@
 """Directives that write a table from the code, so that the documentation cannot differ from it.
 
-``ledger``: where frameworks differ by default. ``ledger-costs``: what a default was measured to change.
 ``task-options NAME``: the options of a task. ``fields MODULE:CLASS``: the fields of a record.
 ``reasons``: every reason for a gate's verdict. ``study-parts`` and ``study-quantities``: names that a
 kind of study may use.
@@ -16,9 +15,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from harness.core.certify.ledger import LEDGER, Entry, measured_costs
 from harness.core.documents.document import Table
-from harness.core.documents.numbers import estimate
 from harness.core.documents.render.markdown import markdown_table
 from harness.core.plugins import registry
 from harness.core.plugins.options import describe_options
@@ -39,32 +36,6 @@ class _TableDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         return self.parse_text_to_nodes(markdown_table(self.table()) + "\n")
-
-
-class Ledger(_TableDirective):
-    """The defaults of each framework, and the pins."""
-
-    def table(self) -> Table:
-        return Table(Entry._fields, LEDGER)
-
-
-class LedgerCosts(_TableDirective):
-    """The measured effect of a default in place of the pin."""
-
-    def table(self) -> Table:
-        headers = ("topic", "default", "measured on", "score as pinned", "change by the default", "seeds")
-        rows = [
-            (
-                cost.topic,
-                cost.default,
-                cost.task,
-                f"{cost.score}: {cost.pinned:.1f}",
-                estimate(cost.difference, 2, sign=True).replace("-", "\N{MINUS SIGN}"),
-                str(cost.difference.n),
-            )
-            for cost in measured_costs().costs
-        ]
-        return Table(headers, rows)
 
 
 class TaskOptions(_TableDirective):
@@ -160,8 +131,6 @@ class StudyQuantities(_TableDirective):
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
-    app.add_directive("ledger", Ledger)
-    app.add_directive("ledger-costs", LedgerCosts)
     app.add_directive("task-options", TaskOptions)
     app.add_directive("fields", Fields)
     app.add_directive("reasons", Reasons)

@@ -25,7 +25,7 @@ for module in pkgutil.walk_packages(harness.__path__, "harness."):
 print(harness.__file__)
 """
 CORE_COMMANDS = {
-    "run", "list", "show", "report", "data", "check", "reference", "ledger", "new", "clean", "doctor"
+    "run", "list", "show", "report", "data", "check", "reference", "new", "clean", "doctor"
 }  # fmt: skip
 TRAIN = ("run", "--backend", "torch", "--task", "mlp", "--max-steps", "30", "--quiet")
 REFUSED = (

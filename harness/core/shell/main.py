@@ -31,7 +31,6 @@ _COMMANDS = tuple(
         "data": "List, fetch, import and verify data sets.",
         "check": "Check backends against the committed reference, in float64.",
         "reference": "Write a task's reference once two frameworks agree.",
-        "ledger": "Print framework defaults that differ, and how tasks fix them.",
         "new": "Write the skeleton of a plugin.",
         "clean": "Remove lost runs, unfinished files and old caches.",
         "doctor": "Describe this machine and find what disturbs measurements.",
