@@ -23,8 +23,8 @@ _REFUSED = {
     "seed": "seeds are repetitions; comparisons are made over them",
     "task": "results of different tasks have different scores; select one with task=NAME",
     "dataset": "scores on different data do not compare; select one with dataset=NAME",
-    "machine": "times of different machines do not compare; their ratios are listed side by side",
-    "host": "times of different machines do not compare; their ratios are listed side by side",
+    "machine": "times of different machines do not compare",
+    "host": "times of different machines do not compare",
     "status": "only runs that succeeded are compared",
     "since": "runs of any day compare if their conditions are equal",
 }

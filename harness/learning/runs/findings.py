@@ -11,7 +11,6 @@ from threadpoolctl import threadpool_limits
 
 from harness.core.runs.selection import Selection, no_garbage_collection
 from harness.core.shell.features import records
-from harness.learning.runs.across_machines import AcrossMachines, runs_across_machines
 from harness.learning.runs.axes import BACKEND, parse_axes
 from harness.learning.runs.comparison import Comparison, compare, compare_settings
 from harness.learning.runs.grouping import (
@@ -66,8 +65,6 @@ class Findings:
     """The folder of the records, where a duel of the same configurations belongs; None for the default."""
     variations: list[Variation] = field(default_factory=list)
     """Where several axes vary and none is chosen."""
-    machines: list[AcrossMachines] = field(default_factory=list)
-    """Comparisons that several machines have made."""
     mode_times: list[ModeTimes] = field(default_factory=list)
     """What earlier commands measured of the backends' modes on this machine."""
 
@@ -144,7 +141,6 @@ def find(
         apart,
         [*further.unreadable],
         variations=chosen.open,
-        machines=runs_across_machines((each.comparison for each in compared), duels),
     )
 
 

@@ -43,7 +43,6 @@ from harness.learning.runs.tables import (
     details_table,
     differences_table,
     group_table,
-    machines_table,
     phases_table,
     runs_list,
 )
@@ -119,7 +118,6 @@ class _Builder:
                 for number, task in enumerate(tasks, 1)
             ),
             Paragraph(more if hidden > 0 else ""),
-            Section("Across machines", list(map(machines_table, findings.machines)), "across"),
             Section("Method and notes", list(self._notes()), "method"),
         ]
         titles = dict.fromkeys(group.comparison.group.title for group in findings.groups)

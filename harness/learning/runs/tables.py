@@ -1,6 +1,5 @@
 """Comparisons and runs as tables, each configuration in a row, the reference first."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from harness.core.documents.document import Cell, Row, Table, Tone, table_of, timed
@@ -19,7 +18,6 @@ from harness.core.machine.quantities import shown
 from harness.core.runs.fields import text_on_axis
 from harness.core.stats.estimate import Estimate
 from harness.core.training.measures import Measure
-from harness.learning.runs.across_machines import AcrossMachines, MachineRatios
 from harness.learning.runs.comparison import Comparison, PairComparison
 from harness.learning.runs.configuration_summary import ConfigurationSummary
 from harness.learning.runs.findings import GroupFindings
@@ -216,36 +214,6 @@ def runs_list(runs: Sequence[Run]) -> Table:
 def _seconds(run: Run) -> str:
     judged = run.record.judged_seconds
     return NOTHING if judged is None else f"{judged.training_seconds:.2f}"
-
-
-def machines_table(across: AcrossMachines) -> Table:
-    """Return a row for each configuration, a column for each machine, and a legend of the machines."""
-    headers = _headers(across.machines)
-    rows: list[list[Cell | str]] = [
-        [name, *(_of_machine(machine, name) for machine in across.machines)] for name in across.configurations
-    ]
-    described = (
-        f"{header}: {machine.model}" for header, machine in zip(headers, across.machines, strict=True)
-    )
-    title = f"Step time relative to {across.reference} on each machine: {across.title}"
-    legend = (f"{'; '.join(described)}.", "Times of different machines are not compared.")
-    return Table(["configuration", *headers], rows, title, legend, announced=True)
-
-
-def _of_machine(machine: MachineRatios, name: str) -> Cell | str:
-    if name not in machine.ratios:
-        return NOTHING
-    return _ratio_cell(machine.ratios[name], unreliable=name in machine.unreliable)
-
-
-def _headers(machines: list[MachineRatios]) -> list[str]:
-    """Return the name of each host, with its id where two share a name; a number where none is recorded."""
-    names = [machine.host.partition(" (")[0] for machine in machines]
-    count = Counter(names)
-    return [
-        (name if count[name] == 1 else machine.host) if name else f"unknown host {number}"
-        for number, (name, machine) in enumerate(zip(names, machines, strict=True), 1)
-    ]
 
 
 def group_table(group: GroupFindings) -> Table:
