@@ -135,7 +135,7 @@ def test_every_python_block_is_run_by_a_test():
         "docs/how-to/add-a-kind-of-study.md",  # tests/learning/study/test_study_command.py
         "docs/how-to/add-a-task.md",
         "docs/how-to/add-a-data-set.md",
-        "docs/how-to/benchmark-in-pytest.md",  # tests/timing/pytest_plugin
+        "docs/how-to/benchmark-in-pytest.md",  # tests/timing/test_pytest_plugin.py
         "docs/how-to/check-a-port.md",  # tests/port/test_port_page.py
         "docs/how-to/gate-your-own-step.md",  # test_own_step_page.py
         "docs/how-to/keep-and-score-weights.md",  # tests/core/runs/test_saved_weights.py

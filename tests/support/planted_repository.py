@@ -124,12 +124,6 @@ max_memory_growth = "10%"
 step = "bench.py:make_step"
 threads = 1
 """
-_TESTS = """from bench import make_step
-
-
-def test_speed(harness_benchmark):
-    harness_benchmark.step(make_step, threads=1)
-"""
 _TORCH = {
     "mynet/data.py": '''"""Random images of ten classes."""
 
@@ -335,8 +329,8 @@ def plant(folder: Path, *, torch: bool = False) -> None:
     history = _History()
     first = {"README.md": "# mynet\n", ".gitignore": _IGNORED, "mynet/__init__.py": _INIT, **own}
     start = history.commit("start", None, first)
-    tested = history.commit("tests", start, {"test_speed.py": _TESTS, "bench.py": _BENCH})
-    base = history.commit("base", tested, {"gate.toml": _SUITE})
+    timed = history.commit("bench", start, {"bench.py": _BENCH})
+    base = history.commit("base", timed, {"gate.toml": _SUITE})
     for name, changes in FAULTS.items():
         history.commit(name, base, _changed(base, changes, torch=torch))
     last = base

@@ -165,15 +165,10 @@ def of_interpreters(base: Environment, head: Environment) -> tuple[Environment, 
     """
     remedy = (
         f", the code of head: install base's version for {base.python}, or name its commit in place of the "
-        "interpreter (gate --base, pytest --harness-base)"
+        "interpreter (gate --base)"
     )
     base, head = with_shared_path(base, head)
     return (
         msgspec.structs.replace(base, installed_first=True, foreign=Foreign(top_of(head.folder), remedy)),
-        alone(head),
+        msgspec.structs.replace(head, installed_first=not is_this_interpreter(head.python)),
     )
-
-
-def alone(environment: Environment) -> Environment:
-    """Return an interpreter that imports what is installed for it first, unless it runs this command."""
-    return msgspec.structs.replace(environment, installed_first=not is_this_interpreter(environment.python))

@@ -77,26 +77,18 @@ class Advice(NamedTuple):
     command: str = ""
 
 
-class Options(NamedTuple):
-    """The names of the options that the gate was started with."""
-
-    budget: str = "--budget"
-    turns: str = "--turns"
-
-
-def advice(record: GateRecord, benchmark: BenchmarkRecord, options: Options | None = None) -> Advice:
+def advice(record: GateRecord, benchmark: BenchmarkRecord) -> Advice:
     """Return the next step for a benchmark that did not pass, from the first reason of its worst verdict."""
-    options = options or Options()
     deciding = _deciding_reasons(benchmark)
     unmeasured: Remedy = "The gate ended before it was measured." if record.failure else Step.MORE_EVIDENCE
     remedy = deciding[0].remedy_for(benchmark.verdict) if deciding else unmeasured
     match remedy:
         case str():
-            return Advice(remedy.format(budget=options.budget, turns=options.turns))
+            return Advice(remedy)
         case Check(accept):
             return _check(record, benchmark, accept and accept + _in_force(record, benchmark))
         case Step.MORE_EVIDENCE:
-            return _more_evidence(benchmark, options)
+            return _more_evidence(benchmark)
         case Step.MEASURE_AGAIN:
             failed = [each.metric for each in benchmark.metrics if each.verdict == "FAIL"]
             limits = " and ".join(metrics()[metric].key for metric in failed)
@@ -126,8 +118,8 @@ def _deciding_reasons(benchmark: BenchmarkRecord) -> list[Reason]:
     return [*benchmark.reasons, *(reason for each in same for reason in each.reasons)]
 
 
-def _more_evidence(benchmark: BenchmarkRecord, options: Options) -> Advice:
-    ways = [f"with more time ({options.budget})"]
+def _more_evidence(benchmark: BenchmarkRecord) -> Advice:
+    ways = ["with more time (--budget)"]
     on_cpu = any(each.device == "cpu" for each in benchmark.configurations)
     if benchmark.threads > 1 and on_cpu:  # threads wait for the one whose CPU other work uses
         ways.append("on one thread (threads = 1)")

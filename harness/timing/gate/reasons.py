@@ -46,11 +46,11 @@ class Check(NamedTuple):
     accept: str = ""
 
 
-#: The next step after a reason. A sentence has the names of the options in braces: ``{budget}``, ``{turns}``.
+#: The next step after a reason.
 Remedy = str | Step | Check
 
-_MORE_TIME = "Give the gate more time ({budget})."
-_MORE_SEEDS = "Run the gate again with more seeds for this benchmark and more time ({budget})."
+_MORE_TIME = "Give the gate more time (--budget)."
+_MORE_SEEDS = "Run the gate again with more seeds for this benchmark and more time (--budget)."
 _RESTORE = "Restore it in head's suite. If the change is intended, use a base with the same change."
 _ALLOW_OTHER_LOSSES = Check("set max_accuracy_loss")
 
@@ -163,7 +163,7 @@ class ProcessTooLong(BaseReason, frozen=True, kw_only=True):
     """INVALID: a process would take ``seconds`` for its ``turns`` turns, more than ``limit_seconds``."""
 
     clause = "a process would take about {seconds:.0f} s for {turns} turns, more than {limit_seconds:.0f} s"
-    remedy = "Set fewer turns ({turns})."
+    remedy = "Set fewer turns (--turns)."
 
     seconds: float
     limit_seconds: float
@@ -502,7 +502,7 @@ class TooFewPairs(BaseReason, frozen=True, kw_only=True):
     def remedy_for(self, _verdict: str) -> Remedy:
         """Return the advice to give the gate the time that the pairs take."""
         enough = f"{self.needed} pairs take about {self.needed * self.pair_seconds:.0f} s"
-        return f"Give the gate more time ({{budget}}): {enough}."
+        return f"Give the gate more time (--budget): {enough}."
 
 
 class TooFewSeeds(BaseReason, frozen=True, kw_only=True):

@@ -33,8 +33,6 @@ LOGIT = float(os.environ.get("PACED_LOGIT", "0"))
 CHILD_SECONDS = os.environ.get("PACED_CHILD_SECONDS")
 #: Extra duration of the first step after FAILS_AFTER, as if it were compiled.
 LATE_SECONDS = float(os.environ.get("PACED_LATE_SECONDS", "0"))
-#: The file to which each call of ``train`` adds the seconds of one step, by a clock of its own.
-CLOCK = os.environ.get("PACED_CLOCK")
 BALLAST = np.ones(int(os.environ.get("PACED_MEMORY_MIB", "0")) * 2**17)
 
 
@@ -59,11 +57,7 @@ class PacedProgram(Program):
         if self.made <= FAILS_AFTER < self.made + count:
             time.sleep(LATE_SECONDS)
         self.made += count
-        start = time.perf_counter()
         time.sleep(count * STEP_SECONDS * PACES[self.mode] * FACTOR)
-        if CLOCK:
-            with Path(CLOCK).open("a") as file:
-                print((time.perf_counter() - start) / count, file=file)
         if Path(FAILS_WHEN).exists() if FAILS_WHEN else self.made > FAILS_AFTER:
             if self.mode == "dies":
                 print("the last words", file=sys.stderr, flush=True)
