@@ -3,7 +3,7 @@
 from pathlib import Path
 
 
-def install(folder: Path, name: str, modules, version="1.0", record="", **points) -> Path:
+def install(folder: Path, name: str, modules, version="1.0", **points) -> Path:
     """Write the metadata of a distribution, and its modules by their names.
 
     ``points`` are entry points by kind: ``backends={"mine": "my_module"}``.
@@ -11,8 +11,6 @@ def install(folder: Path, name: str, modules, version="1.0", record="", **points
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    if record:
-        (info / "RECORD").write_text(record)
     lines = []
     for kind, targets in points.items():
         lines += [f"[harness.{kind}]", *(f"{key} = {target}" for key, target in targets.items())]

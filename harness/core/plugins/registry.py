@@ -3,13 +3,13 @@
 A plugin under development needs no installation: ``--plugin FILE`` names its module.
 
 A broken plugin affects no other: its exceptions become a :class:`PluginError` that names the plugin and its
-distribution. Plugins of other distributions are first imported in a process of their own.
+distribution.
 """
 
 import contextlib
 import functools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from harness.core.plugins import files, kept_data, trial
+from harness.core.plugins import files, kept_data
 from harness.core.plugins.loading import GROUPS, KINDS, LABELS, TYPES, Kind, ask, implemented
 from harness.errors import HarnessError, PluginError, unknown_name
 from harness.spec.backend import Backend
@@ -25,8 +25,7 @@ from harness.spec.data import DataSource
 from harness.spec.study import StudyKind
 from harness.spec.task import TaskDefinition
 
-#: Try plugins in a separate process. False in workers, which are such processes with a time limit.
-tried_apart = True
+_OURS = "dl-harness"
 
 
 @functools.cache
@@ -61,7 +60,7 @@ def _distribution(point: metadata.EntryPoint) -> str:
 
 
 def _is_ours(point: metadata.EntryPoint) -> bool:
-    return point.dist is not None and _name_and_version(point.dist)[0] == trial.OURS
+    return point.dist is not None and _name_and_version(point.dist)[0] == _OURS
 
 
 def _load(kind: Kind, name: str) -> tuple[Any, metadata.EntryPoint | None]:
@@ -78,8 +77,7 @@ def _load(kind: Kind, name: str) -> tuple[Any, metadata.EntryPoint | None]:
         raise PluginError(f"{kind} {name!r} is claimed by {rivals}; uninstall one of them")
     point = points[name][0]
     where = f"{kind} plugin {name!r} ({_distribution(point)})"
-    imports = trial.try_point(point, where) if tried_apart and not _is_ours(point) else ()
-    plugin = _asked(kind, name, where, point.load, imports)
+    plugin = ask(kind, name, where, point.load)
     if plugin is None:
         raise PluginError(
             f"{where} returned NoneType from harness_{kind}({name!r}); expected {TYPES[kind].__name__}"
@@ -109,25 +107,13 @@ def from_file(path: Path, kind: Kind, name: str) -> Any:
     """
     where = f"plugin file {path}"
     load = functools.partial(files.import_file, path)
-    imports = trial.try_file(str(path), where) if tried_apart else ()
-    plugin = _asked(kind, name, where, load, imports)
+    plugin = ask(kind, name, where, load)
     if plugin is None and not implemented(where, load):
         raise PluginError(
             f"{where} contributes nothing: it implements none of the hooks "
             + ", ".join(f"harness_{kind}" for kind in KINDS)
             + " (a function of that name under @hookimpl)"
         )
-    return plugin
-
-
-def _asked(
-    kind: Kind, name: str, where: str, load: Callable[[], object], imports: tuple[trial.Imported, ...]
-) -> Any:
-    """Ask a plugin for this name, unless its trial import imported a framework."""
-    trial.refuse_framework(imports, where)
-    plugin = ask(kind, name, where, load)
-    if isinstance(plugin, Backend):
-        trial.refuse_framework(imports, where, plugin.requires)
     return plugin
 
 

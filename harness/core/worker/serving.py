@@ -12,7 +12,6 @@ import msgspec
 
 from harness.core.machine.encoding import encode
 from harness.core.machine.processes import die_with_parent_and_keep_orphans
-from harness.core.plugins import registry
 from harness.core.plugins.faults import bounded, explain, memory_ran_out, message_of
 from harness.core.plugins.programs import UndeclaredLoss
 from harness.core.worker import protocol
@@ -40,7 +39,6 @@ def _reply(worker: Worker, line: bytes) -> bytes:
 def serve(request_descriptor: int, reply_descriptor: int) -> NoReturn:
     """Serve until the request pipe closes, then exit without waiting for a framework's threads."""
     die_with_parent_and_keep_orphans()
-    registry.tried_apart = False  # this process is itself the separate one
     worker, process = Worker(), os.getpid()
     for descriptor in (request_descriptor, reply_descriptor):
         os.set_inheritable(descriptor, False)

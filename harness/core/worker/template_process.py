@@ -27,7 +27,6 @@ import msgspec
 
 from harness.core.machine.files import system_text
 from harness.core.machine.processes import die_with_parent, replace_mark
-from harness.core.plugins import registry
 from harness.core.worker import protocol
 from harness.core.worker.requests import Worker
 from harness.core.worker.serving import serve
@@ -245,7 +244,6 @@ def _failure_of(imports: Callable[[], object]) -> str:
 def main() -> None:
     """Import the framework, then fork workers until the parent closes the socket."""
     die_with_parent()
-    registry.tried_apart = False
     orders = socket.socket(fileno=int(sys.argv[1]))
     # A backend that cannot be imported says so in fresh workers, too.
     describe = protocol.Describe(sys.argv[2], int(sys.argv[3]))
