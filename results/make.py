@@ -2,11 +2,10 @@
 
 Needs ``pip install -e ".[all]"`` in ``.venv`` and, for CIFAR-10 and tinyshakespeare, ``harness data fetch``.
 Each step is one command, whose output is kept as ``results/comparison/output/STEP.txt``. A step with such a
-file is not made again, so the script can be interrupted and repeated. All steps are made at one commit. Times
-come from the duels alone, so that the other steps may use every CPU.
+file is not made again, so the script can be interrupted and repeated. Times come from the duels alone, so
+that the other steps may use every CPU. At the end records are reduced to what ``results/README.md`` needs.
 """
 
-import argparse
 import shlex
 import subprocess
 import sys
@@ -14,9 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
+from harness.core.machine.checksums import with_checksum
+
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "results/comparison"
-OUTPUT, COMMIT = FOLDER / "output", FOLDER / "commit.txt"
+OUTPUT = FOLDER / "output"
 #: The hundreds of runs of the studies, which are not kept, and would be further seeds of the comparison.
 STUDIES_FOLDER = ROOT / "results/comparison-studies"
 BACKENDS = "torch,keras,jax"
@@ -41,6 +44,18 @@ PORTS = {
     "cnn": ("cnn_torch.py:make", "cnn_keras.py:make", "--input 16,16,3", 0),
     "transformer": ("transformer_torch.py:make", "transformer_keras.py:make", TOKENS, 0),
     "faults": ("transformer_torch.py:make", "transformer_keras.py:make", f"{TOKENS} {PLANTED}", 1),
+}
+
+#: Fields of a run that the page does not need.
+LEFT_OUT = {
+    "blocks",
+    "extensions",
+    "first_losses",
+    "losses",
+    "outcomes",
+    "pictures",
+    "test_samples_at_best",
+    "test_samples_at_last",
 }
 
 
@@ -68,23 +83,6 @@ def steps() -> Iterator[Step]:
         yield Step(f"duel-{task}", f"duel {BACKENDS.replace(',', ' ')} --task {task} --threads 1 --budget 8m")
 
 
-def commit() -> str:
-    """Return the commit that is checked out.
-
-    Raises:
-        SystemExit: code differs from it, or steps were made at another one.
-    """
-    git = ["git", "-C", str(ROOT)]
-    code = ("harness", "backends", "tasks", "pyproject.toml")
-    if subprocess.check_output([*git, "status", "--porcelain", "--", *code], text=True):
-        sys.exit("Code has changes that are not committed. All steps are made at one commit.")
-    here = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
-    made = COMMIT.read_text().strip() if COMMIT.exists() else here
-    if subprocess.run([*git, "diff", "--quiet", made, "HEAD", "--", *code], check=False).returncode:
-        sys.exit(f"The steps before were made at {made}. Check it out, or delete {FOLDER} to make all again.")
-    return made
-
-
 def make(step: Step) -> bool:
     """Run the command of *step* unless its output is there, and return whether it ended as expected."""
     path = OUTPUT / f"{step.name}.txt"
@@ -102,20 +100,32 @@ def make(step: Step) -> bool:
     return True
 
 
+def reduce(path: Path) -> None:
+    """Leave out of a record what the page does not need; of the epochs of a run, keep the best and the last."""
+    record = msgspec.json.decode(path.read_bytes())
+    del record["checksum"]
+    if path.parent.name == "runs":
+        record = {name: value for name, value in record.items() if name not in LEFT_OUT}
+        kept = {record["best_epoch"], len(record["epochs"])}
+        record["epochs"] = [epoch for epoch in record["epochs"] if epoch["epoch"] in kept]
+    for benchmark in record.get("benchmarks", []):
+        benchmark["profiles"] = None
+    for pair in record.get("pairs", []):
+        for process in pair["processes"]:
+            process["first_losses"] = []
+    path.write_bytes(with_checksum(msgspec.json.encode(record)))
+
+
 def main() -> None:
-    """Make the steps that are named, or all, and end with an error if one of them failed."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("steps", nargs="*", metavar="STEP", help="such as duel-mlp; default: all")
-    names = set(parser.parse_args().steps)
-    if unknown := names - {step.name for step in steps()}:
-        parser.error(
-            f"no step {', '.join(sorted(unknown))}; there are {', '.join(step.name for step in steps())}"
-        )
+    """Make all steps, reduce their records, and end with an error if a step failed."""
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    COMMIT.write_text(commit() + "\n")
-    wanted = [step for step in steps() if not names or step.name in names]
-    if failed := [step.name for step in wanted if not make(step)]:
+    if failed := [step.name for step in steps() if not make(step)]:
         sys.exit(f"failed: {', '.join(failed)}; repeat the script to try again")
+    for path in FOLDER.glob("*/*.json"):
+        reduce(path)
+    for path in (FOLDER / "runs").iterdir():
+        if path.suffix != ".json":
+            path.unlink()
 
 
 if __name__ == "__main__":

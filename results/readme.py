@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
-from make import COMMIT, FAULTS, FOLDER, OUTPUT, PORTS, SEEDS, STUDIES, STUDIES_FOLDER, TASKS
+from make import FAULTS, FOLDER, OUTPUT, PORTS, SEEDS, STUDIES, STUDIES_FOLDER, TASKS
 
 import harness
 from harness.core.documents.numbers import NOTHING, estimate, listed, percent, time_ratio
@@ -18,7 +18,8 @@ FRAMEWORKS = {"torch": "PyTorch", "keras": "Keras", "jax": "JAX"}
 TEXT = """# Results
 
 One comparison, made by [`make.py`](make.py) at commit {commit} on {machine}.
-`comparison/` holds its records, and `comparison/output/` what each command printed.
+`comparison/` holds its records, and `comparison/output/` what each command printed. Records of runs have the
+scores of their best and last epoch, and no losses of single steps.
 
 ## Eight tasks in three frameworks
 
@@ -46,7 +47,6 @@ In their short form, which shows the question and is not to be cited; in PyTorch
 
 ```sh
 python3 -m venv .venv && .venv/bin/pip install -e ".[all]" && . .venv/bin/activate
-harness reproduce {run}
 harness reproduce {duel}
 harness reproduce {gate}
 ```
@@ -133,10 +133,9 @@ def busy(duels: list[dict[str, Any]]) -> str:
     return f"The machine was shared: other programs used {percent(used / seconds)} of a CPU meanwhile."
 
 
-def later(duels: list[dict[str, Any]]) -> str:
+def later(duels: list[dict[str, Any]], usual: str) -> str:
     """Name the duels that were made at another commit than all else; empty if there are none."""
     made = {each["task"]["name"]: each["machine"]["git"]["commit"] for each in duels}
-    usual = COMMIT.read_text().strip()
     named = [f"`{task}` at {commit[:12]}" for task, commit in made.items() if commit != usual]
     return f" The duel of {listed(named)} was made later." if named else ""
 
@@ -144,23 +143,22 @@ def later(duels: list[dict[str, Any]]) -> str:
 def page() -> str:
     """Return the page."""
     records = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("duels/*.json"))]
-    newest = records[-1]
+    newest, commit = records[-1], records[0]["machine"]["git"]["commit"]
     machine = newest["machine"]
     framework = {
         name: version for each in newest["configurations"] for name, version in each["framework"].items()
     }
     versions = ", ".join(f"{name} {framework[name]}" for name in ("torch", "keras", "tensorflow", "jax"))
     return TEXT.format(
-        commit=COMMIT.read_text()[:12],
+        commit=commit[:12],
         machine=f"{machine['physical_cores']} cores of an {machine['cpu']}, with {versions}",
         seeds=SEEDS,
         busy=busy(records),
-        later=later(records),
+        later=later(records, commit),
         tasks=table(tasks(harness.load_duels(FOLDER))),
         gates=table(gates(harness.load_gates(FOLDER))),
         ports="\n".join(f"- {first_line(f'port-{name}')}" for name in PORTS),
         studies="\n".join(f"- {kind}: {text}." for kind, text in answers().items()),
-        run=example("runs/*-mlp-jax-jit-s0-*.json"),
         duel=example("duels/*-mlp-*.json"),
         gate=example("gates/*.json"),
     )

@@ -31,17 +31,8 @@ def test_the_page_is_made_from_the_records_and_short(readme):
 def test_every_record_is_readable_and_of_a_stated_commit(readme):
     from harness.core.shell.features import records
 
-    commit, page = readme.COMMIT.read_text().strip(), (ROOT / "results/README.md").read_text()
-    assert commit[:12] in page
+    page = (ROOT / "results/README.md").read_text()
     results = records().results_in(ROOT / "results/comparison")
     assert len(results) > 100
     for kind, path in results:
-        made_at = kind.read(path).machine.git.commit
-        assert made_at == commit or (path.parent.name == "duels" and made_at[:12] in page), path.name
-
-
-def test_every_file_of_an_output_belongs_to_a_step(readme):
-    import make
-
-    names = {step.name for step in make.steps()}
-    assert {path.stem for path in readme.OUTPUT.glob("*.txt")} <= names
+        assert kind.read(path).machine.git.commit[:12] in page, path.name

@@ -60,8 +60,10 @@ class RunRepetition(Repetition[Record]):
 
     def refusal(self, record: Record) -> str:
         """See :meth:`Repetition.refusal`; a study's tuning is not repeated either."""
-        is_trial = record.seed == TRIAL_SEED
-        return "a study tries settings in it" if is_trial else super().refusal(record)
+        if record.seed == TRIAL_SEED:
+            return "a study tries settings in it"
+        has_losses = record.first_losses or record.status != "ok"
+        return super().refusal(record) if has_losses else "the record has no losses to compare"
 
     def lacking(self, stored: Stored[Record]) -> Iterator[str]:
         """See :meth:`Repetition.lacking`."""
