@@ -101,7 +101,7 @@ def make(step: Step) -> bool:
 
 
 def reduce(path: Path) -> None:
-    """Leave out of a record what the page does not need; of the epochs of a run, keep the best and the last."""
+    """Leave out what the page does not need; of the epochs of a run, keep the best and the last."""
     record = msgspec.json.decode(path.read_bytes())
     del record["checksum"]
     if path.parent.name == "runs":

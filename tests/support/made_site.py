@@ -1,10 +1,7 @@
 """Made-up results for the tests of sites: runs, and gates of a branch of 15 commits with planted faults."""
 
-import json
-
 import msgspec
 
-from harness.core.machine.checksums import with_checksum
 from harness.timing.gate import reasons
 from harness.timing.gate.record import QualityResult
 from support.made_gates import BASE, HEAD, commit, made_benchmark, made_gate, save
@@ -58,23 +55,3 @@ def plant(folder):
     runs = [made_record(backend, seed) for backend in ("torch", "jax") for seed in range(3)]
     save_runs(folder / "results", *runs)
     return gates
-
-
-def copies(results, originals, count, first=0):
-    """Write ``count`` copies of stored runs, with ids, tasks, backends and seeds of their own."""
-    (results / "runs").mkdir(parents=True, exist_ok=True)
-    tasks, backends = ("cnn", "mlp", "rnn", "gan", "forecast"), ("torch", "keras", "jax")
-    records = [json.loads(path.read_text()) for path in originals]
-    for number in range(first, first + count):
-        record = dict(records[number % len(records)])
-        record.pop("checksum", None)
-        task, backend = tasks[number // 3 % 5], backends[number % 3]
-        seed = number // 15
-        name = f"20260101-{number:06d}-000-{task}-{backend}-m-s{seed}-0000"
-        record |= {
-            "id": name,
-            "seed": seed,
-            "configuration": record["configuration"] | {"backend": backend},
-            "task": record["task"] | {"name": task, "sha256": f"{tasks.index(task):064d}"},
-        }
-        (results / "runs" / f"{name}.json").write_bytes(with_checksum(json.dumps(record, indent=1).encode()))

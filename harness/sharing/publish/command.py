@@ -30,10 +30,9 @@ def command(ctx: click.Context, /, folder: Path, results: Path, repository: str,
     """Write a static site of all records into FOLDER.
 
     The site needs neither a server nor a network: open index.html, or serve the folder. It has the answer
-    of each task, a page and the JSON of each record, the level changes of the branch, and an Atom feed.
-    Names of hosts and users, home folders, and values of variables that look like secrets are removed.
+    of each task, a page and the JSON of each record, and the level changes of the branch.
 
-    FOLDER is new, empty, or from an earlier call, which then writes only what has changed.
+    FOLDER is new, empty, or from an earlier call, whose pages are made anew.
 
     \b
       harness publish site
@@ -50,5 +49,5 @@ def command(ctx: click.Context, /, folder: Path, results: Path, repository: str,
 
         made = publish(results, folder, title, repository)
     code = options.report_unreadable(made.problems)
-    echo(f"{made.records:,} records, {made.changed:,} of them new or changed: {folder / 'index.html'}")
+    echo(f"{made.records:,} records: {folder / 'index.html'}")
     ctx.exit(code)

@@ -1,228 +1,132 @@
-"""Making a site: what changed since the last time is made again, and the rest is kept."""
+"""Making a site: all pages anew, from the records of a folder."""
 
-import gc
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from importlib import metadata
-from multiprocessing import get_context
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+from markupsafe import Markup
 
-import harness
-from harness.core.documents.document import Item
+from harness.core.documents.files import fill_folder
 from harness.core.documents.find import Result
-from harness.core.documents.kinds import RecordKind, UnreadableRecord
-from harness.core.machine.cpus import usable_cpus
-from harness.core.plugins.distributions import HARNESS
+from harness.core.documents.kinds import Envelope, RecordKind, UnreadableRecord
+from harness.core.documents.numbers import score_value
+from harness.core.machine.files import read_file
+from harness.core.runs.record import Record
 from harness.core.runs.selection import no_garbage_collection
 from harness.core.runs.store import RUNS
 from harness.core.shell.features import records
+from harness.core.training.measures import measure_of_task
+from harness.errors import HarnessError
 from harness.sharing.publish.branch import branch_pages, lately, read_branch
-from harness.sharing.publish.folder import SiteFolder
-from harness.sharing.publish.index import Answer, Entry, Index, Part, Stamp, digest_of
 from harness.sharing.publish.layout import Layout, shared_files
-from harness.sharing.publish.overview import (
-    machine_pages,
-    machines_page,
-    records_page,
-    start_page,
-    task_pages,
-)
-from harness.sharing.publish.records import images_of, publish_record, stamp_of
+from harness.sharing.publish.overview import Answer, Entry, records_page, start_page, task_address, task_page
 from harness.timing.duel.record import DUELS
 from harness.timing.gate.record import GATES
 
-#: Fewer changed records are published in this process.
-_FEWEST_FOR_WORKERS = 200
-_CHUNK = 50
-
 
 class Published(NamedTuple):
-    """The number of records in a site, of those published now, and why files could not be published."""
+    """The number of records in a site, and why files could not be published."""
 
     records: int
-    changed: int
     problems: list[str]
 
 
 def publish(results: Path, folder: Path, title: str, repository: str) -> Published:
-    """Make the site of a results folder in ``folder``, or bring it up to date.
+    """Make the site of a results folder in ``folder``, in place of what an earlier call has made there.
 
     Raises:
         UsageError: the folder has files of the user.
         OSError: a file cannot be written.
     """
-    site = SiteFolder(folder)
-    shared = shared_files()
+    fill_folder(folder)
+    site = _Site(folder, results, Layout(title))
     with no_garbage_collection():
-        made_by = digest_of([_code_version(), title, repository, *shared.values()])
-        published = _Site(site, Index.read(folder, made_by), results, title, repository, made_by).make(shared)
-        gc.freeze()
-    return published
-
-
-def _code_version() -> str:
-    """Return the version of the harness, and when its code changed: between releases the version stays."""
-    top = Path(harness.__file__).parent
-    newest = max(path.stat().st_mtime_ns for path in top.rglob("*.py"))
-    return f"{metadata.version(HARNESS)} {newest}"
+        return site.make(repository)
 
 
 class _Site:
-    """A site while it is made. ``_layout`` knows the pages of all records, whether made now or before."""
+    """A site while it is made."""
 
-    def __init__(
-        self, folder: SiteFolder, old: Index, results: Path, title: str, repository: str, made_by: str
-    ) -> None:
-        self._folder, self._old, self._repository = folder, old, repository
-        self._index = Index(made_by)
-        self._found: dict[str, Result] = {}
-        for result in records().results_in(results):
-            self._found[f"{result.kind.folder}/{result.path.stem}"] = result
-        pages = {result.path.stem: f"{name}.html" for name, result in self._found.items()}
-        self._layout = Layout(title, pages)
-        self._images = images_of({result.path.parent for result in self._found.values()})
+    def __init__(self, folder: Path, results: Path, layout: Layout) -> None:
+        self._folder, self._results, self._layout = folder, results, layout
+        self._written: set[Path] = set()
 
-    def make(self, shared: dict[str, str]) -> Published:
-        for name, text in shared.items():
-            self._folder.write(name, text)
-        changed = self._publish_records()
-        every = self._index.entries.values()
-        good = sorted((each for each in every if not each.problem), key=lambda each: each.id, reverse=True)
-        problems = sorted((each for each in every if each.problem), key=lambda each: each.id)
-        answers = self._tasks(good)
-        self._machines(good)
-        changes = self._branch(good)
-        listed = digest_of([(each.page, each.stamp) for each in good] + [each.problem for each in problems])
-        self._part("records", listed, lambda: (records_page(good, problems, self._layout), []))
-        start = digest_of([listed, answers, changes])
-        self._part("start", start, lambda: (start_page(good, answers, changes, problems, self._layout), []))
-        kept = {*shared, *(page for part in self._index.parts.values() for page in part.pages)}
-        for each in good:
-            kept |= {each.page, f"{each.kind}/{each.id}.json", *each.beside}
-        self._folder.keep_only(kept)
-        self._folder.write(*self._index.file())
-        return Published(len(good), changed, [each.problem for each in problems])
+    def make(self, repository: str) -> Published:
+        """Write all pages, and remove those of an earlier call that are not made again."""
+        for name, text in shared_files().items():
+            self._write(name, text.encode())
+        found: dict[Entry, Result] = {}
+        problems = []
+        for result in records().results_in(self._results):
+            try:
+                found[self._publish(result)] = result
+            except UnreadableRecord as error:
+                problems.append(str(error))
+            except (HarnessError, msgspec.MsgspecError, OSError) as error:
+                problems.append(f"{result.path.name}: {error}")
+        entries = sorted(found, key=lambda each: each.id, reverse=True)
+        answers = [answer for task in _tasks(entries) for answer in self._task(task, entries, found)]
+        gates = [*_read(GATES, entries, found)]
+        branch = read_branch(gates, repository)
+        self._pages(branch_pages(branch, self._layout))
+        start = start_page(entries, answers, lately(branch), problems, self._layout)
+        self._pages({"records.html": records_page(entries, self._layout), "index.html": start})
+        for path in [*self._folder.rglob("*")]:
+            is_hidden = any(part.startswith(".") for part in path.relative_to(self._folder).parts)
+            if path.is_file() and path not in self._written and not is_hidden:
+                path.unlink()
+        return Published(len(entries), problems)
 
-    def _publish_records(self) -> int:
-        """Publish the records that are new or changed; return their number."""
-        work: list[tuple[str, Result, Stamp, str]] = []
-        of_runs = self._digest_of_runs()
-        for name, result in self._found.items():
-            stamp = stamp_of(result.path) or (0, 0)
-            depends = of_runs if result.kind.reads_results else ""
-            entry = self._old.entries.get(name)
-            is_same = entry and (entry.stamp, entry.depends, entry.problem) == (stamp, depends, "")
-            if entry and is_same and self._has([entry.page, f"{entry.kind}/{entry.id}.json", *entry.beside]):
-                self._index.entries[name] = entry
-            else:
-                work.append((name, result, stamp, depends))
-        # Pages that show other records are made last: those must be there.
-        work.sort(key=lambda each: bool(each[3]))
-        for (name, *_, depends), entry in zip(work, self._entries(work), strict=True):
-            entry.depends = depends
-            self._index.entries[name] = entry
-        return len(work)
+    def _write(self, name: str, content: bytes) -> None:
+        path = self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        self._written.add(path)
 
-    def _published(self, result: Result, stamp: Stamp) -> Entry:
-        images = self._images.get(result.path.stem, [])
-        return publish_record(result, stamp, images, self._folder, self._layout)
+    def _pages(self, pages: dict[str, str]) -> None:
+        for name, text in pages.items():
+            self._write(name, text.encode("utf-8", "replace"))
 
-    def _digest_of_runs(self) -> str:
-        return digest_of(stamp_of(result.path) for result in self._found.values() if result.kind is RUNS)
+    def _publish(self, result: Result) -> Entry:
+        """Write a record and its page; return its entry."""
+        kind, path = result
+        record = kind.read(path)
+        if getattr(record, "status", "") == "running":
+            raise HarnessError("it is the record of work that is still running")
+        entry = _entry(kind, record, path)
+        link = Markup('<p><a href="{}">JSON of this record</a></p>').format(path.name)
+        page = self._layout.page(entry.page, kind.page_of(record, path), link)
+        self._pages({entry.page: page})
+        self._write(f"{kind.folder}/{path.name}", read_file(path))
+        return entry
 
-    def _entries(self, work: Sequence[tuple[str, Result, Stamp, str]]) -> Iterable[Entry]:
-        cpus = usable_cpus()
-        first = [each for each in work if not each[3]]
-        if len(first) < _FEWEST_FOR_WORKERS or cpus == 1:
-            return [self._published(result, stamp) for _, result, stamp, _ in work]
-        _inherited[:] = [(self._folder, self._layout)]
-        with ProcessPoolExecutor(cpus, mp_context=get_context("fork")) as pool:
-            tasks = [
-                (result.kind.folder, str(result.path), stamp, self._images.get(result.path.stem, []))
-                for _, result, stamp, _ in first
-            ]
-            entries = [*pool.map(_in_worker, tasks, chunksize=_CHUNK)]
-        return [
-            *entries,
-            *(self._published(result, stamp) for _, result, stamp, depends in work if depends),
-        ]
-
-    def _part(
-        self, name: str, digest: str, make: Callable[[], tuple[dict[str, str], list[Answer]]]
-    ) -> list[Answer]:
-        """Make the pages of a part unless they were made of the same; return its answers."""
-        old = self._old.parts.get(name)
-        if old is None or old.digest != digest or not self._has(old.pages):
-            files, answers = make()
-            pages = [self._folder.write(page, text) for page, text in files.items()]
-            old = Part(digest, pages, answers)
-        self._index.parts[name] = old
-        return old.answers
-
-    def _has(self, pages: Iterable[str]) -> bool:
-        return all((self._folder.path / page).is_file() for page in pages)
-
-    def _tasks(self, good: Sequence[Entry]) -> list[Answer]:
-        answers: list[Answer] = []
-        tasks = dict.fromkeys(each.task for each in good if each.kind == RUNS.folder)
-        for task in sorted(tasks):
-            entries = [each for each in good if each.task == task]
-            digest = digest_of((each.page, each.stamp) for each in entries)
-            answers += self._part(f"task {task}", digest, lambda: self._task(task, entries))  # noqa: B023
+    def _task(self, task: str, entries: Sequence[Entry], found: dict[Entry, Result]) -> list[Answer]:
+        of_task = [each for each in entries if each.task == task]
+        runs, duels = _read(RUNS, of_task, found), [*_read(DUELS, of_task, found)]
+        page, answers = task_page(task, of_task, runs, duels, self._results, self._layout)
+        self._pages({task_address(task): page})
         return answers
 
-    def _task(self, task: str, entries: Sequence[Entry]) -> tuple[dict[str, str], list[Answer]]:
-        runs = self._read(RUNS, entries)
-        return task_pages(task, entries, runs, [*self._read(DUELS, entries)], self._folder.path, self._layout)
 
-    def _read(self, kind: RecordKind[Any], entries: Iterable[Entry]) -> Iterable[Any]:
-        """Read the published records of a kind, oldest first."""
-        paths = [
-            self._folder.path / each.kind / f"{each.id}.json"
-            for each in sorted(entries, key=lambda each: each.id)
-            if each.kind == kind.folder
-        ]
-        return (each for each in kind.read_each(paths) if not isinstance(each, UnreadableRecord))
-
-    def _machines(self, good: Sequence[Entry]) -> None:
-        machines: dict[str, list[Entry]] = {}
-        for each in good:
-            if each.machine:
-                machines.setdefault(each.machine, []).append(each)
-        for machine, entries in machines.items():
-            digest = digest_of((each.page, each.stamp) for each in entries)
-            self._part(
-                f"machine {machine}",
-                digest,
-                lambda: (machine_pages(entries, machine, self._layout), []),  # noqa: B023
-            )
-        counts = {machine: len(entries) for machine, entries in machines.items()}
-        self._part("machines", digest_of(counts.items()), lambda: (machines_page(counts, self._layout), []))
-
-    def _branch(self, good: Sequence[Entry]) -> list[Item]:
-        """Make the pages of the branch; return what changed lately."""
-        gates = [each for each in good if each.kind == GATES.folder]
-        digest = digest_of((each.page, each.stamp) for each in gates)
-        old = self._old.lately
-        self._index.lately = old
-
-        def make() -> tuple[dict[str, str], list[Answer]]:
-            branch = read_branch([*self._read(GATES, gates)], self._repository)
-            self._index.lately = msgspec.json.encode(lately(branch)).decode()
-            return branch_pages(branch, self._layout), []
-
-        self._part("branch", digest, make)
-        return msgspec.json.decode(self._index.lately or "[]", type=list[Item])
+def _tasks(entries: Iterable[Entry]) -> list[str]:
+    return sorted({each.task for each in entries if each.kind == RUNS.folder})
 
 
-#: What forked workers inherit.
-_inherited: list[tuple[SiteFolder, Layout]] = []
+def _read(kind: RecordKind[Any], entries: Sequence[Entry], found: dict[Entry, Result]) -> Iterable[Any]:
+    """Read the records of a kind, oldest first."""
+    paths = [found[each].path for each in reversed(entries) if each.kind == kind.folder]
+    return (each for each in kind.read_each(paths) if not isinstance(each, UnreadableRecord))
 
 
-def _in_worker(task: tuple[str, str, Stamp, list[Path]]) -> Entry:
-    folder, path, stamp, images = task
-    kind = next(kind for kind in records().kinds if kind.folder == folder)
-    return publish_record(Result(kind, Path(path)), stamp, images, *_inherited[0])
+def _entry(kind: RecordKind[Any], record: Any, path: Path) -> Entry:
+    listed = kind.row_of(record)
+    entry = Entry(kind.folder, path.stem, "", *listed, "", "")
+    if isinstance(record, Envelope):
+        host = f", {record.machine.host_text}" if record.machine.host_text else ""
+        machine = f"{record.machine.model_text}{host}"
+        entry = entry._replace(started=record.started_at, status=record.status, machine=machine)
+    if kind is RUNS and isinstance(record, Record):
+        score = score_value(measure_of_task(record.task.description), record.test_at_last)
+        entry = entry._replace(label=record.configuration.label, seed=record.seed, score=score)
+    return entry

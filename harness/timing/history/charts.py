@@ -1,7 +1,7 @@
 """Charts of a history: for each series its gates, the level, and where it changes."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -31,20 +31,10 @@ def _percent_of_log(log: float) -> float:
 _DEVIATES = 1.959964
 
 
-def history_figures(
-    series: Sequence[MetricHistory], page_of: Callable[[str], str] | None = None
-) -> list[Figure]:
-    """Draw a chart of each series with more than one gate and known noise.
-
-    ``page_of`` returns the address of the page of a gate, to which its point is linked.
-    """
+def history_figures(series: Sequence[MetricHistory]) -> list[Figure]:
+    """Draw a chart of each series with more than one gate and known noise."""
     return [
-        Figure(
-            f"series-{number}",
-            _caption(each),
-            _chart(each, page_of),
-            name_of(each),
-        )
+        Figure(f"series-{number}", _caption(each), _chart(each), name_of(each))
         for number, each in enumerate(filter(has_chart, series), 1)
     ]
 
@@ -56,12 +46,8 @@ def _caption(series: MetricHistory) -> str:
     return text + " A dashed line is a change of the base or of the work." * (len(series.stretches) > 1)
 
 
-def _chart(series: MetricHistory, page_of: Callable[[str], str] | None) -> Spec:
+def _chart(series: MetricHistory) -> Spec:
     rows = _rows(series)
-    linked: Spec = {}
-    if page_of is not None:
-        rows = [row | {"page": page_of(str(row["gate"]))} for row in rows]
-        linked = {"href": field("page:N")}
     steps: list[Row] = [
         {
             "name": rows[step.at]["name"],
@@ -92,7 +78,7 @@ def _chart(series: MetricHistory, page_of: Callable[[str], str] | None) -> Spec:
         rows,
         zero_line("y"),
         layer("rule", {"color": GREY, "opacity": 0.6}, x=x, y=low, y2="high"),
-        layer("circle", {"color": GREY, "opacity": 0.9, "size": 32}, x=x, y=y, tooltip=tip, **linked),
+        layer("circle", {"color": GREY, "opacity": 0.9, "size": 32}, x=x, y=y, tooltip=tip),
         *([mark] if breaks else []),
         layer("line", steps_of_level, x=x, y=level, detail=field("run:N")),
         *(_step_layers(steps, x) if steps else []),
@@ -114,7 +100,6 @@ def _rows(series: MetricHistory) -> list[Row]:
                 {
                     "name": point.name + f" ({names[point.name]})" * (names[point.name] > 1),
                     "date": point.date,
-                    "gate": point.gate,
                     "change": _percent_of_log(log),
                     "low": None if half is None else _percent_of_log(log - half),
                     "high": None if half is None else _percent_of_log(log + half),

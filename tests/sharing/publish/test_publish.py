@@ -1,36 +1,20 @@
-"""``harness publish``: the files of a site, what is made again, and what is removed."""
+"""``harness publish``: the files of a site."""
 
-import json
 import re
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
-from support.made_records import made_record
-from support.made_site import FIXED, LEAK, SLOWER, commit, plant
-from support.records import save_runs
+from support.made_site import LEAK, SLOWER, commit, plant
 
-from harness.core.machine.checksums import with_checksum
 from harness.core.runs.store import RUNS
-from harness.sharing.publish.index import Index
-from harness.sharing.publish.layout import slug
 from harness.sharing.publish.site import publish
 
-ATOM = "{http://www.w3.org/2005/Atom}"
-SHARED = {"assets/page.css", "assets/page.js", "assets/site.css", "assets/site.js", "assets/vega.js"}
+SHARED = {"page.css", "page.js", "site.css", "site.js", "vega.js"}
 
 
 def _publish(folder: Path, **options):
     given = {"title": "Site", "repository": ""} | options
     return publish(folder / "results", folder / "site", **given)
-
-
-def _files(site):
-    return {
-        str(path.relative_to(site)): path.stat().st_mtime_ns
-        for path in site.rglob("*")
-        if path.is_file() and path.name[0] != "."
-    }
 
 
 @pytest.fixture(scope="module")
@@ -58,82 +42,21 @@ def test_every_link_leads_to_a_file_of_the_site(planted):
                 assert (page.parent / address.partition("?")[0]).resolve().is_file(), (page, address)
 
 
-def test_no_page_is_larger_than_300_kb_and_scripts_are_shared(planted):
+def test_scripts_are_shared(planted):
     for page in (planted / "site").rglob("*.html"):
-        assert page.stat().st_size < 300_000
         assert "vegaEmbed" not in page.read_text("utf-8")
-    assert _files(planted / "site").keys() >= SHARED
+    assert {path.name for path in (planted / "site" / "assets").iterdir()} == SHARED
 
 
-def test_the_start_says_since_when_train_is_slower_and_that_it_is_fixed(planted):
+def test_the_start_says_since_when_train_is_slower(planted):
     text = (planted / "site" / "index.html").read_text("utf-8")
     assert f'https://github.com/me/project/commit/{commit(SLOWER)}"' in text
-    assert f"fixed by {commit(FIXED)[:10]}" in text
-    assert "not fixed" in text  # the leak
 
 
 def test_a_series_has_the_command_that_bisects_its_change(planted):
     text = (planted / "site" / "branch" / "load-memory.html").read_text("utf-8")
     ends = f"--good {commit(LEAK - 1)[:12]} --bad {commit(LEAK)[:12]}"
     assert f"harness bisect {ends} --benchmark load --metric memory" in text
-
-
-def test_the_feed_is_atom_with_an_entry_for_each_change_and_failed_gate(planted):
-    root = ElementTree.parse(planted / "site" / "feed.xml").getroot()  # noqa: S314  made here
-    entries = root.findall(f"{ATOM}entry")
-    ids = [entry.findtext(f"{ATOM}id") for entry in entries]
-    assert root.tag == f"{ATOM}feed"
-    assert len(ids) == len(set(ids)) > len(list((planted / "results" / "gates").glob("*.json"))) / 2
-    times = [entry.findtext(f"{ATOM}updated") for entry in entries]
-    assert times == sorted(times, reverse=True)
-    assert all((planted / "site" / entry.find(f"{ATOM}link").get("href")).is_file() for entry in entries)
-
-
-def test_one_more_record_rewrites_only_what_depends_on_it(tmp_path):
-    plant(tmp_path)
-    _publish(tmp_path)
-    before = _files(tmp_path / "site")
-    (more,) = [made_record("torch", 7)]
-    save_runs(tmp_path / "results", more)
-    made = _publish(tmp_path)
-    after = _files(tmp_path / "site")
-    changed = {name for name in after if after[name] != before.get(name)}
-    task = f"tasks/{slug(more.task.name)}.html"
-    own = {f"runs/{more.id}.html", f"runs/{more.id}.json", task, "index.html", "records.html", "records/0.js"}
-    assert made.changed == 1
-    assert own <= changed
-    assert not {name for name in changed if name.startswith(("gates/", "branch/", "assets/"))}
-    assert len([name for name in changed if name.startswith("runs/")]) == 2
-
-
-def test_nothing_is_written_if_nothing_changed_and_the_index_can_be_deleted(tmp_path):
-    plant(tmp_path)
-    _publish(tmp_path)
-    before = _files(tmp_path / "site")
-    _publish(tmp_path)
-    assert _files(tmp_path / "site") == before
-    (tmp_path / "site" / ".index.json").unlink()
-    _publish(tmp_path)
-    after = _files(tmp_path / "site")
-    assert after == before
-
-
-def test_a_page_that_is_gone_is_made_again(tmp_path):
-    plant(tmp_path)
-    _publish(tmp_path)
-    page = next((tmp_path / "site" / "runs").glob("*.html"))
-    content = page.read_bytes()
-    page.unlink()
-    assert _publish(tmp_path).changed == 1
-    assert page.read_bytes() == content
-
-
-def test_every_page_is_made_again_by_other_code(tmp_path, monkeypatch):
-    plant(tmp_path)
-    _publish(tmp_path)
-    assert _publish(tmp_path).changed == 0
-    monkeypatch.setattr("harness.sharing.publish.site._code_version", lambda: "another")
-    assert _publish(tmp_path).changed > 0
 
 
 def test_pages_of_a_deleted_record_are_removed(tmp_path):
@@ -162,7 +85,6 @@ def test_an_empty_folder_becomes_a_site(quick):
     result = quick("publish", "site")
     assert (result.returncode, result.stderr) == (0, "")
     assert "There are no records yet" in (quick.folder / "site" / "index.html").read_text("utf-8")
-    assert (quick.folder / "site" / "feed.xml").is_file()
 
 
 def test_other_files_are_never_touched(quick):
@@ -179,23 +101,3 @@ def test_an_address_that_is_none_is_refused(quick, address):
     result = quick("publish", "site", "--repository", address)
     assert result.returncode == 2
     assert "https://github.com/me/project" in result.stderr
-
-
-def test_hosts_and_home_folders_are_not_published(tmp_path):
-    plant(tmp_path)
-    (path, *_) = sorted((tmp_path / "results" / "runs").glob("*.json"))
-    record = json.loads(path.read_text())
-    record.pop("checksum")
-    record["machine"]["host"] = {"name": "alices-laptop", "id": "abc123abc123"}
-    record["command"] = ["run", "--dataset", "/home/alice/secret/data.npz"]
-    path.write_bytes(with_checksum(json.dumps(record, indent=1).encode()))
-    _publish(tmp_path)
-    for page in (tmp_path / "site").rglob("*"):
-        if page.is_file() and page.name != "vega.js":
-            content = page.read_text("utf-8")
-            assert "alice" not in content, page
-
-
-def test_a_damaged_index_is_made_again(tmp_path):
-    (tmp_path / ".index.json").write_text("{")
-    assert Index.read(tmp_path, "any") == Index("any")

@@ -46,7 +46,7 @@ from harness.core.machine.files import replace_file
 _MOST_OPEN, _MOST_ITEMS = 6, 60
 _FRAGMENT_WIDTH = 420
 #: The address of a page of a site, from its top: no scheme, no host, nothing above.
-_INSIDE = re.compile(r"(?!/)(?:(?!\.\./)[\w.%-]+/)*[\w.%-]+\.(?:html|json|xml)(?:\?[\w=&%.+-]*)?(?:#[\w-]*)?")
+_INSIDE = re.compile(r"(?!/)(?:(?!\.\./)[\w.%-]+/)*[\w.%-]+\.html(?:#[\w-]*)?")
 
 
 class PageParts(NamedTuple):
