@@ -65,7 +65,6 @@ KINDS = {
     "epsilon of Adam": "whether epsilon is added before or after the correction of the mean square",
     "epsilon of RMSprop": "whether epsilon is added inside or outside the root",
     "rate in the momentum": "whether the momentum sums gradients, or steps with their learning rates",
-    "only in float32": "outputs of the code as written, far from its own outputs in float64",
     "copied values": "copied parameters that are equal only after an operation, or in another place",
     "exchanged names": "names that B has for other arrays: do not copy weights by name",
     "initial values": "distribution of the initial values",

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from harness.core.documents.numbers import first_of
-from harness.core.models.messages import Built, Description
+from harness.core.models.messages import Description
 from harness.core.models.reading import SideSpec, random_inputs
 from harness.core.models.remote_side import RemoteSide
 from harness.core.stats.deviations import largest
@@ -18,7 +18,6 @@ from harness.port.causes import optimizers
 from harness.port.causes.copies import copied
 from harness.port.causes.dropouts import dropouts
 from harness.port.causes.exchanges import exchanged_names, misplaced
-from harness.port.causes.precision import AsWritten
 from harness.port.causes.state import are_momenta, initial_values, running_state
 from harness.port.causes.training import (
     GRADIENT_TOLERANCE,
@@ -95,14 +94,8 @@ def check_models(
     """
     with Sides(a, b, options.threads, options.timeout_seconds) as sides:
         phase("making the models")
-        given, written = {sides.a: a.arguments, sides.b: b.arguments}, AsWritten(sides)
-
-        def build(side: RemoteSide) -> Built:
-            built = side.build(given[side], inputs)
-            written.begin(side, given[side], inputs)
-            return built
-
-        built_a, built_b = sides.both(build)
+        given = {sides.a: a.arguments, sides.b: b.arguments}
+        built_a, built_b = sides.both(lambda side: side.build(given[side], inputs))
         records = [
             SideRecord(spec.target, built.framework, built.versions, built.own_optimizer, built.own_loss)
             for spec, built in ((a, built_a), (b, built_b))
@@ -117,7 +110,7 @@ def check_models(
 
             return sides.both(rebuild)
 
-        return _Check(sides, written, records, inputs, options, phase, rebuilt).findings()
+        return _Check(sides, records, inputs, options, phase, rebuilt).findings()
 
 
 class _Check:
@@ -126,7 +119,6 @@ class _Check:
     def __init__(
         self,
         sides: Sides,
-        written: AsWritten,
         records: list[SideRecord],
         shapes: Sequence[InputShape],
         options: PortOptions,
@@ -136,7 +128,7 @@ class _Check:
         self._rebuilt, self._as_they_are = rebuilt, False
         self._exchanged_names: list[Cause] = []
         self._sides, self._records, self._shapes, self._options = sides, records, shapes, options
-        self._written, self._phase = written, phase
+        self._phase = phase
         self._compared: list[Compared] = []
         self._causes: list[Cause] = []
         self._notes: list[str] = []
@@ -430,7 +422,6 @@ class _Check:
         self._untrained = self._untrained or _unlike_firsts(trained.a, trained.b)
         if not drawing:
             self._compare_state(trained)
-        self._compare_as_written(cases[2], self._compared[2], cases[0])
         # The training below needs memory for several copies of all parameters.
         self._values_a = {}
         for side in (self._sides.a, self._sides.b):
@@ -492,17 +483,6 @@ class _Check:
                 self._notes.append(
                     f"{record.target} calls what cannot be described: {', '.join(sorted(names))}"
                 )
-
-    def _compare_as_written(self, case: Evaluated, found: Compared, traced: Evaluated) -> None:
-        """Compare the precision of the code as written, if both sides are equal in float64."""
-        if not found.equal:
-            self._not_compared.append("the precision of the code as written, because outputs differ")
-            return
-        self._phase("comparing as written")
-        try:
-            self._causes += self._written.causes(case, traced)
-        except UsageError as error:
-            self._not_compared.append(f"the precision of the code as written: {error}")
 
     def _compare_state(self, trained: Evaluated) -> None:
         worst, found = running_state(trained.a, trained.b, self._matching)

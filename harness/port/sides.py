@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -22,8 +22,8 @@ class Sides:
             HarnessError: a process cannot be started.
         """
         self._stack = contextlib.ExitStack()
-        # Closed last: its threads, two a side, wait for the processes, and end when these end.
-        self._pool = self._stack.enter_context(ThreadPoolExecutor(4))
+        # Closed last: its threads, one a side, wait for the processes, and end when these end.
+        self._pool = self._stack.enter_context(ThreadPoolExecutor(2))
         with contextlib.ExitStack() as unless_both_start:
             unless_both_start.push(self._stack)
             self.a, self.b = (
@@ -34,12 +34,8 @@ class Sides:
 
     def both(self, call: Callable[[RemoteSide], _T]) -> tuple[_T, _T]:
         """Return the results of ``call`` on each side, or raise the error of the first side that fails."""
-        one, other = self.begin(lambda: call(self.a)), self.begin(lambda: call(self.b))
+        one, other = (self._pool.submit(call, side) for side in (self.a, self.b))
         return one.result(), other.result()
-
-    def begin(self, call: Callable[[], _T]) -> Future[_T]:
-        """Begin ``call`` in a thread, and return its future."""
-        return self._pool.submit(call)
 
     def __enter__(self) -> Self:
         return self

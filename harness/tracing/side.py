@@ -1,14 +1,14 @@
 """The contract of a side: a model of the user's own in one framework, in float64."""
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 
-from harness.tracing.calls import InputShape, Loss, Trace, Value
+from harness.tracing.calls import InputShape, Loss, Trace
 
 Inputs = Sequence[np.ndarray]
 Batch = tuple[list[np.ndarray], np.ndarray]
@@ -162,31 +162,6 @@ class Side(Protocol):
         ...
 
 
-class AsWritten(NamedTuple):
-    """A model that computes as its code is, in float32 where the code names no other type, without dropout.
-
-    ``load`` replaces parameters, whose names are those of the :class:`Side`. ``evaluate`` makes named outputs
-    of inputs in evaluation mode, both channels last; ``record`` does so while it records every call.
-    """
-
-    load: Callable[[Mapping[str, np.ndarray]], None]
-    evaluate: Callable[[Inputs], Iterable[tuple[str, np.ndarray]]]
-    record: Callable[[Inputs], Trace]
-
-    def outputs(self, inputs: Inputs) -> Trace:
-        """Return the outputs of one evaluation, in a trace without calls."""
-        values = [Value("call", array, name) for name, array in self.evaluate(inputs)]
-        return Trace(values, [], [], list(range(len(values))))
-
-    def trace(self, inputs: Inputs) -> Trace:
-        """Trace one evaluation with its calls; numbers of types that NumPy lacks become float32."""
-        trace = self.record(inputs)
-        for value in trace.values:
-            if value.array.dtype.kind not in "biufc":
-                value.array = value.array.astype(np.float32)
-        return trace
-
-
 class OwnTraining(NamedTuple):
     """The user's own optimizer and loss, from ``make_optimizer`` and ``make_loss`` of the side's file.
 
@@ -213,10 +188,6 @@ class SidePlugin(Protocol):
 
     def prepare(self) -> None:
         """Make the framework compute in float64; called before the user's callable, not before its import."""
-        ...
-
-    def make_as_written(self, built: Any, shapes: Sequence[InputShape]) -> AsWritten:
-        """Return the model as its code is, in a process that is not prepared."""
         ...
 
     def make_side(self, built: Any, shapes: Sequence[InputShape], own: OwnTraining) -> Side:

@@ -1,7 +1,5 @@
 """The user's own code: a callable in a file or a module, and what it returns."""
 
-import ast
-import contextlib
 import functools
 import importlib
 import importlib.util
@@ -10,7 +8,7 @@ import re
 import stat
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -75,44 +73,6 @@ def _file(path: Path) -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
-
-
-#: What a file may import before frameworks without a change of what these do when they are imported.
-_HARMLESS_IMPORTS = sys.stdlib_module_names | {"numpy"}
-
-
-def import_first(target: str) -> None:
-    """Import the frameworks that the module of a target imports before it does anything else.
-
-    The module itself, which may for example name Keras's engine in a variable, is not executed. An import
-    that fails here is reported where the module is imported.
-    """
-    with contextlib.suppress(Exception):
-        place, _ = split_target(target)
-        spec = None if place.endswith(_FILE) else importlib.util.find_spec(place.partition(".")[0])
-        source = _source(Path(place if spec is None else spec.origin or ""))
-        for name in first_imports(source.read_text()):
-            importlib.import_module(name)
-
-
-def first_imports(source: str) -> Iterator[str]:
-    """Yield the modules that ``source`` imports before it does something else."""
-    for statement in ast.parse(source).body:
-        match statement:
-            case ast.Expr(ast.Constant()):
-                continue
-            case ast.Import(names):
-                modules = [each.name for each in names]
-            case ast.ImportFrom(module=str(module), level=0):
-                modules = [module]
-            case _:
-                return
-        for module in modules:
-            top = module.partition(".")[0]
-            if top in _IMPORTED_FIRST:
-                yield module
-            elif top not in _HARMLESS_IMPORTS:
-                return
 
 
 def user_callable(module: ModuleType, name: str, place: str) -> Callable[..., Any]:
@@ -209,7 +169,6 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-_IMPORTED_FIRST = frozenset({"torch", "keras", "tensorflow", "jax", "flax"})
 #: Packages whose code is not the user's.
 _FRAMEWORKS = frozenset(
     {"torch", "keras", "tensorflow", "jax", "jaxlib", "flax", "optax", "numpy", "harness"}

@@ -3,7 +3,7 @@
 ``python tests/benchmarks/port_pairs.py OUT.jsonl [PATTERN]`` writes a line for each pair: the verdict,
 whether the cause was named, the causes, and the seconds. Right pairs must be EQUAL, wrong ones DIFFERENT.
 Pairs that are in the file already are left out. All run in one process, so that the frameworks are imported
-once; the code as written is then not compared.
+once.
 """
 
 import argparse

@@ -5,15 +5,14 @@ import os
 
 from harness.core.models import messages, remote_side
 from harness.core.models.reading import SideSpec
-from harness.core.models.side_process import FLOAT64, Answering
+from harness.core.models.side_process import Answering
 from harness.errors import UsageError
 from harness.port import comparison
 from harness.port.record import PortOptions
 from harness.tracing.calls import InputShape
 
-VARIABLES = {**remote_side.VARIABLES, **FLOAT64}
 # What a side's process starts with, before any framework is imported.
-os.environ.update(VARIABLES)
+os.environ.update(remote_side.VARIABLES)
 
 
 class LocalSide(remote_side.RemoteSide):
@@ -46,25 +45,11 @@ class LocalSides:
         return None
 
 
-class NotWritten:
-    """In the place of the models as written, which take processes of their own."""
-
-    def __init__(self, *_):
-        pass
-
-    def begin(self, *_):
-        pass
-
-    def causes(self, *_):
-        return []
-
-
 def checked(pair, steps=3):
-    """The findings about a planted pair; the code as written is not compared, which takes processes."""
+    """The findings about a planted pair."""
     shape = InputShape(pair.inputs, integer=pair.maximum > 0, maximum=pair.maximum)
     sides = SideSpec(pair.a, pair.arguments_a), SideSpec(pair.b, pair.arguments_b)
     with contextlib.ExitStack() as stack:
-        for name, value in (("Sides", LocalSides), ("AsWritten", NotWritten)):
-            stack.callback(setattr, comparison, name, getattr(comparison, name))
-            setattr(comparison, name, value)
+        stack.callback(setattr, comparison, "Sides", comparison.Sides)
+        comparison.Sides = LocalSides
         return comparison.check_models(*sides, [shape], PortOptions(steps=steps, loss="mse"))

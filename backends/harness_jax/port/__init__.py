@@ -13,4 +13,3 @@ def claims(built: Any) -> bool:
 
 prepare = later("harness_jax.models.float64", "enable")
 make_side = later("harness_jax.port.side", "JaxSide")
-make_as_written = later("harness_jax.port.side", "as_written")

@@ -18,7 +18,6 @@ from harness.tracing.calls import InputShape, Loss, Trace
 from harness.tracing.functions import Reading
 from harness.tracing.recorder import Running
 from harness.tracing.side import (
-    AsWritten,
     Batch,
     Gradients,
     Inputs,
@@ -162,27 +161,6 @@ class JaxSide:
 
 def _input(array: np.ndarray) -> jnp.ndarray:
     return jnp.asarray(array, jnp.float64) if np.issubdtype(array.dtype, np.floating) else jnp.asarray(array)
-
-
-def as_written(built: Any, shapes: Sequence[InputShape]) -> AsWritten:
-    """Return a model as its code is."""
-    model = model_of(built, shapes, exact=False)
-
-    def load(parameters: Mapping[str, np.ndarray]) -> None:
-        model.arrays |= cast(parameters, model.arrays)
-
-    def outputs(inputs: Inputs) -> Iterator[tuple[str, np.ndarray]]:
-        with without_dropout():
-            evaluated = model.evaluate(dict(model.arrays), [*map(jnp.asarray, inputs)], training=False)
-        for name, leaf in _named(evaluated.outputs).items():
-            numbers = np.asarray(leaf)
-            floating = jnp.issubdtype(numbers.dtype, jnp.floating)
-            yield name, numbers.astype(np.float64) if floating else numbers
-
-    def record(inputs: Inputs) -> Trace:
-        return traced(model, [*map(jnp.asarray, inputs)], training=False, overrides=())
-
-    return AsWritten(load, outputs, record)
 
 
 # An evaluation while its calls are recorded.

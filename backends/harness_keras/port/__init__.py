@@ -18,4 +18,3 @@ def claims(built: Any) -> bool:
 
 prepare = later("harness_keras.port.float64", "prepare")
 make_side = later("harness_keras.port.side", "KerasSide")
-make_as_written = later("harness_keras.port.side", "as_written")

@@ -67,19 +67,19 @@ class Layout(NamedTuple):
     structure: Any
     outputs_first: bool
 
-    def zeros(self, floating: str = "float64") -> list[Tensor]:
+    def zeros(self) -> list[Tensor]:
         """Make a batch of two for each input."""
         arrays = [
             np.zeros((2, *shape.shape), np.int32 if shape.integer else np.float64) for shape in self.shapes
         ]
-        return self.tensors(arrays, floating)
+        return self.tensors(arrays)
 
-    def tensors(self, arrays: Sequence[np.ndarray], floating: str = "float64") -> list[Tensor]:
-        """Convert channels-last arrays to the model's inputs; ``floating`` is the type of floats."""
+    def tensors(self, arrays: Sequence[np.ndarray]) -> list[Tensor]:
+        """Convert channels-last arrays to the model's inputs."""
         made = []
         for array, shape, first in zip(arrays, self.shapes, self.first, strict=True):
             moved = np.moveaxis(array, -1, 1) if first else array
-            dtype = "int32" if shape.integer else floating
+            dtype = "int32" if shape.integer else "float64"
             made.append(ops.convert_to_tensor(np.ascontiguousarray(moved), dtype=dtype))
         return made
 

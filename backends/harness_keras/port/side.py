@@ -15,7 +15,6 @@ from harness.errors import UsageError
 from harness.tracing.calls import InputShape, Loss, Trace
 from harness.tracing.recorder import named_tensors
 from harness.tracing.side import (
-    AsWritten,
     Batch,
     Gradients,
     Inputs,
@@ -232,35 +231,3 @@ def _watching() -> contextlib.AbstractContextManager[Any]:
 
 def _array(tensor: Tensor) -> np.ndarray:
     return numbers(tensor).astype(np.float64, copy=False)
-
-
-# The model in float32 where its code names no other type.
-
-
-def as_written(model: Any, shapes: Sequence[InputShape]) -> AsWritten:
-    """Return the model, built with ``shapes`` if it is not built yet."""
-    layout, floating = layout_of(model, shapes), keras.config.floatx()
-
-    def evaluate(tensors: Sequence[Any]) -> Any:
-        with without_dropout():
-            return called(model, layout.structured(tensors), training=False)
-
-    evaluate(layout.zeros(floating))
-    variables = named_variables(model)
-
-    def load(parameters: Mapping[str, np.ndarray]) -> None:
-        for name, array in parameters.items():
-            variables[name].assign(array)
-
-    def outputs(inputs: Inputs) -> Iterator[tuple[str, np.ndarray]]:
-        for name, output in named_tensors(evaluate(layout.tensors(inputs, floating)), is_array):
-            is_float = keras.backend.is_float_dtype(keras.backend.standardize_dtype(output.dtype))
-            numbers = ops.convert_to_numpy(ops.cast(output, "float32") if is_float else output)
-            yield name, numbers.astype(np.float64) if is_float else numbers
-
-    def record(inputs: Inputs) -> Trace:
-        install()
-        recorder = Recorder(variables, set())
-        return recorded(model, layout, layout.tensors(inputs, floating), recorder, training=False)
-
-    return AsWritten(load, outputs, record)

@@ -16,4 +16,3 @@ def claims(built: Any) -> bool:
 
 prepare = later("harness_torch.port.exact", "prepare")
 make_side = later("harness_torch.port.side", "TorchSide")
-make_as_written = later("harness_torch.port.side", "as_written")

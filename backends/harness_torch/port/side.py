@@ -1,7 +1,7 @@
 """A ``torch.nn.Module`` as a side, and as its code is."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +11,6 @@ from torch.nn.parameter import is_lazy
 
 from harness.tracing.calls import InputShape, Loss, Trace
 from harness.tracing.side import (
-    AsWritten,
     Batch,
     Gradients,
     Inputs,
@@ -178,14 +177,12 @@ def recorded(
     given: Sequence[Tensor],
     layouts: Sequence[bool | None],
     recorder: Recorder,
-    *,
-    raised: bool = True,
 ) -> Trace:
     """Record the calls of one evaluation of a module, with channels-last inputs; see :class:`Tracer`."""
     for number, tensor in enumerate(given):
         recorder.add_input(tensor, f"input {number}")
     names = {id(each): name for name, each in module.named_modules()}
-    with Tracer(recorder, names, raised=raised):
+    with Tracer(recorder, names):
         laid_out = [
             channels_first(tensor) if first else tensor for tensor, first in zip(given, layouts, strict=True)
         ]
@@ -195,41 +192,3 @@ def recorded(
     for name, output in outputs:
         recorder.add_output(output, name)
     return recorder.trace
-
-
-# The module in float32 where its code names no other type.
-
-
-def as_written(module: torch.nn.Module, shapes: Sequence[InputShape]) -> AsWritten:
-    """Return the module on the CPU and not compiled; it computes the same numbers.
-
-    Raises:
-        UsageError: the module cannot be evaluated with inputs of these shapes.
-    """
-    run_eagerly()
-    module.cpu().eval()
-    floats = [each.dtype for each in module.parameters() if each.dtype.is_floating_point]
-    dtype = floats[0] if floats else torch.get_default_dtype()
-
-    def typed(tensors: Sequence[Tensor]) -> list[Tensor]:
-        return [each.to(dtype) if each.dtype.is_floating_point else each for each in tensors]
-
-    def evaluate(tensors: list[Tensor]) -> object:
-        with torch.no_grad(), Exact(raised=False):
-            return module(*typed(tensors))
-
-    layouts = find_layouts(evaluate, shapes)
-
-    def outputs(inputs: Inputs) -> Iterator[tuple[str, np.ndarray]]:
-        for name, output in named_outputs(evaluate(to_tensors(inputs, layouts))):
-            laid_out = outside(output)
-            numbers = laid_out.double() if laid_out.dtype.is_floating_point else laid_out
-            yield name, np.array(numbers.numpy())
-
-    def record(inputs: Inputs) -> Trace:
-        given = typed(to_tensors(inputs, [None] * len(inputs)))
-        known = {name: (each, each.detach()) for name, each in module.named_parameters()}
-        with torch.no_grad():
-            return recorded(module, given, layouts, Recorder(known), raised=False)
-
-    return AsWritten(Holding(module).load, outputs, record)

@@ -118,21 +118,16 @@ def require(covered: bool) -> None:
 
 
 class Tracer(TorchFunctionMode):
-    """Records the calls of a model, whose modules have the given names by ``id``.
+    """Records the calls of a model in float64, whose modules have the given names by ``id``."""
 
-    They compute in float64 if ``raised``, else in the types that the model asks for.
-    """
-
-    def __init__(self, recorder: Recorder, module_names: dict[int, str], *, raised: bool = True) -> None:
+    def __init__(self, recorder: Recorder, module_names: dict[int, str]) -> None:
         super().__init__()
-        self._raised = raised
         self.recorder = recorder
         self._names = module_names
         recorder.recording = lambda: self
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        call = Arguments(func, args, kwargs or {})
-        call = in_float64(call) if self._raised else call
+        call = in_float64(Arguments(func, args, kwargs or {}))
         tensors = tensors_in((call.args, call.kwargs))
         live = any(map(self.recorder.knows, tensors)) and not any(map(_is_batched, tensors))
         name = short_name(call.function)
@@ -229,8 +224,6 @@ class Tracer(TorchFunctionMode):
         if not isinstance(result, Tensor) or not self.recorder.knows(before):
             return result
         if before.dtype.is_floating_point and not result.dtype.is_floating_point:
-            return self._opaque(call)
-        if not self._raised and result.dtype.itemsize < before.dtype.itemsize:
             return self._opaque(call)
         self.recorder.alias(result, before)
         return result

@@ -12,16 +12,11 @@ from harness.tracing.side import Gradients, Override, Trained, Updates
 
 
 class Build(msgspec.Struct, frozen=True, tag=True):
-    """Make the model of ``target``, ``FILE.py:NAME`` or ``package.module:NAME``, with ``arguments``.
-
-    Unless ``exact``, the model is as its code is written, in float32 where the code names no other type. Such
-    a model can only be loaded, and evaluated in evaluation mode.
-    """
+    """Make the model of ``target``, ``FILE.py:NAME`` or ``package.module:NAME``, with ``arguments``."""
 
     target: str
     arguments: dict[str, Any]
     inputs: list[InputShape]
-    exact: bool = True
 
 
 class Inspect(msgspec.Struct, frozen=True, tag=True):

@@ -24,8 +24,10 @@ from harness.tracing.calls import InputShape, Loss, Trace
 from harness.tracing.side import Batch, Gradients, Inputs, Override, Trained
 
 _POLL_SECONDS = 0.5
-#: Frameworks that read these compute on the CPU.
+#: Frameworks that read these compute on the CPU, and in float64 from their import on.
 VARIABLES = {
+    "JAX_ENABLE_X64": "1",
+    "KERAS_FLOATX": "float64",
     "CUDA_VISIBLE_DEVICES": "",
     "JAX_PLATFORMS": "cpu",
     "KERAS_TORCH_DEVICE": "cpu",
@@ -61,30 +63,57 @@ class _Pipe:
             os.close(self.replies)
 
 
-class _Asked:
-    """A model in a process that answers requests."""
+class RemoteSide:
+    """One model in float64 in a process of its own: a context manager, which ends the process."""
 
     def __init__(
-        self,
-        target: str,
-        process: WorkerProcess,
-        pipe: _Pipe,
-        timeout_seconds: float | None,
-        until: float | None,
+        self, target: str, threads: int, timeout_seconds: float | None, *, limit_each: bool = True
     ) -> None:
-        self.target = target
-        self._process, self._pipe = process, pipe
-        self._timeout_seconds, self._until = timeout_seconds, until
+        """Start the process for ``target``, ``FILE.py:NAME`` or ``package.module:NAME``.
+
+        ``timeout_seconds`` limits each request, or all requests together unless ``limit_each``; without a
+        limit a side may take as long as it uses the CPU.
+
+        Raises:
+            HarnessError: the process cannot be started.
+        """
+        self.target, self._timeout_seconds = target, timeout_seconds
+        together = timeout_seconds is not None and not limit_each
+        self._until = time.monotonic() + (timeout_seconds or 0.0) if together else None
         self._parameters: dict[str, np.ndarray] = {}
+        variables = worker_variables(threads, "cpu", os.environ) | VARIABLES
+        # Nothing is timed here, so freed memory may go back to the system.
+        variables = {name: value for name, value in variables.items() if name not in GLIBC_KEEPS_MEMORY}
+        self._pipe = _Pipe()
+        descriptors = self._pipe.descriptors
+        module = "harness.core.models.side_process"
+        command = [sys.executable, "-P", "-m", module, *map(str, descriptors)]
+        try:
+            start = started(command, cpus_of(variables), descriptors)
+            self._process = WorkerProcess(command[0], start, variables)
+        finally:
+            self._pipe.is_inherited()
+
+    def inspect(self) -> Signature:
+        """Read the arguments of the model's callable, before it is called."""
+        return self._call(messages.Inspect(self.target), Signature)
+
+    def build(self, arguments: Mapping[str, Any], inputs: Sequence[InputShape]) -> messages.Built:
+        return self._call(messages.Build(self.target, dict(arguments), list(inputs)), messages.Built)
+
+    def describe(self) -> messages.Description:
+        """Describe the model's parameters and its optimizer."""
+        described = self._call(messages.Describe(), messages.Description)
+        self._parameters = dict(described.parameters)
+        return described
+
+    def forget_parameters(self) -> None:
+        """Free the parameters that are kept here; afterwards no trace may be asked for."""
+        self._parameters = {}
 
     def load(self, parameters: Mapping[str, np.ndarray]) -> None:
         self._call(messages.Load(dict(parameters)), messages.Loaded)
         self._parameters |= parameters
-
-    @property
-    def parameters(self) -> Mapping[str, np.ndarray]:
-        """The described parameters, updated by those loaded since."""
-        return self._parameters
 
     def trace(self, inputs: Inputs, *, training: bool, overrides: Sequence[Override] = ()) -> Trace:
         request = messages.Evaluate(list(inputs), training, list(overrides))
@@ -93,6 +122,25 @@ class _Asked:
     def outputs(self, inputs: Inputs, *, training: bool) -> Trace:
         """Return the outputs of one evaluation, in a trace without calls."""
         return self._call(messages.Evaluate(list(inputs), training, outputs_only=True), Trace)
+
+    def gradients(
+        self, inputs: Inputs, targets: np.ndarray, loss: Loss, *, output: str, own: bool
+    ) -> Gradients:
+        """Return gradients of ``loss`` or, if ``own``, of the side's own loss, if it has one."""
+        return self._call(messages.Differentiate(list(inputs), targets, loss, output, own), Gradients)
+
+    def train(
+        self,
+        batches: Sequence[Batch],
+        loss: Loss,
+        learning_rate: float,
+        *,
+        output: str,
+        aligned: bool = False,
+        held: Mapping[str, np.ndarray] = MappingProxyType({}),
+    ) -> Trained:
+        request = messages.Train([*batches], loss, learning_rate, output, aligned, dict(held))
+        return self._call(request, Trained)
 
     def _call(self, request: messages.Request, expected: type[_R]) -> _R:
         until = self._until or self._due()
@@ -124,7 +172,7 @@ class _Asked:
                 if limit is None and self._process.is_at_work(WATCHED_SECONDS):
                     until = self._due()
                     continue
-                self._give_up()
+                self._process.kill()
                 if limit is None:
                     raise UsageError(f"{self.target} does not answer, and does not use the CPU")
                 raise UsageError(f"{self.target} did not answer within {limit:g} s; give more: --timeout")
@@ -134,102 +182,11 @@ class _Asked:
             if ready or self._process.has_ended():
                 raise self._death()
 
-    def _give_up(self) -> None:
-        """End the process, if it belongs to this side alone."""
-
-    def _death(self, reason: str = "its process ended") -> UsageError:
+    def _death(self) -> UsageError:
         last = self._process.last_lines()[-1:]
-        return UsageError(f"{self.target}: {reason}" + (f" [{last[0]}]" if last else ""))
-
-
-class WrittenSide(_Asked):
-    """The model as its code is written, in a process forked from that of the exact side.
-
-    Its process ends with that of the exact side, which continues if this process ends.
-    """
-
-    def build(self, arguments: Mapping[str, Any], inputs: Sequence[InputShape]) -> None:
-        """Make the model, which can then be loaded, and evaluated in evaluation mode."""
-        self._call(messages.Build(self.target, dict(arguments), list(inputs), exact=False), messages.Loaded)
-
-    def leave(self) -> None:
-        """End the process by closing its pipe."""
-        self._pipe.close()
-
-
-class RemoteSide(_Asked):
-    """One model in float64 in a process of its own: a context manager, which ends the process."""
-
-    def __init__(
-        self, target: str, threads: int, timeout_seconds: float | None, *, limit_each: bool = True
-    ) -> None:
-        """Start the process for ``target``, ``FILE.py:NAME`` or ``package.module:NAME``.
-
-        ``timeout_seconds`` limits each request, or all requests together unless ``limit_each``; without a
-        limit a side may take as long as it uses the CPU.
-
-        Raises:
-            HarnessError: the process cannot be started.
-        """
-        together = timeout_seconds is not None and not limit_each
-        until = time.monotonic() + (timeout_seconds or 0.0) if together else None
-        variables = worker_variables(threads, "cpu", os.environ) | VARIABLES
-        # Nothing is timed here, so freed memory may go back to the system.
-        variables = {name: value for name, value in variables.items() if name not in GLIBC_KEEPS_MEMORY}
-        exact, written = pipes = _Pipe(), _Pipe()
-        descriptors = *exact.descriptors, *written.descriptors
-        module = "harness.core.models.side_process"
-        command = [sys.executable, "-P", "-m", module, target, *map(str, descriptors)]
-        try:
-            start = started(command, cpus_of(variables), descriptors)
-            process = WorkerProcess(command[0], start, variables)
-        finally:
-            for pipe in pipes:
-                pipe.is_inherited()
-        super().__init__(target, process, exact, timeout_seconds, until)
-        self.as_written = WrittenSide(target, process, written, timeout_seconds, until)
-
-    def inspect(self) -> Signature:
-        """Read the arguments of the model's callable, before it is called."""
-        return self._call(messages.Inspect(self.target), Signature)
-
-    def build(self, arguments: Mapping[str, Any], inputs: Sequence[InputShape]) -> messages.Built:
-        return self._call(messages.Build(self.target, dict(arguments), list(inputs)), messages.Built)
-
-    def describe(self) -> messages.Description:
-        """Describe the model's parameters and its optimizer."""
-        described = self._call(messages.Describe(), messages.Description)
-        self._parameters = dict(described.parameters)
-        return described
-
-    def forget_parameters(self) -> None:
-        """Free the parameters that are kept here; afterwards no trace may be asked for."""
-        self._parameters = {}
-
-    def gradients(
-        self, inputs: Inputs, targets: np.ndarray, loss: Loss, *, output: str, own: bool
-    ) -> Gradients:
-        """Return gradients of ``loss`` or, if ``own``, of the side's own loss, if it has one."""
-        return self._call(messages.Differentiate(list(inputs), targets, loss, output, own), Gradients)
-
-    def train(
-        self,
-        batches: Sequence[Batch],
-        loss: Loss,
-        learning_rate: float,
-        *,
-        output: str,
-        aligned: bool = False,
-        held: Mapping[str, np.ndarray] = MappingProxyType({}),
-    ) -> Trained:
-        request = messages.Train([*batches], loss, learning_rate, output, aligned, dict(held))
-        return self._call(request, Trained)
-
-    def _give_up(self) -> None:
-        self._process.kill()
-
-    def _death(self, reason: str = "") -> UsageError:
-        return super()._death(reason or str(self._process.cause_of_death()))
+        return UsageError(
+            f"{self.target}: {self._process.cause_of_death()}" + (f" [{last[0]}]" if last else "")
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -240,4 +197,3 @@ class RemoteSide(_Asked):
             self._process.kill()
         self._process.close()
         self._pipe.close()
-        self.as_written.leave()

@@ -1,9 +1,7 @@
 """The process of a side: makes the user's model in float64 and answers requests until the pipe closes.
 
-Run as ``python -P -m harness.core.models.side_process TARGET REQUEST_FD REPLY_FD REQUEST_FD REPLY_FD``. After
-importing the frameworks that the target's file imports first, the process forks: the child makes the model as
-its code is written, and answers at the second pipe. So frameworks, which take longer to import than small
-models to compare, are imported once. Standard output and error belong to the user's code.
+Run as ``python -P -m harness.core.models.side_process REQUEST_FD REPLY_FD``. Standard output and error belong
+to the user's code.
 """
 
 import functools
@@ -19,18 +17,15 @@ from harness.core.models import messages, wire
 from harness.core.models.arguments import Signature, signature_of
 from harness.core.models.messages import Sent, outputs_of
 from harness.errors import HarnessError, UsageError
-from harness.tracing.side import AsWritten, OwnTraining, Side, SidePlugin, Updates
+from harness.tracing.side import OwnTraining, Side, SidePlugin, Updates
 from harness.tracing.user_code import (
     call_user,
     described,
-    import_first,
     split_target,
     user_callable,
     user_module,
 )
 
-#: Frameworks that read these compute in float64 from their import on.
-FLOAT64 = {"JAX_ENABLE_X64": "1", "KERAS_FLOATX": "float64"}
 #: The names of a file's own optimizer and loss.
 MAKE_OPTIMIZER, MAKE_LOSS = "make_optimizer", "make_loss"
 
@@ -44,7 +39,7 @@ class _Claimed(NamedTuple):
     own: OwnTraining
 
 
-def _claimed(target: str, arguments: Mapping[str, Any], *, exact: bool) -> _Claimed:
+def _claimed(target: str, arguments: Mapping[str, Any]) -> _Claimed:
     """Call ``target``, ``FILE.py:NAME`` or ``package.module:NAME``, and find the plugin of its model.
 
     Raises:
@@ -57,7 +52,7 @@ def _claimed(target: str, arguments: Mapping[str, Any], *, exact: bool) -> _Clai
     plugins: dict[str, SidePlugin] = {entry.name: entry.load() for entry in entries}
     for framework, plugin in plugins.items():
         is_imported = framework in sys.modules or (framework == "jax" and "flax" in sys.modules)
-        if exact and is_imported:
+        if is_imported:
             plugin.prepare()
     built = call_user(factory, target, arguments)
     own = OwnTraining(getattr(module, MAKE_OPTIMIZER, None), getattr(module, MAKE_LOSS, None))
@@ -91,7 +86,6 @@ class Answering:
 
     def __init__(self) -> None:
         self._side: Side | None = None
-        self._as_written: AsWritten | None = None
         self._updates: Callable[[], Updates | None] = lambda: None
         self._sent = Sent()
 
@@ -102,8 +96,6 @@ class Answering:
                 return self._build(request)
             if isinstance(request, messages.Inspect):
                 return _signature(request.target)
-            if self._as_written is not None:
-                return self._of_written(self._as_written, request)
             return self._of_side(request)
         except HarnessError as error:
             return messages.Failed(str(error))
@@ -111,10 +103,7 @@ class Answering:
             return messages.Failed(described(error))
 
     def _build(self, request: messages.Build) -> messages.Reply:
-        claimed = _claimed(request.target, request.arguments, exact=request.exact)
-        if not request.exact:
-            self._as_written = claimed.plugin.make_as_written(claimed.built, request.inputs)
-            return messages.Loaded()
+        claimed = _claimed(request.target, request.arguments)
         claimed.plugin.prepare()
         own = claimed.own
         side = self._side = claimed.plugin.make_side(claimed.built, request.inputs, own)
@@ -155,17 +144,6 @@ class Answering:
             case _:
                 raise TypeError(type(request).__name__)
 
-    def _of_written(self, written: AsWritten, request: messages.Request) -> messages.Reply:
-        """Return the reply of the model as its code is written."""
-        match request:
-            case messages.Load(parameters):
-                written.load(parameters)
-                return messages.Loaded()
-            case messages.Evaluate(inputs, outputs_only=outputs_only):
-                return written.outputs(inputs) if outputs_only else written.trace(inputs)
-            case _:
-                raise TypeError(type(request).__name__)
-
 
 def _close_to_others(*descriptors: int) -> None:
     """Redirect ``descriptors`` to the null device, in a child that the user's code forks."""
@@ -178,36 +156,9 @@ def _close_to_others(*descriptors: int) -> None:
 def main() -> NoReturn:
     """Serve until the request pipe closes, then exit without waiting for a framework's threads."""
     die_with_parent_and_keep_orphans()
-    target, *numbers = sys.argv[1:]
-    descriptors = [int(number) for number in numbers]
-    for descriptor in descriptors:
+    requests, replies = (int(number) for number in sys.argv[1:])
+    for descriptor in (requests, replies):
         os.set_inheritable(descriptor, False)
-    exact, written = descriptors[:2], descriptors[2:]
-    if sys.platform == "linux":  # elsewhere system libraries do not survive a fork
-        import_first(target)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    is_exact = os.fork() != 0
-    own, others = (exact, written) if is_exact else (written, exact)
-    for descriptor in others:
-        os.close(descriptor)
-    if is_exact:
-        _compute_in_float64()
-    else:
-        die_with_parent_and_keep_orphans()
-    _serve(*own)
-
-
-def _compute_in_float64() -> None:
-    """Set float64 for code that runs when the user's module is imported, such as a layer at its top."""
-    os.environ.update(FLOAT64)
-    if "keras" in sys.modules:
-        sys.modules["keras"].config.set_floatx("float64")
-    if "jax" in sys.modules:
-        sys.modules["jax"].config.update("jax_enable_x64", True)
-
-
-def _serve(requests: int, replies: int) -> NoReturn:
     mark = os.read(requests, wire.MARK_BYTES)
     process = os.getpid()
     os.register_at_fork(after_in_child=lambda: _close_to_others(requests, replies))
