@@ -1,12 +1,11 @@
 """The comparison of two models, from their parameters to twenty training steps, and its verdict."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
 
-from harness.core.documents.numbers import first_of
 from harness.core.models.messages import Description
 from harness.core.models.reading import SideSpec, random_inputs
 from harness.core.models.remote_side import RemoteSide
@@ -15,9 +14,7 @@ from harness.errors import UsageError
 from harness.port import drawn
 from harness.port.cause_kinds import REPLACED, merged
 from harness.port.causes import optimizers
-from harness.port.causes.copies import copied
 from harness.port.causes.dropouts import dropouts
-from harness.port.causes.exchanges import exchanged_names, misplaced
 from harness.port.causes.state import are_momenta, initial_values, running_state
 from harness.port.causes.training import (
     GRADIENT_TOLERANCE,
@@ -32,17 +29,14 @@ from harness.port.evaluation import (
     compared,
     compared_cases,
     evaluated,
-    is_constant,
     output_gap,
     paired_outputs,
     worst_output,
 )
 from harness.port.pairing.assignments import Masks, assigned, zeroed
-from harness.port.pairing.filling import filled, left_open
 from harness.port.pairing.lacking import Lacking
 from harness.port.pairing.matching import Matching, match
 from harness.port.pairing.names import refuse_unknown, unused_names
-from harness.port.pairing.relations import is_copy
 from harness.port.pairing.siblings import best_order
 from harness.port.pairing.strays import free_pairs, squeezed
 from harness.port.pairing.transfer import lacking_in_a, second_biases, transferred
@@ -59,7 +53,7 @@ from harness.port.record import (
 from harness.port.recurrences import level
 from harness.port.sides import Sides
 from harness.port.steps import TrainingSteps
-from harness.port.values import difference
+from harness.port.values import difference, is_copy
 from harness.port.walk.walk import walked
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import InputShape, Stored, Trace
@@ -125,8 +119,7 @@ class _Check:
         phase: Phase,
         rebuilt: Callable[[], tuple[Description, Description]],
     ) -> None:
-        self._rebuilt, self._as_they_are = rebuilt, False
-        self._exchanged_names: list[Cause] = []
+        self._rebuilt = rebuilt
         self._sides, self._records, self._shapes, self._options = sides, records, shapes, options
         self._phase = phase
         self._compared: list[Compared] = []
@@ -150,15 +143,10 @@ class _Check:
             self._differentiated(self._compare_gradients)
         if self._untrained:
             self._not_compared.append(f"gradients, because {self._untrained}")
-        if self._as_they_are:
-            self._not_compared.append("training steps, for which all parameters must be paired")
-        else:
-            if not self._untrained:
-                self._differentiated(self._compare_training)
-            if self._untrained:
-                self._lack_training(self._untrained)
-        if all(cause.harmless for cause in self._causes):
-            self._causes += self._exchanged_names
+        if not self._untrained:
+            self._differentiated(self._compare_training)
+        if self._untrained:
+            self._lack_training(self._untrained)
         causes = merged([*self._causes, *self._initial_values])
         return Findings(
             a=self._records[0],
@@ -170,7 +158,6 @@ class _Check:
             notes=self._notes,
             not_compared=self._not_compared,
             same_steps=self._same_steps,
-            as_they_are=self._as_they_are,
         )
 
     def _verdict(self, causes: Sequence[Cause]) -> Verdict:
@@ -218,32 +205,14 @@ class _Check:
         self._matching = best_order(self._sides, matching, initial_a, initial_b, (first_a, first_b), inputs)
         self._not_compared += unused_names(names, self._matching)
         self._matching = self._with_drawn(initial_a, initial_b)
-        worst, _ = worst_output(first_a, first_b)
-        one, other = (record.framework for record in self._records)
-        self._causes += copied(first_a, first_b, self._matching, worst, may_share_seeds=one == other)
         self._values_a = drawn.moved(initial_a.parameters, initial_a.trained, first_a)
         found, tried = self._assigned((initial_a, initial_b), (first_a, first_b), inputs)
         by_step = bool(tried) and self._match_steps((initial_a, initial_b), (first_a, first_b), inputs)
-        if tried:
-            self._matching = left_open(self._matching, initial_a, initial_b)
         self._parameters = _paired(self._matching, initial_a, initial_b)
         self._parameters.tried = "" if by_step else tried
         self._initial_values = initial_values(initial_a.parameters, initial_b.parameters, self._matching)
         self._lacking = Lacking.of(self._matching, initial_a, initial_b).that_train(set(), set())
-        self._as_they_are = worst <= TOLERANCE and not is_constant(first_a) and self._lacking.are_seen()
-        if self._as_they_are:
-            self._keep_values(initial_a, initial_b)
-            return
         self._second = second_a, second_b = self._without_second_biases((first_a, first_b), found)
-        self._causes += misplaced(
-            self._matching,
-            initial_a.parameters,
-            initial_b.parameters,
-            worst,
-            [*second_a, *second_b],
-            may_share_seeds=one == other,
-        )
-        self._exchanged_names = exchanged_names(self._matching, initial_b.parameters)
         self._parameters.candidates = self._lacking.candidates()
         self._values_a |= zeroed({**initial_a.parameters, **self._values_a}, second_a)
         values_b, missing = transferred(
@@ -251,23 +220,8 @@ class _Check:
         )
         values_b = {**initial_b.parameters, **values_b}
         self._causes += lacking_in_a(missing)
-        self._fill_lacking(values_b | zeroed(values_b, second_b), inputs)
-
-    def _fill_lacking(self, values_b: Mapping[str, np.ndarray], inputs: list[np.ndarray]) -> None:
-        """Give arrays without counterpart one value, so that a fault shows though their pairs are unknown."""
-        found = filled(self._sides, self._lacking, inputs)
-        if found is not None:
-            lacking = self._lacking = found.lacking
-            self._values_a |= lacking.a
-            values_b = {**values_b, **lacking.b}
-            names = first_of([*lacking.a, *lacking.b], _NAMED)
-            self._not_compared.append(
-                f"arrays without counterpart, which got one value in both models: {names}"
-            )
-            if not found.differs:
-                self._parameters.tried += " With one value in all of these, outputs are equal."
         self._sides.a.load(self._values_a)
-        self._sides.b.load(values_b)
+        self._sides.b.load(values_b | zeroed(values_b, second_b))
 
     def _match_steps(
         self,
@@ -327,17 +281,6 @@ class _Check:
         free = [*(pair for pair in free if pair not in tables), *drawn]
         return msgspec.structs.replace(self._matching, free=free)
 
-    def _keep_values(self, a: Description, b: Description) -> None:
-        """Compare the models with the values that they have, and as pairs only arrays with equal values."""
-        unpaired = [*self._lacking.a, *self._lacking.b]
-        self._not_compared += [
-            f"other weights than those that the models have, because no counterpart is known of {name}"
-            for name in [first_of(unpaired, _NAMED)]
-        ]
-        self._matching = self._matching.with_equal_values(a.parameters, b.parameters)
-        self._lacking, self._second = Lacking({}, {}, frozenset()), ({}, {})
-        self._values_a = {name: a.parameters[name] for name in a.trained}
-
     def _assigned(
         self,
         described: tuple[Description, Description],
@@ -346,7 +289,6 @@ class _Check:
     ) -> tuple[tuple[Masks, Masks], str]:
         """Pair what the matching leaves open; return masks of second biases, and what was tried in vain."""
         output, loss = firsts[0].values[firsts[0].outputs[0]], self._options.loss
-        calls = (call for trace in firsts for call in trace.calls)
         targets = drawn.targets(output.array, loss)
         found, tried = assigned(
             self._sides,
@@ -355,7 +297,6 @@ class _Check:
             self._values_a,
             lambda side: side.gradients(inputs, targets, loss, output=output.name, own=False),
             self._options.names,
-            {stored.name for call in calls for stored in call.parameters.values()},
         )
         for side, held in zip((self._sides.a, self._sides.b), described, strict=True):
             side.load(held.parameters)
@@ -538,7 +479,7 @@ class _Check:
             self._compared.append(compared("gradients of the losses", gap, GRADIENT_TOLERANCE))
         if not own:
             a, b = differentiated(own=False)
-        worst = worst_parameter(self._matching, a.parameters, b.parameters, gradients=True)
+        worst = worst_parameter(self._matching, a.parameters, b.parameters)
         self._compared.append(
             compared("gradients of the parameters", worst.gap, GRADIENT_TOLERANCE, worst.where)
         )

@@ -58,11 +58,6 @@ def worst_output(trace_a: Trace, trace_b: Trace) -> tuple[float, str]:
     return worst, where
 
 
-def is_constant(trace: Trace) -> bool:
-    """Check that each output has one number alone, as where the weights of the last layer are zero."""
-    return all(np.ptp(trace.values[place].array) == 0.0 for place in trace.outputs)
-
-
 def is_finite(trace: Trace) -> bool:
     """Check that all outputs are finite."""
     return all(np.isfinite(trace.values[place].array).all() for place in trace.outputs)

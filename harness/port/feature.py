@@ -14,5 +14,4 @@ FEATURE = Feature(
         ),
     ),
     records=("harness.port.record:PORTS",),
-    model_proof="harness.port.pair_task:prove_equal",
 )

@@ -79,20 +79,15 @@ def _verdict_sentence(findings: Findings) -> str:
     serious = [cause for cause in findings.causes if not cause.harmless]
     match findings.verdict:
         case "equal":
-            return f"EQUAL{_weights(findings)}: {names} compute the same{_training(findings)}."
+            return f"EQUAL: {names} compute the same{_training(findings)}."
         case "equal up to":
             kinds = ", ".join(dict.fromkeys(cause.kind for cause in findings.causes))
-            return f"EQUAL{_weights(findings)} UP TO {kinds}: {names} compute the same{_training(findings)}."
+            return f"EQUAL UP TO {kinds}: {names} compute the same{_training(findings)}."
         case "different":
             kinds = ", ".join(dict.fromkeys(cause.kind for cause in serious)) or "cause not found"
             return f"DIFFERENT ({kinds}): {names}."
         case _:
             return f"UNDECIDED: {names} could not be compared in all parts."
-
-
-def _weights(findings: Findings) -> str:
-    """Say so where the verdict holds for the models' own weights alone."""
-    return " with the weights that they have" if findings.as_they_are else ""
 
 
 def _training(findings: Findings) -> str:

@@ -1,7 +1,5 @@
-"""Two models as one task: proof that they are equal, the plugin file, and the reference of both."""
+"""One model, or two equal ones, as a task: the plugin file, and for two the reference of both."""
 
-import contextlib
-import math
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -9,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from harness.core.certify.references import reference_of
 from harness.core.documents.files import write_bytes
 from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.models.reading import SideSpec, Variant, read_model
@@ -23,10 +20,8 @@ from harness.core.models.task_file import (
     write_task,
 )
 from harness.core.plugins import registry
-from harness.core.plugins.definition import define_task
-from harness.core.plugins.sources import sources_of_models
 from harness.core.shell.commands.reference import write_reference
-from harness.core.shell.own_model import absolute, models_folder, taken_names
+from harness.core.shell.own_model import taken_names
 from harness.core.shell.printing import echo, print_error_line
 from harness.core.shell.progress import Phases
 from harness.errors import HarnessError, UsageError
@@ -36,25 +31,6 @@ from harness.port.pairing.native import native_pair
 _PAIR = 2
 #: The suffix of the file, beside that of the task, with the values on which both frameworks agree.
 _REFERENCE_SUFFIX = ".reference.json"
-
-
-def prove_equal(
-    models: Sequence[str], dataset: str, results: Path, *, quiet: bool, certify: bool
-) -> tuple[list[str], str]:
-    """Write the task of two models and, with ``certify``, check that they are equal.
-
-    Returns their backends and the name of the task. Its plugin file lies in ``results``.
-
-    Raises:
-        UsageError: the models cannot be made or paired.
-        HarnessError: the models compute different things; the message says where.
-    """
-    specs = [SideSpec(absolute(name)) for name in models]
-    with Phases(quiet=quiet) as phases:
-        written = _write_pair(specs, task_data(dataset), models_folder(results), phases.begin, {})
-        if certify:
-            _agree(written, specs, phases)
-    return written.backends, written.name
 
 
 def save_task(
@@ -101,7 +77,7 @@ def _write_pair(
     path: Path,
     phase: Callable[[str], None],
     names: NameMap,
-    saved_by: str = "",
+    saved_by: str,
 ) -> WrittenTask:
     """Write the plugin file of a pair; see :func:`write_model_task` and :func:`read_model`.
 
@@ -126,20 +102,14 @@ def _reference(written: WrittenTask) -> Path:
 
 
 def _agree(written: WrittenTask, specs: Sequence[SideSpec], phases: Phases) -> None:
-    """Write the reference of a pair in float64, unless it exists and the models' code is unchanged.
+    """Write the reference of a pair in float64.
 
     Raises:
         HarnessError: the models compute different things; the message says where, and how to find the cause.
     """
-    definition, reference = registry.task(written.name), _reference(written)
-    sources = sources_of_models(define_task(definition, definition.options()))
-    with contextlib.suppress(UsageError, OSError):
-        reference_of(definition)
-        if reference.stat().st_mtime > max((path.stat().st_mtime for path in sources), default=math.inf):
-            return
     phases.begin(f"Comparing {' and '.join(spec.target for spec in specs)} in float64 …")
     try:
-        write_reference(definition, written.backends, reference, phases.advance)
+        write_reference(registry.task(written.name), written.backends, _reference(written), phases.advance)
     except UsageError:
         raise
     except HarnessError as error:

@@ -144,8 +144,6 @@ class Findings(msgspec.Struct, kw_only=True):
     """Phrases that name the properties which the verdict does not cover."""
     same_steps: int = 0
     """The number of training steps in which both models train the same; 0 if training was not compared."""
-    as_they_are: bool = False
-    """Whether the models were compared with the weights that they have, which could not all be paired."""
 
     @property
     def equal(self) -> bool:

@@ -11,6 +11,8 @@ from harness.tracing.calls import Trace, Value
 
 #: The difference by rounding, relative to the largest number, unless rounding is known to grow more.
 ROUNDING = 1e-10
+#: Values that were copied are equal up to a rounding to float32.
+_COPIED = 1e-6
 #: Arrays of the same numbers have norms that differ by less.
 _NORM_TOLERANCE = 1e-6
 #: Arrays of more axes are compared in the given order alone.
@@ -36,6 +38,11 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
             finite, scale = True, max(scale, largest)
     scale = scale if finite else 1.0
     return worst / scale if scale else worst
+
+
+def is_copy(one: np.ndarray, other: np.ndarray) -> bool:
+    """Check that both arrays are equal up to a rounding to float32."""
+    return difference(one, other) <= _COPIED
 
 
 def _parts(array: np.ndarray) -> Iterator[np.ndarray]:

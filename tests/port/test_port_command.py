@@ -311,29 +311,27 @@ def test_a_pair_becomes_a_task_whose_runs_are_certified(harness):
 
 
 @pytest.mark.long
-def test_a_pair_that_is_none_is_not_timed(harness):
+def test_a_pair_that_is_none_is_no_task(harness):
     pytest.importorskip("keras")
     pair = f"{MODELS}/plain_torch.py:make", f"{MODELS}/plain_keras.py:with_another_epsilon"
-    refused = harness("duel", *pair, "--dataset", "digits", "--threads", "1")
+    (harness.folder / "pair.py").write_text("# an earlier task\n")
+    refused = harness("port", *pair, "--dataset", "digits", "--save-task", "pair.py")
     assert refused.returncode == 1
     assert "keras:fit and torch:eager disagree on plain_torch_plain_keras" in refused.stderr
     assert "Find the cause with: harness port" in refused.stderr
-    assert not list(harness.folder.glob("results/duels/*.json"))
-    (harness.folder / "pair.py").write_text("# an earlier task\n")
-    assert harness("port", *pair, "--dataset", "digits", "--save-task", "pair.py").returncode == 1
     assert (harness.folder / "pair.py").read_text() == "# an earlier task\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("a.py:f", "torch", "--dataset", "digits"), "a duel of models takes two of them"),
-        (("a.py:f", "b.py:f", "--dataset", "digits", "--task", "mlp"), "give two models or --task, not both"),
-        (("a.py:f", "b.py:f"), "there is no file"),  # without a data set these are steps
+        (("a.py:f", "torch", "--dataset", "digits"), "FILE.py:CALLABLE is a step of your own"),
+        (("a.py:f", "b.py:f", "--dataset", "digits"), "for models, write a task: harness port A B"),
+        (("a.py:f", "b.py:f"), "there is no file"),
         (("torch", "keras"), "--task is missing"),
     ],
 )
-def test_what_a_duel_of_models_needs_is_said(harness, arguments, message):
+def test_a_duel_takes_steps_or_tasks_and_no_models(harness, arguments, message):
     refused = harness("duel", *arguments)
     assert refused.returncode == 2
     assert message in refused.stderr

@@ -126,9 +126,6 @@ class Feature(NamedTuple):
     """Further tables below the tasks in ``harness list``: ``function()`` returns texts."""
     best_mode: str = ""
     """The fastest mode of a backend: a :class:`harness.core.shell.executors.BestMode`."""
-    model_proof: str = ""
-    """The proof that two models are equal: ``function(models, dataset, results, quiet=, certify=)`` writes
-    their task, and returns their backends and its name."""
     skeletons: Mapping[str, str] = _NONE
     """By the KIND of ``harness new``: :class:`Skeleton` objects."""
 

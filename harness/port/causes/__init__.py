@@ -1,1 +1,1 @@
-"""Causes that the walk does not find: copies, statistics, dropout, losses, optimizers, precision."""
+"""Causes that the walk does not find: statistics, dropout, losses, optimizers."""

@@ -41,8 +41,7 @@ def move_causes(
     for one, other, role, *_ in matching.arrays():
         if role.startswith("running") or one.name not in of_a or other.name not in of_b:
             continue
-        operation = matching.operation(other)
-        weights, after = (operation.applied(one.canonical(of[one.name])).ravel() for of in (before, of_a))
+        weights, after = (one.canonical(of[one.name]).ravel() for of in (before, of_a))
         theirs = other.canonical(of_b[other.name]).ravel()
         if weights.size == theirs.size > 0:
             moves.append(_Moved((one.name, other.name), after - weights, theirs - weights))

@@ -36,7 +36,7 @@ def running_state(trace_a: Trace, trace_b: Trace, matching: Matching) -> tuple[f
         a, b = Place(trace_a, found_a), Place(trace_b, found_b)
         if not all(isinstance(each.call.does, kinds.BatchNormalization) for each in (a, b)):
             continue
-        gap = largest(_gaps(trace_a, trace_b, pair, matching).values())
+        gap = largest(_gaps(trace_a, trace_b, pair).values())
         if exceeds(gap, ROUNDING):
             causes_here = _of_statistics(a, b, gap)
             found += causes_here
@@ -46,7 +46,7 @@ def running_state(trace_a: Trace, trace_b: Trace, matching: Matching) -> tuple[f
     return worst, found
 
 
-def _gaps(trace_a: Trace, trace_b: Trace, pair: PairedUse, matching: Matching) -> dict[str, float]:
+def _gaps(trace_a: Trace, trace_b: Trace, pair: PairedUse) -> dict[str, float]:
     gaps = {}
     for role in _ROLES:
         one, other = pair.a.parameters.get(role), pair.b.parameters.get(role)
@@ -54,7 +54,6 @@ def _gaps(trace_a: Trace, trace_b: Trace, pair: PairedUse, matching: Matching) -
             continue
         if one.name in trace_a.state_after and other.name in trace_b.state_after:
             after_a = one.canonical(trace_a.state_after[one.name])
-            after_a = matching.operation(other).applied(after_a)
             gaps[role] = difference(other.canonical(trace_b.state_after[other.name]), after_a)
         elif (one.name in trace_a.state_after) != (other.name in trace_b.state_after):
             gaps[role] = 1.0

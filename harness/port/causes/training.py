@@ -32,8 +32,6 @@ def worst_parameter(
     matching: Matching,
     of_a: Mapping[str, np.ndarray],
     of_b: Mapping[str, np.ndarray],
-    *,
-    gradients: bool = False,
     scale: float | None = None,
 ) -> WorstParameter:
     """Find the largest difference of paired arrays, relative to ``scale`` or the largest finite number."""
@@ -45,8 +43,6 @@ def worst_parameter(
         if stored.name not in of_a or other.name not in of_b or role.startswith("running"):
             continue
         one, two = stored.canonical(of_a[stored.name]), other.canonical(of_b[other.name])
-        operation = matching.operation(other)
-        one = operation.moved(one) if gradients else operation.applied(one)
         gap = np.inf
         if one.size == two.size:
             gap = _never_nan(float(np.abs(one.ravel() - two.ravel()).max(initial=0.0)) / scale)

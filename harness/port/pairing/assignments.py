@@ -9,7 +9,7 @@ Where several ways remain, each is tried, until all is assigned and outputs and 
 import itertools
 import math
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,11 +23,10 @@ from harness.port.evaluation import output_gap
 from harness.port.pairing.matching import Matching, PairedUse
 from harness.port.pairing.names import likeness, words
 from harness.port.pairing.packed import likened_kind, main_shape
-from harness.port.pairing.relations import Operation, axis_order, is_copy
 from harness.port.pairing.strays import squeezed
 from harness.port.pairing.transfer import transferred
 from harness.port.sides import Sides
-from harness.port.values import MOST_AXES, difference
+from harness.port.values import MOST_AXES, difference, is_copy
 from harness.tracing.calls import Stored
 from harness.tracing.side import Gradients
 
@@ -47,11 +46,10 @@ Masks = dict[str, np.ndarray]
 
 
 class Fit(NamedTuple):
-    """Arrays, or parts of arrays, that belong together; ``operation`` puts A's elements into B's order."""
+    """Arrays, or parts of arrays, that belong together."""
 
     one: Stored
     other: Stored
-    operation: Operation | None = None
 
 
 class Assignment(NamedTuple):
@@ -75,7 +73,7 @@ class _State(NamedTuple):
     def after(self, fits: Iterable[Fit]) -> "_State":
         masks = [{name: mask.copy() for name, mask in side.items()} for side in (self.open_a, self.open_b)]
         for fit in fits:
-            for stored, side in zip(fit[:2], masks, strict=True):
+            for stored, side in zip(fit, masks, strict=True):
                 stored.part(side[stored.name])[...] = False
         a, b = ({name: mask for name, mask in side.items() if mask.any()} for side in masks)
         return _State((*self.pairs, *fits), a, b)
@@ -88,45 +86,23 @@ def assigned(
     values_a: Mapping[str, np.ndarray],
     differentiate: Callable[[RemoteSide], Gradients],
     given: Mapping[str, Sequence[str]],
-    of_layers: Container[str],
 ) -> tuple[Assignment | None, str]:
     """Assign the arrays that ``matching`` leaves open; None unless outputs and gradients prove it.
 
-    ``values_a`` are random values of A's parameters; pairs ``given`` by the user stay. Arrays that are not
-    ``of_layers`` may have another order. Also return a sentence about what was tried in vain. Afterwards both
-    sides have other parameters than before.
+    ``values_a`` are random values of A's parameters; pairs ``given`` by the user stay. Also return a sentence
+    about what was tried in vain. Afterwards both sides have other parameters than before.
     """
-    search = _Search(sides, matching, described, values_a, differentiate, given, of_layers)
+    search = _Search(sides, matching, described, values_a, differentiate, given)
     try:
         if search.is_done(matching):
             return None, ""
         found = search.solved(search.start())
         if found is None and (looser := _without_repeated(matching)) is not None:
-            search = _Search(sides, looser, described, values_a, differentiate, given, of_layers)
+            search = _Search(sides, looser, described, values_a, differentiate, given)
             found = search.solved(search.start())
     except HarnessError as error:  # a model cannot be differentiated, or not with these values
         return None, f"Arrays could not be assigned by gradients: {str(error).splitlines()[0]}"
     return found, "" if found else search.tried()
-
-
-def surer(matching: Matching) -> Iterator[Matching]:
-    """Yield ``matching`` without pairs of other roles or sizes, then without pairs by the order of use."""
-    yield _kept(matching, list(filter(_is_sound, matching.pairs)))
-    looser = _without_repeated(matching)
-    if looser is not None:
-        yield _kept(matching, list(filter(_is_sound, looser.pairs)))
-
-
-def _kept(matching: Matching, pairs: list[PairedUse]) -> Matching:
-    """Return ``matching`` with these pairs of its pairs; the arrays of the others are unmatched."""
-    kept = msgspec.structs.replace(matching, pairs=pairs)
-    arrays = [(each.one.name, each.other.name) for each in kept.arrays()]
-    unmatched = []
-    for side, names in enumerate((matching.unmatched_a, matching.unmatched_b)):
-        known = {*names, *(pair[side] for pair in arrays)}
-        used = (stored.name for pair in matching.pairs for stored in pair[side].parameters.values())
-        unmatched.append([*names, *(name for name in dict.fromkeys(used) if name not in known)])
-    return msgspec.structs.replace(kept, unmatched_a=unmatched[0], unmatched_b=unmatched[1])
 
 
 def _without_repeated(matching: Matching) -> Matching | None:
@@ -161,7 +137,6 @@ class _Search:
         values_a: Mapping[str, np.ndarray],
         differentiate: Callable[[RemoteSide], Gradients],
         given: Mapping[str, Sequence[str]],
-        of_layers: Container[str],
     ) -> None:
         self._sides, (self._a, self._b), self._values_a = sides, described, values_a
         self._differentiate = differentiate
@@ -177,7 +152,6 @@ class _Search:
         )
         self._second_biases = [_second_biases(pair[side] for pair in self._matching.pairs) for side in (0, 1)]
         self._until = time.monotonic() + LIMIT_SECONDS
-        self._of_layers = of_layers
         self._trials, self._nearest = 0, self.start()
 
     def start(self, matching: Matching | None = None) -> _State:
@@ -257,11 +231,9 @@ class _Search:
                 strict=True,
             )
         ]
-        moved = {fit.other: fit.operation for fit in state.pairs if fit.operation is not None}
         return msgspec.structs.replace(
             self._matching,
-            free=[*self._matching.free, *(fit[:2] for fit in state.pairs)],
-            operations=self._matching.operations | moved,
+            free=[*self._matching.free, *state.pairs],
             unmatched_a=unmatched[0],
             unmatched_b=unmatched[1],
         )
@@ -284,13 +256,12 @@ class _Search:
     def _fits(self, state: _State, of_a: Gradients, of_b: Gradients) -> list[Fit]:
         """List the open arrays and parts of both sides with equal gradients."""
         least = _EQUAL * _largest(of_a)
-        candidates = list(_candidates(state, of_a, of_b, least))
-        fits = [fit for fit, one, other in candidates if difference(one, other) <= _EQUAL]
-        return fits or list(_reordered(candidates, self._of_layers))
+        candidates = _candidates(state, of_a, of_b, least)
+        return [fit for fit, one, other in candidates if difference(one, other) <= _EQUAL]
 
     def _likelihood(self, fit: Fit) -> tuple[bool, tuple[bool, int]]:
         """Rate a fit by the values that the arrays are made with, then by their names."""
-        one, other, _ = fit
+        one, other = fit
         own = one.canonical(self._a.parameters[one.name])
         array = other.canonical(self._b.parameters[other.name])
         return bool(np.ptp(own)) and is_copy(own, array), likeness(one.name, other.name)
@@ -303,7 +274,7 @@ class _Search:
         scale = _largest(a) or 1.0
         for each in matching.arrays():
             if each.one.name in a.parameters and each.other.name in b.parameters:
-                one = matching.operation(each.other).moved(each.one.canonical(a.parameters[each.one.name]))
+                one = each.one.canonical(a.parameters[each.one.name])
                 other = each.other.canonical(b.parameters[each.other.name])
                 gaps.append(float(np.abs(one.ravel() - other.ravel()).max(initial=0.0)) / scale)
         # A sum has equal gradients wherever the second bias is, others may have them at one point.
@@ -384,23 +355,8 @@ def _candidates(
         if one[1].size >= other[1].size:
             yield from _ways_between(one, other, least)
         else:
-            for (large, small, _), of_large, of_small in _ways_between(other, one, least):
+            for (large, small), of_large, of_small in _ways_between(other, one, least):
                 yield Fit(small, large), of_small, of_large
-
-
-def _reordered(
-    candidates: Iterable[tuple[Fit, np.ndarray, np.ndarray]], of_layers: Container[str]
-) -> Iterator[Fit]:
-    """Yield whole arrays whose gradients are equal in another order along an axis.
-
-    The order of an array that is not ``of_layers`` is that of the code that uses it, as of positions of a
-    token that is appended.
-    """
-    for fit, one, other in candidates:
-        if not any(each.axis is not None or each.name in of_layers for each in fit[:2]):
-            operation = axis_order(one, other, _EQUAL)
-            if operation is not None:
-                yield fit._replace(operation=operation)
 
 
 def _ways_between(
@@ -488,7 +444,7 @@ def _laid_out(stored: Stored, layout: _Layout) -> Stored:
 
 def _share(fit: Fit, other: Fit) -> bool:
     """Check that two fits cannot both be right: they share elements of a side."""
-    return any(_overlap(one, two) for one, two in zip(fit[:2], other[:2], strict=True))
+    return any(_overlap(one, two) for one, two in zip(fit, other, strict=True))
 
 
 def _overlap(one: Stored, other: Stored) -> bool:

@@ -34,11 +34,6 @@ class Lacking(NamedTuple):
         )
         return self._replace(a=of_a, b=of_b)
 
-    def are_seen(self) -> bool:
-        """Check that there are such arrays, and that each does something: none has zeros or ones alone."""
-        held = [*self.a.values(), *self.b.values()]
-        return bool(held) and not any((array == value).all() for array in held for value in (0.0, 1.0))
-
     def candidates(self) -> dict[str, list[str]]:
         """List, for each trained array of A, the arrays of B with as many numbers; B's if only B has any."""
         of_a = {

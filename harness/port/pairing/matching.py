@@ -14,7 +14,6 @@ import numpy as np
 
 from harness.core.models.traced import Use, uses
 from harness.port.pairing.packed import expanded, likened_kind, main_shape
-from harness.port.pairing.relations import Operation, is_copy
 from harness.port.pairing.strays import free_pairs, unpaired_arrays
 from harness.tracing.calls import Stored, Trace
 
@@ -39,21 +38,17 @@ class PairedArray(NamedTuple):
     b: Use | None = None
 
 
-_AS_IT_IS = Operation("nothing", None)
-
-
 class Matching(msgspec.Struct):
     """Pairs of uses, and the parameters of each side that have no counterpart.
 
-    ``free`` are pairs of arrays of which at least one enters a model's own arithmetic. ``operations`` turn
-    some of A's arrays into B's. ``siblings`` are the places of pairs that only the order of use has chosen.
+    ``free`` are pairs of arrays of which at least one enters a model's own arithmetic. ``siblings``
+    are the places of pairs that only the order of use has chosen.
     """
 
     pairs: list[PairedUse]
     free: list[tuple[Stored, Stored]]
     unmatched_a: list[str]
     unmatched_b: list[str]
-    operations: dict[Stored, Operation] = {}
     siblings: list[tuple[int, ...]] = []
 
     def arrays(self) -> Iterator["PairedArray"]:
@@ -66,32 +61,9 @@ class Matching(msgspec.Struct):
             )
         yield from (PairedArray(one, other) for one, other in self.free)
 
-    def operation(self, stored: Stored) -> Operation:
-        """Return the operation that turns A's array into the array ``stored`` of B."""
-        return self.operations.get(stored, _AS_IT_IS)
-
     def mirrored(self) -> "Matching":
         """Return the pairs with A and B exchanged."""
         return Matching([PairedUse(b, a) for a, b in self.pairs], [(b, a) for a, b in self.free], [], [])
-
-    def with_equal_values(
-        self, values_a: Mapping[str, np.ndarray], values_b: Mapping[str, np.ndarray]
-    ) -> "Matching":
-        """Return the matching with those pairs alone whose arrays have equal values."""
-
-        def are_equal(one: Stored, other: Stored) -> bool:
-            a, b = one.canonical(values_a[one.name]), other.canonical(values_b[other.name])
-            return a.size == b.size and is_copy(self.operation(other).applied(a).reshape(b.shape), b)
-
-        pairs = [
-            pair
-            for pair in self.pairs
-            if pair.a.parameters.keys() == pair.b.parameters.keys()
-            and all(are_equal(one, pair.b.parameters[role]) for role, one in pair.a.parameters.items())
-        ]
-        return msgspec.structs.replace(
-            self, pairs=pairs, free=[pair for pair in self.free if are_equal(*pair)], siblings=[]
-        )
 
     def reordered(self, group: Sequence[int], order: Sequence[int]) -> "Matching":
         """Return the matching with B's uses of the pairs ``group`` in another ``order``."""

@@ -12,7 +12,6 @@ from harness.core.documents.files import write_bytes
 from harness.core.machine.files import read_file
 from harness.errors import UsageError
 from harness.port.record import ParameterPair
-from harness.tracing.calls import Stored
 
 if TYPE_CHECKING:
     from harness.port.pairing.matching import Matching
@@ -78,13 +77,6 @@ def likeness(one: str, other: str) -> tuple[bool, int]:
     """Rate how alike two names are: whether they are the same, and the number of shared words."""
     mine, others = words(one), words(other)
     return mine == others, sum(word.isalpha() for word in {*mine} & {*others})
-
-
-def part_text(stored: Stored) -> str:
-    """Return the name of an array with the part that is taken from it."""
-    if stored.axis is None:
-        return stored.name
-    return f"{stored.name}[{':, ' * stored.axis}{stored.start}:{stored.stop}]"
 
 
 def unused_names(given: Mapping[str, Sequence[str]], matching: "Matching") -> list[str]:

@@ -10,8 +10,7 @@ import numpy as np
 from harness.core.models.traced import Use
 from harness.port.calls import index_of
 from harness.port.pairing.names import words
-from harness.port.pairing.relations import is_copy
-from harness.port.values import MOST_AXES
+from harness.port.values import MOST_AXES, is_copy
 from harness.tracing import semantics as kinds
 from harness.tracing.calls import Call, Stored, Trace, Value
 

@@ -45,10 +45,9 @@ def transferred(
                 if not role.startswith("recurrent_bias") and stored.name not in paired_otherwise:
                     missing.append(MissingRole(pair, role))
             elif roles[role].size == np.prod(shape, dtype=int):
-                stored.store(matching.operation(stored).applied(roles[role]).reshape(shape), array)
+                stored.store(roles[role].reshape(shape), array)
     for stored_a, other in matching.free:
-        canonical = matching.operation(other).applied(stored_a.canonical(values_a[stored_a.name]))
-        other.store(canonical, target(other.name))
+        other.store(stored_a.canonical(values_a[stored_a.name]), target(other.name))
     return changed, missing
 
 

@@ -10,13 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.port.cause_kinds import REPLACED
-from harness.port.pairing import relations
 from harness.port.record import Cause
 from harness.port.values import are_equal
 from harness.port.walk import tables
 from harness.port.walk.changes import Change, changes
 from harness.port.walk.corresponding import Corresponding, Goal
-from harness.port.walk.expressions import Expression, forms
+from harness.port.walk.expressions import Expression
 from harness.port.walk.places import LEADING
 from harness.tracing import semantics as kinds
 
@@ -84,25 +83,14 @@ def causes_of(a: Expression, b: Expression, pair: Corresponding, consumer: str) 
         found = explanation(a, b, pair)
         if found is not None:
             return explained(found, pair, consumer)
-    made = next(
-        filter(
-            None, (relations.relation(form, pair.b.result) for form in forms(pair.a.result, pair.b.result))
-        ),
-        "",
-    )
     own, other = pair.a.text(), pair.b.text()
     masks = [_mask_of(each) for each in (pair.a, pair.b)]
     if pair.a.calls and pair.b.calls:
-        kind = "order of elements" if made else REPLACED
-        other = f"{other}, equal after {made}" if made else other
+        kind = REPLACED
     elif any(masks):
         kind, own, other = "mask", masks[0] or "none", masks[1] or "none"
     else:
         kind = "missing call" if pair.a.calls else "extra call"
-        own, other = (
-            f"{words}, {made}" if made and each.only_moves() else words
-            for words, each in ((own, pair.a), (other, pair.b))
-        )
     return [_cause(kind, pair, own, other, pair.before, pair.after, consumer)]
 
 

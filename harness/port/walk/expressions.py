@@ -224,13 +224,6 @@ class Expression:
         formulas = (self._formula(self.end, depth) for depth in range(_MOST_CALLS_SHOWN, 0, -1))
         return next((each for each in formulas if len(each) <= _MOST_LETTERS), "…")
 
-    def only_moves(self) -> bool:
-        """Check that there are calls, and that all of them only move numbers."""
-        moving = (kinds.Reshape, kinds.Transposition, kinds.Slice, kinds.Gather, kinds.Concatenation)
-        return bool(self.calls) and all(
-            isinstance(self.trace.calls[call].does, moving) for call in self.calls
-        )
-
     def sounding(self) -> list[int]:
         """List the calls that change numbers; if there are none, the calls that only move them."""
         audible = [call for call in self.calls if not is_silent(self.trace.calls[call].does)]

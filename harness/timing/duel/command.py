@@ -16,7 +16,7 @@ from harness.core.documents.render.terminal import terminal_text
 from harness.core.documents.results import prepare_folder
 from harness.core.plugins import registry
 from harness.core.runs.request import choose_dataset
-from harness.core.shell import completion, features
+from harness.core.shell import completion
 from harness.core.shell import options as shared
 from harness.core.shell.ending import code_of, deliver
 from harness.core.shell.executors import executor_of
@@ -28,7 +28,7 @@ from harness.core.shell.progress import shown_progress
 from harness.core.shell.run_options import several
 from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import UsageError
-from harness.timing.duel.configurations import FEWEST, MOST, check_number_of_configurations, choices_of
+from harness.timing.duel.configurations import MOST, check_number_of_configurations, choices_of
 from harness.timing.duel.display import DuelDisplay, ModeDisplay
 from harness.timing.duel.fastest_mode import FastestModes
 from harness.timing.duel.mode_times import all_kept
@@ -135,10 +135,8 @@ def command(ctx: click.Context, options: Given) -> None:
     kept, and * stands for all modes. In quotes it has settings of its own, python, env.NAME, threads,
     precision, device, batch_size and dp_NAME: "torch:compile threads=2". Options hold for the others.
 
-    With --dataset in place of --task, two CONFIGURATIONs may be models of your own in two frameworks,
-    FILE.py:CALLABLE or package.module:CALLABLE, which are proved to be the same first. Without --task and
-    --dataset such a name is the factory of a training step of your own (see harness time): the values of the
-    first calls are compared, then the steps are timed.
+    FILE.py:CALLABLE or package.module:CALLABLE is the factory of a training step of your own (see harness
+    time): the values of the first calls are compared, then the steps are timed.
 
     Fresh processes of all configurations train in alternating
     short blocks, one at a time. The duel ends when a test over pairs of processes has decided, or
@@ -156,7 +154,6 @@ def command(ctx: click.Context, options: Given) -> None:
       harness duel bench.py:make_step "bench.py:make_step python=../after/bin/python"
       harness duel bench.py:make_step --with batch_size=32,64
       harness duel before.py:make_step after.py:make_step
-      harness duel my_torch.py:make_model my_keras.py:make_model --dataset cifar10
       harness duel torch jax --task cnn --operation predict --batch-size 1,8,64,512
 
     Exit code: 0 with any verdict, undecided included, 1 if a configuration failed, 2 on wrong input, 130
@@ -173,7 +170,12 @@ def command(ctx: click.Context, options: Given) -> None:
     are_models = [is_model(asked.name) for asked in names]
     if options.epochs and options.task is None and options.dataset is None:
         raise UsageError("--epochs is for tasks; give the calls of a step of your own with --max-steps")
-    if all(are_models) and options.dataset is None and options.task is None:
+    if any(are_models):
+        if not all(are_models) or options.dataset is not None or options.task is not None:
+            raise UsageError(
+                "FILE.py:CALLABLE is a step of your own: time it against other steps, without --task and "
+                "--dataset; for models, write a task: harness port A B --save-task"
+            )
         if not is_local(options):
             raise UsageError("--executor is for tasks; a duel of steps of your own runs on this machine")
         record, path = _carried_out(_request_of(step_workloads(names, options), options), options)
@@ -182,32 +184,10 @@ def command(ctx: click.Context, options: Given) -> None:
         raise UsageError(f"{own[0]} is for steps of your own, such as bench.py:make_step")
     options.task_seed()  # refused before anything is done
     task = options.task
-    if any(are_models):
-        names, task = _proved(names, options)
-    elif task is None:
+    if task is None:
         raise UsageError("--task is missing; `harness list tasks` lists the tasks")
     record, path = (_here if is_local(options) else _elsewhere)(names, task, options)
     ctx.exit(_deliver(record, path, options))
-
-
-def _proved(models: tuple[Asked, ...], options: Given) -> tuple[tuple[Asked, ...], str]:
-    """Return the backends of two models that are proved equal, with their settings, and their task."""
-    names = [asked.name for asked in models]
-    if not all(map(is_model, names)) or len(names) != FEWEST:
-        raise UsageError("a duel of models takes two of them, such as my_torch.py:make my_keras.py:make")
-    if options.task is not None:
-        raise UsageError("give two models or --task, not both")
-    if options.dataset is None:
-        raise UsageError(
-            "models need --dataset, which they are trained on: your own file or folder, or one of `harness "
-            "list datasets`"
-        )
-    prove = features.only("model_proof", "a duel of two models")
-    backends, task = prove(
-        names, options.dataset, options.results, quiet=options.quiet, certify=options.certify
-    )
-    pairs = zip(models, backends, strict=True)
-    return tuple(msgspec.structs.replace(model, name=backend) for model, backend in pairs), task
 
 
 def _deliver(record: DuelRecord, path: Path, options: Given) -> int:

@@ -52,7 +52,7 @@ def assigned(a, b, given=None, free=()):
     moved = {name: RNG.standard_normal(array.shape) for name, array in a.held.items()}
     sides = SimpleNamespace(a=a, b=b, both=lambda call: (call(a), call(b)))
     matching = Matching([], list(free), *names)
-    return assignments.assigned(sides, matching, described, moved, Side.gradients, given or {}, ())
+    return assignments.assigned(sides, matching, described, moved, Side.gradients, given or {})
 
 
 def pairs(found):
