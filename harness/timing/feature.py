@@ -46,8 +46,4 @@ FEATURE = Feature(
         "harness.timing.bisect.record:BISECTIONS",
     ),
     leftovers=("harness.timing.environments.leftovers:ENVIRONMENTS",),
-    measurements=("harness.timing.duel.noise_command:NOISE",),
-    listings=("harness.timing.duel.modes_page:listing",),
-    best_mode="harness.timing.duel.best_mode:best_runs",
-    run_remarks=("harness.timing.duel.best_mode:remarks",),
 )

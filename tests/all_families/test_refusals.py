@@ -138,7 +138,7 @@ time bench.py:absent --quiet
 time bench.py:make_step --seed owm
 time torch --operation predict
 time torch --task mlp
-time torch:best --task mlp --operation predict
+time torch:* --task mlp --operation predict
 {GATE} --head-python /bin/false
 {GATE} --head-python /bin/echo
 {GATE} --head-python nowhere/python

@@ -85,7 +85,7 @@ class Silent:
 def executed(tmp_path, nodes, backends=("torch",), seeds=(0, 1)):
     """The records that the dispatcher returns, and those in the folder."""
     options = MatrixOptions(backends=list(backends), tasks=["mlp"], seeds=list(seeds), threads=[1])
-    requests = [run for (run,) in RunMatrix(options).choices(lambda *_: None)]
+    requests = RunMatrix(options).requests(lambda *_: None)
     store = save_runs(tmp_path)
     observer = Silent()
     with SharedRuns(requests, store, certify=False) as shared:

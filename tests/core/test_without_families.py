@@ -31,7 +31,6 @@ TRAIN = ("run", "--backend", "torch", "--task", "mlp", "--max-steps", "30", "--q
 REFUSED = (
     ("run", "--backend", "torch", "--task", "mlp", "--executor", "ray"),
     ("run", "--backend", "torch", "--task", "mlp", "--track", "mlflow"),
-    ("run", "--backend", "torch:best", "--task", "mlp"),
     ("compare",),
 )
 

@@ -24,7 +24,6 @@ class Control:
 
 
 _MATRIX_SIZE = 1536
-_COPY_BYTES = 256 * 2**20
 _REPETITIONS = 5
 
 
@@ -42,10 +41,3 @@ def peak_flops_per_second(threads: int) -> float:
     with threadpool_limits(threads, "blas"):
         seconds = _fastest_seconds(lambda: np.matmul(matrix, matrix, out=out))
     return float(2 * _MATRIX_SIZE**3 / seconds)
-
-
-def memory_bytes_per_second() -> float:
-    """Measure bytes per second read and written by a large copy on one thread; the fastest of five."""
-    source = np.ones(_COPY_BYTES, np.uint8)
-    target = np.empty_like(source)
-    return 2 * _COPY_BYTES / _fastest_seconds(lambda: np.copyto(target, source))

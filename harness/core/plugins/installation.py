@@ -1,15 +1,12 @@
 """The installed versions of a backend's framework, from package metadata: nothing is imported."""
 
-import contextlib
-from collections.abc import Mapping
 from importlib import metadata
 from typing import Literal, NamedTuple
 
 from packaging.requirements import Requirement
-from packaging.version import InvalidVersion, Version
 
 from harness.core.plugins import registry
-from harness.errors import HarnessError, PluginError
+from harness.errors import PluginError
 from harness.spec.backend import Backend
 
 #: The key of a third-party plugin's distribution among a framework's versions.
@@ -61,29 +58,6 @@ def installed_version(requirement: str) -> str:
     """Return name and installed version of the distribution that a requirement names."""
     name = Requirement(requirement).name
     return f"{name} {metadata.version(name)}"
-
-
-def has_versions(backend: str, versions: Mapping[str, str]) -> bool:
-    """Check that no distribution in ``versions``, nor the backend's plugin, has another installed version."""
-    try:
-        if registry.backend_distribution(backend) != versions.get(PLUGIN):
-            return False
-    except HarnessError:  # broken or gone, so it has no version to compare
-        return False
-    for name, version in versions.items():
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            if not _same(metadata.version(name), version):
-                return False
-    return True
-
-
-def _same(version: str, other: str) -> bool:
-    """Compare versions; build tags (``+cu124``) only if both have one: torch's metadata may lack its tag."""
-    try:
-        ours, theirs = Version(version), Version(other)
-    except InvalidVersion:
-        return version == other
-    return ours.public == theirs.public and (ours.local or theirs.local) == (theirs.local or ours.local)
 
 
 def _install_line(backend: Backend, requirements: list[str] | tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Selection of modes after a backend's name: a mode, ``*`` for all, ``best`` for the fastest, or nothing."""
+"""Selection of modes after a backend's name: a mode, ``*`` for all, or nothing."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,6 @@ from harness.spec.backend import Backend
 from harness.spec.task import Task
 
 ALL = "*"
-BEST = "best"
 
 
 class Selection(NamedTuple):
@@ -23,33 +22,25 @@ class Selection(NamedTuple):
         """Return the one mode for a task.
 
         Raises:
-            UsageError: the selection asks for several modes or for the fastest.
+            UsageError: the selection asks for several modes.
             PluginError: the backend's default is none of its modes.
         """
-        if self.written in (ALL, BEST):
+        if self.written == ALL:
             name, mode = self.backend.name, self.backend.modes[0]
-            raise UsageError(
-                f"{name}:{self.written}: one mode is needed here; name it, such as {name}:{mode}."
-            )
+            raise UsageError(f"{name}:{ALL}: one mode is needed here; name it, such as {name}:{mode}.")
         return self.written or default_mode(self.backend, task)
 
     def modes(self, task: Task) -> tuple[str, ...]:
-        """Return the modes for a task, all for ``*``; raise as :meth:`mode`, except for ``*``."""
-        return self.backend.modes if self.written == ALL else (self.mode(task),)
-
-    def choices(self, task: Task) -> list[tuple[str, ...]]:
-        """Return the modes for a task: one in each tuple, or for ``best`` all in one, to use the fastest.
+        """Return the modes for a task, all for ``*``.
 
         Raises:
             PluginError: the backend's default is none of its modes.
         """
-        if self.written == BEST:
-            return [self.backend.modes]
-        return [(mode,) for mode in self.modes(task)]
+        return self.backend.modes if self.written == ALL else (self.mode(task),)
 
 
 def select_backend(text: str) -> Selection:
-    """Return the installed backend that ``torch``, ``torch:compile``, ``torch:*`` or ``torch:best`` names.
+    """Return the installed backend that ``torch``, ``torch:compile`` or ``torch:*`` names.
 
     Raises:
         UsageError: no such backend or mode, or its framework is not installed.
@@ -67,7 +58,7 @@ def parse_backend(text: str) -> Selection:
     """Select as :func:`select_backend`, whether or not the framework is installed."""
     name, _, written = text.partition(":")
     backend = registry.backend(name)
-    known = (*backend.modes, ALL, BEST)
+    known = (*backend.modes, ALL)
     if written and written not in known:
         raise unknown_name("mode", written, known, owner=f"backend {name}")
     return Selection(backend, written)

@@ -16,7 +16,7 @@ from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.definition import define_task, resized
 from harness.core.plugins.installation import installation
 from harness.core.plugins.options import Value, options_with, parse_alternatives, value_text
-from harness.core.plugins.selection import BEST, Selection, select_backend
+from harness.core.plugins.selection import Selection, select_backend
 from harness.core.runs.record import DatasetRecord, Evaluation
 from harness.core.runs.request import RunRequest, choose_dataset, refuse_unfitting, summary_of
 from harness.core.training.splits import training_count
@@ -206,10 +206,8 @@ class RunMatrix:
             if options.dataset is not None:
                 refuse_unfitting(planned.definition, options.dataset, planned.settings[0].task)
 
-    def choices(self, progress: DownloadProgress) -> list[list[RunRequest]]:
+    def requests(self, progress: DownloadProgress) -> list[RunRequest]:
         """Fetch the data sets and return the runs in order. Seeds change slowest: drift affects all alike.
-
-        A list has one run or, if the fastest mode is asked for, the run in each mode.
 
         Raises:
             UsageError: a data set that was named cannot be obtained, or a batch is larger than the data.
@@ -230,9 +228,9 @@ class RunMatrix:
         for cell in cells:
             _refuse_large_batch(cell.setting.task, cell.dataset.name)
         return [
-            [self._request(seed, cell, backend, mode) for mode in modes]
+            self._request(seed, cell, backend, mode)
             for seed, cell in itertools.product(options.seeds, cells)
-            for backend, modes in _configurations(cell.selections, cell.setting.task)
+            for backend, mode in _configurations(cell.selections, cell.setting.task)
         ]
 
     def axes(self) -> dict[str, list[Value]]:
@@ -260,9 +258,7 @@ class RunMatrix:
         names: dict[Value, None] = {}
         for selection, tasks in asked.values():
             name = selection.backend.name
-            modes = {mode: None for task in tasks for choice in selection.choices(task) for mode in choice}
-            if selection.written == BEST:
-                modes = {BEST: None}
+            modes = {mode: None for task in tasks for mode in selection.modes(task)}
             alone = not selection.written and len(modes) > 1
             names |= dict.fromkeys([name] if alone else [f"{name}:{mode}" for mode in modes])
         return list(names)
@@ -293,11 +289,11 @@ class RunMatrix:
         return ", ".join(f"{name}={value_text(value)}" for name, value in varied.items())
 
 
-def _configurations(selections: list[Selection], task: Task) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the backends and choices of modes for a task, each once."""
+def _configurations(selections: list[Selection], task: Task) -> list[tuple[str, str]]:
+    """Return the backends and modes for a task, each once."""
     return list(
         dict.fromkeys(
-            (selection.backend.name, modes) for selection in selections for modes in selection.choices(task)
+            (selection.backend.name, mode) for selection in selections for mode in selection.modes(task)
         )
     )
 

@@ -1,7 +1,7 @@
 """The end of a command: printing its result, writing it to files, and the exit code of its status."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +27,9 @@ def code_of(status: Status, ok: int = 0) -> int:
 
 
 def deliver(
-    kind: RecordKind[Any],
-    record: Any,
-    path: Path,
-    options: OutputOptions,
-    *,
-    page_of: str = "",
-    remarks: Iterable[str] = (),
+    kind: RecordKind[Any], record: Any, path: Path, options: OutputOptions, *, page_of: str = ""
 ) -> None:
-    """Print a new record as JSON, or as text with ``remarks`` and the place of its file.
+    """Print a new record as JSON, or as text with the place of its file.
 
     ``page_of`` is the name by which `harness report` finds the record, to make a page of it.
     """
@@ -43,8 +37,6 @@ def deliver(
         echo_json(msgspec.json.encode(record))
         return
     echo(kind.text_of(record, path))
-    for remark in remarks:
-        echo(f"\n{remark}")
     if path.exists():
         where = results_option(options.results)
         page = f"Page: harness report {page_of}{where} --to {kind.name}.html\n" if page_of else ""

@@ -117,25 +117,6 @@ class Executor(Protocol):
         """
 
 
-class BestMode(Protocol):
-    """Chooses the fastest mode of a backend: what ``best`` stands for."""
-
-    def __call__(
-        self,
-        choices: Sequence[Sequence[RunRequest]],
-        executor: Executor,
-        results: Path,
-        *,
-        quiet: bool,
-        certify: bool,
-    ) -> list[RunRequest]:
-        """Return the fastest run of each choice where ``executor`` works; ``results`` is for records.
-
-        Raises:
-            HarnessError: no mode of a backend can be timed; the message gives the reason.
-        """
-
-
 class ThisMachine:
     """This machine as an :class:`Executor`; with a ``crew`` it executes several runs at once."""
 

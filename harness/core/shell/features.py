@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from harness.core.shell.printing import print_error
-from harness.errors import HarnessError, PluginError, UsageError
+from harness.errors import HarnessError, PluginError
 
 if TYPE_CHECKING:
     from harness.core.documents.find import Records
@@ -51,17 +51,6 @@ class Command(NamedTuple):
     help: str
     function: str
     records: bool = False
-
-
-class Measurement(NamedTuple):
-    """A measurement of ``harness doctor`` that replaces the description of the machine if its flag is given.
-
-    ``options`` declares the flag and further options; ``run`` takes the values of all options and prints.
-    """
-
-    flag: str
-    options: Callable[[Callable[..., Any]], Callable[..., Any]]
-    run: Callable[[Mapping[str, Any]], None]
 
 
 class Skeleton(NamedTuple):
@@ -106,8 +95,6 @@ class Feature(NamedTuple):
     ``write(paths, selection, results, options)``, which returns a message for each unreadable file."""
     run_summary: tuple[str, ...] = ()
     """At the end of ``harness run``: ``function(records, folder)`` returns nodes of a document."""
-    run_remarks: tuple[str, ...] = ()
-    """After the summary of ``harness run``: ``function(records)`` returns sentences."""
     report_sections: tuple[str, ...] = ()
     """Sections of a report of runs: ``function(groups, folders)`` returns
     :class:`harness.learning.runs.sections.AddedSections` for groups of runs in folders of results."""
@@ -120,12 +107,6 @@ class Feature(NamedTuple):
     """For ``harness clean``: :class:`harness.core.machine.leftovers.LeftoverSource` objects."""
     diagnoses: tuple[str, ...] = ()
     """For ``harness doctor``: ``function()`` returns a line for each thing that disturbs measurements."""
-    measurements: tuple[str, ...] = ()
-    """For ``harness doctor``: :class:`Measurement` objects."""
-    listings: tuple[str, ...] = ()
-    """Further tables below the tasks in ``harness list``: ``function()`` returns texts."""
-    best_mode: str = ""
-    """The fastest mode of a backend: a :class:`harness.core.shell.executors.BestMode`."""
     skeletons: Mapping[str, str] = _NONE
     """By the KIND of ``harness new``: :class:`Skeleton` objects."""
 
@@ -265,19 +246,6 @@ def one(hook: str, name: str) -> Any:
         PluginError: the object cannot be imported.
     """
     return resolved(name, named(hook)[name])
-
-
-def only(hook: str, purpose: str) -> Any:
-    """Import the object of a hook that one feature has; ``purpose`` names what needs the object.
-
-    Raises:
-        UsageError: no present feature has the object.
-        PluginError: the object cannot be imported.
-    """
-    for feature in features():
-        if place := getattr(feature, hook):
-            return resolved(feature.name, place)
-    raise UsageError(f"{purpose} needs a part of harness that is not installed here")
 
 
 @contextlib.contextmanager

@@ -27,7 +27,6 @@ from harness.learning.runs.overfit import GapDifference, Overfitting, gap_differ
 from harness.learning.runs.rows import LeftOut, rows_of
 from harness.learning.runs.run_curves import Run
 from harness.learning.runs.sections import AddSections, ReportSection, joined, sections_from
-from harness.timing.duel.mode_times import ModeTimes, all_kept
 from harness.timing.duel.record import DUELS, DuelRecord
 
 
@@ -65,8 +64,6 @@ class Findings:
     """The folder of the records, where a duel of the same configurations belongs; None for the default."""
     variations: list[Variation] = field(default_factory=list)
     """Where several axes vary and none is chosen."""
-    mode_times: list[ModeTimes] = field(default_factory=list)
-    """What earlier commands measured of the backends' modes on this machine."""
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -185,8 +182,7 @@ def read_findings(
             quality_only=quality_only,
         )
     unreadable = [*selection.unreadable, *findings.unreadable, *unreadable_duels]
-    modes = [*all_kept()]
-    return dataclasses.replace(findings, unreadable=unreadable, results=results, mode_times=modes)
+    return dataclasses.replace(findings, unreadable=unreadable, results=results)
 
 
 def _group_findings(

@@ -6,7 +6,6 @@ from harness.core.documents.numbers import counted, machine_text
 from harness.core.runs.record import Record
 from harness.core.runs.summary import disturbance
 from harness.learning.runs.findings import Findings
-from harness.timing.duel.modes_page import faster_modes
 
 METHOD = """\
 Each run is a process of its own. All configurations start from the same weights and see the same batches in \
@@ -49,9 +48,7 @@ def caveats(findings: Findings) -> list[str]:
     compared = [
         summary.configuration.runs for group in findings.groups for summary in group.comparison.summaries
     ]
-    first = [runs[0].record for runs in compared]
-    ran = [(record, record.task.description, record.machine) for record in first]
-    cautions = [*_circumstances(records), *faster_modes(ran, findings.mode_times)]
+    cautions = _circumstances(records)
     few = sum(len(runs) < _FEW_SEEDS for runs in compared)
     if few:
         subject = f"{counted(few, 'configuration')} {'has' if few == 1 else 'have'}"

@@ -28,11 +28,8 @@ from harness.core.shell.progress import shown_progress
 from harness.core.shell.run_options import several
 from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import UsageError
-from harness.timing.duel.configurations import MOST, check_number_of_configurations, choices_of
-from harness.timing.duel.display import DuelDisplay, ModeDisplay
-from harness.timing.duel.fastest_mode import FastestModes
-from harness.timing.duel.mode_times import all_kept
-from harness.timing.duel.modes_page import faster_modes
+from harness.timing.duel.configurations import MOST, check_number_of_configurations, workloads_of
+from harness.timing.duel.display import DuelDisplay
 from harness.timing.duel.placed import DuelRecorder, PlacedDuel
 from harness.timing.duel.predictions_page import predictions_document
 from harness.timing.duel.record import DUELS, DuelRecord
@@ -49,7 +46,7 @@ from harness.timing.engine.steps.options import (
     step_workloads,
 )
 from harness.timing.engine.steps.own import labelled_steps
-from harness.timing.engine.workloads import Workload, labelled, refuse_different_work
+from harness.timing.engine.workloads import labelled, refuse_different_work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,9 +128,9 @@ class Given(WorkOptions, shared.ExecutorOptions, shared.OutputOptions):
 def command(ctx: click.Context, options: Given) -> None:
     """Compare the training speed of configurations with the first one, the reference.
 
-    A CONFIGURATION is BACKEND or BACKEND:MODE; MODE best is the fastest one, found by a short duel first and
-    kept, and * stands for all modes. In quotes it has settings of its own, python, env.NAME, threads,
-    precision, device, batch_size and dp_NAME: "torch:compile threads=2". Options hold for the others.
+    A CONFIGURATION is BACKEND or BACKEND:MODE; MODE * stands for all modes. In quotes it has settings of its
+    own, python, env.NAME, threads, precision, device, batch_size and dp_NAME: "torch:compile threads=2".
+    Options hold for the others.
 
     FILE.py:CALLABLE or package.module:CALLABLE is the factory of a training step of your own (see harness
     time): the values of the first calls are compared, then the steps are timed.
@@ -147,7 +144,7 @@ def command(ctx: click.Context, options: Given) -> None:
     \b
       harness duel torch keras --task cnn
       harness duel torch torch:compile --task mlp --budget 2m
-      harness duel torch:best keras:best --task cnn
+      harness duel "torch:*" --task cnn
       harness duel torch "torch python=../other-venv/bin/python" --task cnn
       harness duel keras "keras env.TF_ENABLE_ONEDNN_OPTS=0" --task cnn
       harness duel torch "torch batch_size=128" --task cnn
@@ -192,9 +189,7 @@ def command(ctx: click.Context, options: Given) -> None:
 
 def _deliver(record: DuelRecord, path: Path, options: Given) -> int:
     """Print a duel, and return the exit code."""
-    task = record.task
-    ran = [(each, task.description, record.machine) for each in record.configurations] if task else []
-    deliver(DUELS, record, path, options, page_of="last", remarks=faster_modes(ran, [*all_kept()]))
+    deliver(DUELS, record, path, options, page_of="last")
     return code_of(record.status)
 
 
@@ -255,43 +250,35 @@ def _carried_out(request: DuelRequest, options: Given) -> tuple[DuelRecord, Path
 
 
 def _here(names: tuple[Asked, ...], task: str, options: Given) -> tuple[DuelRecord, Path]:
-    request, choices = _request(names, task, options)
-    with ModeDisplay(quiet=options.quiet) as display:
-        modes = FastestModes(options.results / DUELS.folder, display, certify=options.certify)
-        workloads = labelled([modes.choose(choice, request.dataset) for choice in choices])
-    return _carried_out(msgspec.structs.replace(request, workloads=workloads), options)
+    return _carried_out(_request(names, task, options), options)
 
 
 def _elsewhere(names: tuple[Asked, ...], task: str, options: Given) -> tuple[DuelRecord, Path]:
-    """Carry out a duel on one machine of an executor, which finds the fastest workload of each choice.
+    """Carry out a duel on one machine of an executor.
 
     Raises:
         UsageError: no cluster is reachable, or no machine has the backends.
         HarnessError: the machine was lost, or the record cannot be written.
     """
     folder = prepare_folder(options.results / DUELS.folder)
-    with ModeDisplay(quiet=options.quiet) as display, executor_of(options) as executor:
+    with DuelDisplay(quiet=options.quiet) as display, executor_of(options) as executor:
         recorder = DuelRecorder(folder, display)
         placed = dataclasses.replace(options, threads=options.threads or executor.threads)
-        request, choices = _request(names, task, placed)
+        request = _request(names, task, placed)
         try:
-            record = executor.carry_out(PlacedDuel(request, choices, sys.executable), folder, recorder)
+            record = executor.carry_out(PlacedDuel(request, sys.executable), folder, recorder)
         except KeyboardInterrupt as interrupt:
             return recorder.interrupted(interrupt), recorder.path
     recorder.save(record)
     return record, recorder.path
 
 
-def _request(names: tuple[Asked, ...], task: str, options: Given) -> tuple[DuelRequest, list[list[Workload]]]:
-    """Return the duel of the first of each choice of workloads, and the choices.
-
-    The fastest of each choice takes part. All that can be refused before a process starts is refused.
-    """
+def _request(names: tuple[Asked, ...], task: str, options: Given) -> DuelRequest:
+    """Return the duel; all that can be refused before a process starts is refused."""
     definition = registry.task(task)
     batch_size = next(iter(options.batch_size), None)
-    choices = choices_of(names, definition, batch_size, options, options.epochs)
-    workloads = [choice[0] for choice in choices]
+    workloads = labelled(workloads_of(names, definition, batch_size, options, options.epochs))
     refuse_different_work(workloads)
     with shown_progress(quiet=options.quiet) as progress:
         dataset = choose_dataset(definition, options.dataset, progress)
-    return msgspec.structs.replace(_request_of(workloads, options), dataset=dataset), choices
+    return msgspec.structs.replace(_request_of(workloads, options), dataset=dataset)

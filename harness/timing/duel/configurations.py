@@ -38,14 +38,14 @@ def check_number_of_configurations(
     return texts
 
 
-def choices_of(
+def workloads_of(
     every: Sequence[Asked],
     definition: TaskDefinition,
     batch_size: int | None,
     options: WorkOptions,
     epochs: int | None = None,
-) -> list[list[Workload]]:
-    """Return the workload of each configuration; for ``best`` in every mode.
+) -> list[Workload]:
+    """Return the workload of each configuration.
 
     Raises:
         UsageError: a setting of one is wrong, or there are too many.
@@ -56,7 +56,7 @@ def choices_of(
             f"a duel takes {FEWEST} to {MOST} configurations, and these are {len(single)}: "
             f"{', '.join(asked.name for asked in single)}"
         )
-    return [_choice(asked, definition, batch_size, options, epochs) for asked in single]
+    return [_workload(asked, definition, batch_size, options, epochs) for asked in single]
 
 
 def _stands_for_several(asked: Asked) -> bool:
@@ -70,36 +70,30 @@ def _expanded(asked: Asked) -> list[Asked]:
     return [msgspec.structs.replace(asked, name=f"{backend.name}:{mode}") for mode in backend.modes]
 
 
-def _choice(
+def _workload(
     asked: Asked,
     definition: TaskDefinition,
     batch_size: int | None,
     options: WorkOptions,
     epochs: int | None,
-) -> list[Workload]:
+) -> Workload:
     question = protocol.Define(asked.name, definition.name, [*options.assignments, *asked.private])
     if runs_our_code(asked.interpreter, asked.variables):
         given = parse_options(definition, question.assignments)
         task, values = define_task(definition, given), msgspec.structs.asdict(given)
-        (modes,) = select_backend(asked.name).choices(task)
+        mode = select_backend(asked.name).mode(task)
     else:
         defined = _defined_elsewhere(asked, question)
-        task, values, modes = defined.task, defined.options, (defined.mode,)
+        task, values, mode = defined.task, defined.options, defined.mode
     backend = asked.name.partition(":")[0]
-    configurations = [
-        asked.configuration(backend, mode, options.device, options.threads, options.precision)
-        for mode in modes
-    ]
-    return [
-        Workload(
-            label=configuration.label,
-            configuration=configuration,
-            task=resized(task, asked.batch_size or batch_size, epochs),
-            options=values,
-            seed=options.task_seed(),
-        )
-        for configuration in configurations
-    ]
+    configuration = asked.configuration(backend, mode, options.device, options.threads, options.precision)
+    return Workload(
+        label=configuration.label,
+        configuration=configuration,
+        task=resized(task, asked.batch_size or batch_size, epochs),
+        options=values,
+        seed=options.task_seed(),
+    )
 
 
 def _defined_elsewhere(asked: Asked, question: protocol.Define) -> protocol.Defined:

@@ -1,21 +1,19 @@
-"""The display of a duel, and of the short duel that finds the fastest mode."""
+"""The display of a duel."""
 
 from harness.core.documents.numbers import about, time_left, time_ratio
 from harness.core.machine.arguments import duration_text
 from harness.core.runs.events import Phase
 from harness.core.shell.console import LiveLine
-from harness.timing.duel.fastest_mode import BUDGET_SECONDS, FastestMode, ModeEvent, TimingModes
-from harness.timing.duel.modes_page import chosen_sentence
 from harness.timing.duel.record import DuelRecord
-from harness.timing.duel.runner import Measuring, Paired
+from harness.timing.duel.runner import DuelEvent, Measuring, Paired
 from harness.timing.engine.evidence import FEWEST_PAIRS
 from harness.timing.engine.outlook import advised_budget
 
 
 class DuelDisplay(LiveLine):
-    """Shows the events of a duel, or of the short duel that finds the fastest mode."""
+    """Shows the events of a duel."""
 
-    def __call__(self, event: ModeEvent) -> None:
+    def __call__(self, event: DuelEvent) -> None:
         """Show an event."""
         match event:
             case Phase(name):
@@ -24,11 +22,6 @@ class DuelDisplay(LiveLine):
                 self._measuring(event)
             case Paired(record, seconds_left):
                 self._paired(record, seconds_left)
-            case TimingModes(label, task, modes):
-                most = about(BUDGET_SECONDS)
-                self.say(f"{label} on {task}: timing {', '.join(modes)} for at most {most}")
-            case FastestMode(times):
-                self.say(chosen_sentence(times))
 
     def _measuring(self, event: Measuring) -> None:
         """Show the blocks of a pair, and the pairs and the time that a verdict takes."""
@@ -58,10 +51,3 @@ class DuelDisplay(LiveLine):
         left = "" if record.stopped_because else f"; {time_left(seconds_left)}"
         self.say(f"pair {len(record.pairs)} ({record.seconds:.0f} s): {ratios}{left}")
         self.show(f"pair {len(record.pairs) + 1}{left}")
-
-
-class ModeDisplay(DuelDisplay):
-    """Shows the short duel that finds the fastest mode, which needs no verdict and hence no outlook."""
-
-    def _measuring(self, event: Measuring) -> None:
-        pass

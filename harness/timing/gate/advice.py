@@ -124,7 +124,7 @@ def _more_evidence(benchmark: BenchmarkRecord) -> Advice:
     if benchmark.threads > 1 and on_cpu:  # threads wait for the one whose CPU other work uses
         ways.append("on one thread (threads = 1)")
     text = f"Run the gate again {', '.join(ways)} or on a quieter machine. To check the machine:"
-    return Advice(text, "harness doctor --noise")
+    return Advice(text, "harness doctor")
 
 
 def _check(record: GateRecord, benchmark: BenchmarkRecord, accept: str) -> Advice:

@@ -125,7 +125,7 @@ def in_process(generated_data, tmp_path, monkeypatch):
         options = MatrixOptions(
             backends=["torch"], tasks=["mlp"], seeds=list(seeds), epochs=epochs, threads=[1], device="cpu"
         )
-        requests = [run for (run,) in RunMatrix(options).choices(lambda *_: None)]
+        requests = RunMatrix(options).requests(lambda *_: None)
         requests = unjudged(requests, Mock(jobs=2))
         with SharedRuns(requests, store, certify=False) as shared, contextlib.suppress(KeyboardInterrupt):
             return execute_beside(shared, store, Mock(), False, crew)

@@ -59,7 +59,7 @@ class Silent:
 
 def _requests():
     options = MatrixOptions(backends=["torch", "jax"], tasks=["mlp", "rnn"], seeds=[0, 1])
-    return [run for (run,) in RunMatrix(options).choices(lambda _what, _done, _total: None)]
+    return RunMatrix(options).requests(lambda _what, _done, _total: None)
 
 
 def _certified(folder):
@@ -105,7 +105,7 @@ def test_what_one_precision_declines_is_still_tried_in_another(monkeypatch, tmp_
     options = MatrixOptions(
         backends=["torch"], tasks=["mlp"], seeds=[0, 1], precisions=("bfloat16", "float32")
     )
-    requests = [run for (run,) in RunMatrix(options).choices(lambda _what, _done, _total: None)]
+    requests = RunMatrix(options).requests(lambda _what, _done, _total: None)
     store = Store(tmp_path)
     records = sequence.execute_all(SharedRuns(requests, store, certify=False), store, Silent())
     assert [(record.configuration.precision, record.seed) for record in records] == [

@@ -63,7 +63,7 @@ def saved(store, request, status):
 
 def requests(seeds=(0, 1, 2), **options):
     asked = MatrixOptions(backends=["torch"], tasks=["mlp"], seeds=list(seeds), **options)
-    return [run for (run,) in RunMatrix(asked).choices(lambda _what, _done, _total: None)]
+    return RunMatrix(asked).requests(lambda _what, _done, _total: None)
 
 
 def executed(store, planned, watcher=None, *, certify=False, fresh=False):

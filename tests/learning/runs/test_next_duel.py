@@ -7,16 +7,12 @@ import msgspec
 import pytest
 from support.made_comparisons import made_duel
 from support.made_records import backends, made_record, two_configurations
-from support.made_runs import compared, findings_of
+from support.made_runs import compared
 from support.records import TASK
 
-from harness.core.documents.render.html import html_page
-from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.record import TaskRecord
 from harness.core.stats.estimate import Estimate
-from harness.learning.runs import method
 from harness.learning.runs.next_duel import next_duel
-from harness.learning.runs.page import findings_document
 from harness.learning.runs.sentences import headline, remarks
 from harness.timing.duel.command import command as duel
 from harness_tasks.cnn import CNN
@@ -124,12 +120,3 @@ def test_a_duel_without_a_verdict_is_stated_and_repeated_only_where_that_helps(c
     command = shlex.split(next_duel(comparison))
     assert command[:2] == (["harness", "duel"] if advised is not None else [])
     assert command[len(command) - len(advised or []) :] == (advised or [])
-
-
-def test_one_run_of_each_configuration_is_asked_for_a_faster_mode(monkeypatch):
-    asked = []
-    monkeypatch.setattr(method, "faster_modes", lambda ran, _known: asked.extend(ran) or ["a faster mode"])
-    found = findings_document(findings_of(*backends({"torch": {}, "keras": {}})))
-    for text in (terminal_text(found, 100), html_page(found)):
-        assert "a faster mode" in text
-    assert sorted(record.configuration.backend for record, *_ in asked) == ["keras", "torch"]

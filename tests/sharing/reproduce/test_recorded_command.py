@@ -36,7 +36,7 @@ def test_no_file_of_the_recorded_command_is_written():
 
 
 def test_values_are_replaced_and_left_out():
-    command = RecordedCommand(["duel", "torch:best", "jax", "--budget", "2m"], ("duel",))
+    command = RecordedCommand(["duel", "torch", "jax", "--budget", "2m"], ("duel",))
     command.drop("budget")
     command.set("threads", "1")
     command.set("texts", "torch:eager", "jax:jit")

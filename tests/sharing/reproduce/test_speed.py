@@ -133,7 +133,7 @@ def test_a_benchmark_that_the_suite_here_lacks_is_different(tmp_path):
 
 
 def test_the_recorded_duel_is_given_again_without_defaults():
-    duel = stored_duel(command=["duel", "torch:best", "torch", "--task", "mlp", "--budget", "2m"])
+    duel = stored_duel(command=["duel", "torch:*", "torch", "--task", "mlp", "--budget", "2m"])
     command = RecordedCommand(duel.command, DUELS.commands)
     DUELS.arguments(duel, command)
     words = command.words(Path("new"))

@@ -1,8 +1,7 @@
 """``harness doctor``: the machine, the installed frameworks, and all that is missing or disturbs timing."""
 
 import os
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 
@@ -13,7 +12,7 @@ from harness.core.machine.worker_variables import worker_variables
 from harness.core.plugins import registry
 from harness.core.plugins.installation import installation
 from harness.core.shell import options
-from harness.core.shell.features import asked, hooked
+from harness.core.shell.features import asked
 from harness.core.shell.printing import echo, print_error_line
 from harness.core.worker.session import Conversation, Session
 from harness.errors import HarnessError, RequestFailed, WorkerTimeout
@@ -22,31 +21,14 @@ _IMPORT_LIMIT_SECONDS = 120.0
 _NO_ANSWER = "no answer"
 
 
-def _with_measurements(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Declare the options of the features' measurements, in their order."""
-    for measurement in reversed(hooked("measurements")):
-        function = measurement.options(function)
-    return function
-
-
 @click.command()
-@_with_measurements
 @options.plugin
 @click.pass_context
-def command(ctx: click.Context, /, **given: Any) -> None:
+def command(ctx: click.Context) -> None:
     """Describe this machine, import every installed framework, and list what is missing or disturbs timing.
 
     Exit code: 0, or 1 if an installed framework does not work or did not answer.
     """
-    for measurement in hooked("measurements"):
-        if given[measurement.flag]:
-            measurement.run(given)
-            return
-    ctx.exit(_describe())
-
-
-def _describe() -> int:
-    """Print the machine, the frameworks and what disturbs measurements; return the exit code."""
     threads = default_threads()
     width = terminal_width()
     echo(_machine_table(describe_machine(), threads, width) + "\n")
@@ -60,7 +42,7 @@ def _describe() -> int:
     problems += [problem for framework in frameworks for problem in framework.problems]
     problems += asked("diagnoses", lambda diagnose: diagnose())
     echo(_problems_text(problems))
-    return 1 if any(framework.state in {"broken", _NO_ANSWER} for framework in frameworks) else 0
+    ctx.exit(1 if any(framework.state in {"broken", _NO_ANSWER} for framework in frameworks) else 0)
 
 
 class _Framework(NamedTuple):

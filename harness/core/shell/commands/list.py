@@ -21,7 +21,7 @@ from harness.core.plugins.options import describe_options
 from harness.core.runs.request import ask_source
 from harness.core.shell import options
 from harness.core.shell.commands.data import dataset_state
-from harness.core.shell.features import asked, records
+from harness.core.shell.features import records
 from harness.core.shell.printing import echo
 from harness.errors import DataError, PluginError
 
@@ -58,14 +58,14 @@ def command(kind: str | None, results: Path, limit: int) -> None:
     """
     sections: dict[str, Callable[[], str]] = {
         "backends": _backends,
-        "tasks": lambda: "\n\n".join([_tasks(), *_listings()]),
+        "tasks": _tasks,
         "datasets": _datasets,
         "results": lambda: _results(results, limit),
     }
     if kind is None:
         texts = [section() for section in sections.values()]
     elif kind == "tasks":
-        texts = [_tasks(), *_listings(), _options(registry.names("task"))]
+        texts = [_tasks(), _options(registry.names("task"))]
     elif kind in sections:
         texts = [sections[kind]()]
     elif kind in registry.names("task"):
@@ -99,11 +99,6 @@ def _tasks() -> str:
         else:
             rows.append((name, definition.summary, ", ".join(definition.datasets)))
     return _table("Tasks", rows, ("task", "description", "data sets (first: default)"))
-
-
-def _listings() -> list[str]:
-    """Return the further tables of features, such as the fastest modes on this machine."""
-    return asked("listings", lambda listing: listing())
 
 
 def _layers(name: str) -> Iterator[str]:

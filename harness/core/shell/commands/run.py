@@ -18,7 +18,7 @@ from harness.core.runs.store import Store
 from harness.core.runs.summary import matrix_sentence, summary_document
 from harness.core.shell import features, options, run_options
 from harness.core.shell.execution import conclude, exit_code, run_sequence
-from harness.core.shell.executors import AskedJobs, BestMode, Executor, executor_of, unjudged
+from harness.core.shell.executors import AskedJobs, executor_of, unjudged
 from harness.core.shell.own_model import model_options, with_own_model
 from harness.core.shell.printing import echo, echo_json
 from harness.core.shell.progress import shown_progress
@@ -73,8 +73,7 @@ def command(ctx: click.Context, given: RunOptions) -> None:
     Task options, batch sizes, precisions and thread counts may also have several values: every combination
     is run, one after the other, each in its own process, and recorded in the results folder. --jobs makes
     several at once, whose times are not judged. A backend without a mode uses the one that its framework
-    recommends for the network. BACKEND:best finds the fastest mode by a short duel and remembers it;
-    'BACKEND:*' runs all modes.
+    recommends for the network; 'BACKEND:*' runs all modes.
 
     Recorded runs are not repeated while everything that affects their results is the same. Repeat a command
     to complete an interrupted matrix. Processes with the same results folder share the work.
@@ -83,7 +82,6 @@ def command(ctx: click.Context, given: RunOptions) -> None:
       harness run --backend torch --task cnn
       harness run --backend torch,keras,jax --task mlp,cnn --seeds 5
       harness run --backend torch --task mlp --set optimizer=adam,sgd --seeds 3
-      harness run --backend torch:best,keras:best --task cnn
       harness run --backend torch --task mlp --seeds 8 --jobs 4
       harness run --preset smoke
 
@@ -103,7 +101,7 @@ def command(ctx: click.Context, given: RunOptions) -> None:
     with executor_of(given, AskedJobs.of(given.jobs, given.threads, given.device)) as executor:
         if executor.threads is not None:
             matrix = RunMatrix(msgspec.structs.replace(asked, threads=asked.threads or [executor.threads]))
-        requests = unjudged(_requests(matrix, given, executor), executor)
+        requests = unjudged(_requests(matrix, given), executor)
         shared = SharedRuns(
             requests, store, certify=given.certify, fresh=given.fresh, machine=executor.machine
         )
@@ -125,19 +123,13 @@ def command(ctx: click.Context, given: RunOptions) -> None:
         comparison = features.asked("run_summary", lambda summary: summary(records, store.folder))
         works = features.hooked("after_training")
         echo(terminal_text(summary_document(records, store.folder, comparison, works=works)))
-        for sentence in features.asked("run_remarks", lambda remarks: remarks(records)):
-            echo(sentence)
     ctx.exit(exit_code(records))
 
 
-def _requests(matrix: RunMatrix, given: RunOptions, executor: Executor) -> list[RunRequest]:
-    """Return the runs of a matrix; for ``best`` only runs in the fastest mode where they are executed."""
+def _requests(matrix: RunMatrix, given: RunOptions) -> list[RunRequest]:
+    """Return the runs of a matrix, each with the work after its training."""
     with shown_progress(quiet=given.quiet) as progress:
-        choices = [with_work(runs, features.places("after_training")) for runs in matrix.choices(progress)]
-    if all(len(runs) == 1 for runs in choices):
-        return [run for (run,) in choices]
-    best: BestMode = features.only("best_mode", "BACKEND:best")
-    return best(choices, executor, given.results, quiet=given.quiet, certify=given.certify)
+        return with_work(matrix.requests(progress), features.places("after_training"))
 
 
 def _plan_text(matrix: RunMatrix, requests: Sequence[RunRequest], given: RunOptions) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from harness.core.plugins import registry
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.options import parse_options
-from harness.core.plugins.selection import ALL, BEST, select_backend
+from harness.core.plugins.selection import ALL, select_backend
 from harness.core.shell import options as shared
 from harness.core.shell.parameters import DURATION, WholeNumber, each_once
 from harness.errors import UsageError
@@ -166,7 +166,7 @@ def prediction_workload(
     if own := [option for option in options.of_own_steps if option != "--timeout"]:
         raise UsageError(f"{own[0]} is for steps of your own; options of the task are given by --set")
     selection = select_backend(asked.name)
-    if selection.written in {ALL, BEST}:
+    if selection.written == ALL:
         raise UsageError(f"{asked.name}: predictions need a mode; harness list backends shows them")
     definition, assignments = registry.task(task_name), [*options.assignments, *asked.private]
     task = define_task(definition, parse_options(definition, assignments))
