@@ -4,7 +4,6 @@ import re
 from xml.etree import ElementTree as ET
 
 import msgspec
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from harness.timing.gate import ci_formats, reasons
 from harness.timing.gate.record import QualityResult
@@ -93,11 +92,3 @@ def commands(record, inconclusive=None):
         )
         read.append((deciding["kind"], title, message))
     return read
-
-
-def families(text):
-    """Families by name with their samples, as the reference parser of OpenMetrics reads them."""
-    return {
-        family.name: {frozenset(sample.labels.items()): sample.value for sample in family.samples}
-        for family in text_string_to_metric_families(text)
-    }

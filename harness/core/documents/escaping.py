@@ -58,12 +58,3 @@ def for_github_message(text: str) -> str:
 def for_github_property(text: str) -> str:
     """Escape a property of a workflow command (``escapeProperty`` of GitHub's actions/toolkit)."""
     return for_github_message(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def for_openmetrics_label(text: str) -> str:
-    """Escape the value of a label (OpenMetrics 1.0, section 3.2.1, ``escaped-string``).
-
-    Replace ``#``: the format allows it, but GitLab's reader treats the rest of the line as a comment.
-    """
-    plain = visible(one_line(text)).replace("#", "_")
-    return plain.replace("\\", r"\\").replace('"', r"\"")

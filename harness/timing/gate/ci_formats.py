@@ -1,4 +1,4 @@
-"""A gate in the formats that CI systems read: JUnit, annotations, OpenMetrics, Bencher."""
+"""A gate in the formats that CI systems read: JUnit, annotations, Bencher."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -9,7 +9,6 @@ import msgspec
 from harness.core.documents.escaping import (
     for_github_message,
     for_github_property,
-    for_openmetrics_label,
     one_line,
 )
 from harness.core.documents.files import write_bytes
@@ -167,50 +166,6 @@ def _add_properties(parent: ET.Element, numbers: Numbers) -> None:
             ET.SubElement(properties, "property", {"name": name, "value": one_line(str(value))})
 
 
-def openmetrics_text(record: GateRecord) -> str:
-    """Return a gate as OpenMetrics text, for the metrics report of GitLab and for tools that scrape files.
-
-    It has the medians of base and head, ratios with their intervals and limits, and verdicts. By OpenMetrics
-    1.0 the name of a family ends with its unit, and ``# EOF`` ends the document.
-    """
-    of_metrics = {
-        name: f"harness_gate_{name.replace(' ', '_')}_{metric.base_unit}"
-        for name, metric in metrics().items()
-    }
-    ratios, passed = "harness_gate_ratio", "harness_gate_passed"
-    samples: dict[str, list[str]] = {name: [] for name in (*of_metrics.values(), ratios, passed)}
-
-    def add(family: str, value: float | None, **labels: str) -> None:
-        if value is not None:
-            shown = ",".join(f'{name}="{for_openmetrics_label(label)}"' for name, label in labels.items())
-            samples[family].append(f"{family}{{{shown}}} {float(value)!r}")
-
-    for benchmark in record.benchmarks:
-        name = benchmark.name
-        for result in benchmark.metrics:
-            family, metric = of_metrics[result.metric], result.metric
-            add(family, result.base, benchmark=name, environment="base")
-            add(family, result.head, benchmark=name, environment="head")
-            add(ratios, 1 + result.limit, benchmark=name, metric=metric, bound="limit")
-            if (ratio := result.ratio) is not None:
-                add(ratios, ratio.value, benchmark=name, metric=metric, bound="mean")
-                add(ratios, ratio.low, benchmark=name, metric=metric, bound="low")
-                add(ratios, ratio.high, benchmark=name, metric=metric, bound="high")
-        add(passed, benchmark.verdict == "PASS", benchmark=name)
-    described = [
-        (of_metrics[name], metric.base_unit, "Median over processes.") for name, metric in metrics().items()
-    ]
-    described += [
-        (ratios, "ratio", "Head over base with its 95 % interval."),
-        (passed, "", "1 if the benchmark passed, else 0."),
-    ]
-    lines: list[str] = []
-    for family, unit, meaning in described:
-        of_unit = [f"# UNIT {family} {unit}"] if unit else []
-        lines += [f"# TYPE {family} gauge", *of_unit, f"# HELP {family} {meaning}", *samples[family]]
-    return "\n".join([*lines, "# EOF", ""])
-
-
 def _page(record: GateRecord, _: Inconclusive) -> bytes:
     from harness.core.documents.render.html import html_page  # imports the charts
 
@@ -222,7 +177,6 @@ FORMATS: Mapping[str, tuple[str, Callable[[GateRecord, Inconclusive], bytes]]] =
     ".xml": ("JUnit", junit_xml),
     ".md": ("summary of a pull request", lambda record, _: markdown(gate_document(record)).encode()),
     ".html": ("report", _page),
-    ".txt": ("OpenMetrics", lambda record, _: openmetrics_text(record).encode()),
     ".json": ("Bencher Metric Format", lambda record, _: bencher_json(record)),
 }
 

@@ -111,7 +111,7 @@ class Given(GateOptions):
 )
 @shared.targets(
     "Also write the result to FILE; repeatable. The ending is the format: .xml (JUnit), .md (summary), "
-    ".html (report), .txt (OpenMetrics), .json (Bencher)."
+    ".html (report), .json (Bencher)."
 )
 @click.option(
     "--keep",

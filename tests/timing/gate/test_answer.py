@@ -15,7 +15,7 @@ LIMITS = ("max_slowdown", "max_first_step_slowdown", "max_memory_growth")
 UNTIMED = "".join(f'{limit} = "off"\n' for limit in LIMITS)
 SUITE = UNTIMED + '[benchmarks.train]\nstep = "bench.py:make_step"\nthreads = 1\n'
 STEP = "from mynet import RATE\ndef make_step(size=1):\n    return lambda: RATE\n"
-NAMES = ("junit.xml", "gate.md", "gate.html", "metrics.txt", "bencher.json")
+NAMES = ("junit.xml", "gate.md", "gate.html", "bencher.json")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Gates in the formats of CI systems: JUnit, GitHub, OpenMetrics and Bencher; and where they are written."""
+"""Gates in the formats of CI systems: JUnit, GitHub and Bencher; and where they are written."""
 
 import errno
 import json
@@ -9,7 +9,6 @@ from support.gate_formats import (
     SHOWN,
     Report,
     commands,
-    families,
     hostile_gate,
     interrupted_gate,
     invalid_benchmark,
@@ -20,7 +19,7 @@ from harness.core.documents.render.markdown import markdown
 from harness.core.documents.render.terminal import terminal_text
 from harness.errors import HarnessError, UsageError
 from harness.timing.gate import answer, ci_formats, reasons
-from harness.timing.gate.ci_formats import bencher_json, junit_xml, openmetrics_text
+from harness.timing.gate.ci_formats import bencher_json, junit_xml
 from harness.timing.gate.page import gate_document
 from harness.timing.gate.record import folded
 
@@ -28,7 +27,6 @@ FORMATS = {
     "junit": lambda record: junit_xml(record).decode(),
     "markdown": lambda record: markdown(gate_document(record)),
     "annotations": lambda record: "\n".join(ci_formats.annotations(record)),
-    "openmetrics": openmetrics_text,
     "bencher": lambda record: bencher_json(record).decode(),
 }
 #: A number with more digits than are the same on every machine.
@@ -136,28 +134,6 @@ def test_annotations_escape_any_text_and_are_printed_on_runners_only():
     assert not ci_formats.annotates({})
 
 
-# Metrics.
-
-
-def test_openmetrics_has_medians_ratios_and_verdicts():
-    record = mixed_gate()
-    read = families(openmetrics_text(record))
-    assert {name.removeprefix("harness_gate_"): len(samples) for name, samples in read.items()} == {
-        "step_seconds": 2 * 4,
-        "first_step_seconds": 2 * 4,
-        "memory_bytes": 2 * 4,
-        "ratio": 4 * 3 * 4,
-        "passed": 5,
-    }
-    passed = {dict(labels)["benchmark"]: value for labels, value in read["harness_gate_passed"].items()}
-    assert passed == {each.name: float(each.verdict == "PASS") for each in record.benchmarks}
-
-
-def test_openmetrics_escapes_any_text():
-    ((labels, value),) = families(openmetrics_text(hostile_gate()))["harness_gate_passed"].items()
-    assert (dict(labels)["benchmark"], value) == (SHOWN.replace("#", "_"), 0)
-
-
 # All outputs together.
 
 
@@ -167,7 +143,6 @@ def test_openmetrics_escapes_any_text():
         ("junit.xml", "<?xml version='1.0' encoding='utf-8'?>"),
         ("summary.md", "## "),
         ("gate.html", "<!doctype html>"),
-        ("metrics.txt", "# TYPE"),
         ("bencher.json", "{"),
     ],
 )
@@ -253,4 +228,3 @@ def test_a_metric_without_usable_pairs_has_no_figure_and_breaks_no_format():
     measures = json.loads(bencher_json(record))["cnn"]
     assert ("step-ratio" in measures, "memory-ratio" in measures) == (False, True)
     assert all("value" in each for each in measures.values())  # the format requires it
-    families(openmetrics_text(record))
