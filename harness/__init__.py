@@ -32,7 +32,7 @@ def load_results(results: str | Path = "results") -> pd.DataFrame:
     - ``train_loss``, ``validation_accuracy``, ``test_loss``, …: scores after the last epoch, shares from 0 to
       1; ``test_at_best_loss``, …: with the weights of the best epoch; ``generalization_gap``
     - ``peak_memory_bytes``, ``device_peak_memory_bytes``
-    - ``others_cpus``, ``stolen_cpus``, ``disturbed``: CPUs that other programs and the hypervisor used
+    - ``others_cpus``, ``disturbed``: CPUs that other programs used
     - ``option_NAME``: options of the task
 
     Times are in seconds, memory in bytes, shares such as accuracies from 0 to 1. Runs with ``--jobs`` have

@@ -128,8 +128,7 @@ def busy(duels: list[dict[str, Any]]) -> str:
     """State how much of a CPU other programs used in the blocks of the duels."""
     blocks = [block for duel in duels for pair in duel["pairs"] for block in pair["blocks"]]
     seconds = sum(block["seconds"] for block in blocks)
-    disturbances = [block["disturbance"] for block in blocks]
-    used = sum(each["others_seconds"] + each["stolen_seconds"] for each in disturbances)
+    used = sum(block["others_seconds"] for block in blocks)
     return f"The machine was shared: other programs used {percent(used / seconds)} of a CPU meanwhile."
 
 

@@ -53,7 +53,6 @@ class TorchBackend(Backend):
             "torch": importlib.metadata.version("torch"),
             "cuda": torch.version.cuda or "none",
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-            "debug_build": str(bool(torch.version.debug)).lower(),
             "tf32": "off",
             "inductor_caches": "off",
         }

@@ -55,7 +55,7 @@ ALONE = {
     "seeds": seeds_of(
         seeds=range(4), accuracy=lambda seed: 0.97 + seed / 100, step=lambda seed: 0.01 + seed / 1e3
     ),
-    "seeds, two": seeds_of(seeds=range(2), interference=Interference(cpus=2, others=1.5, stolen=0.0)),
+    "seeds, two": seeds_of(seeds=range(2), interference=Interference(cpus=2, others=1.5, seconds=60.0)),
     "seeds, one failed": [*seeds_of(seeds=range(3)), failed(seed=3)],
     "seeds, two tasks": [
         *seeds_of(),
@@ -66,7 +66,7 @@ ALONE = {
     "what limits the result": [
         made_record(
             certificate=Certificate(certified=False, reason="case 'sgd': the loss differs"),
-            interference=Interference(cpus=2, others=1.5, stolen=0.0),
+            interference=Interference(cpus=2, others=1.5, seconds=60.0),
             dataset=DatasetRecord("digits", "f" * 64, stands_in_for="cifar10", reason="no network"),
         )
     ],

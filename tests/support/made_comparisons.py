@@ -13,8 +13,8 @@ from support.made_records import backends, made_record, made_setting, seeds_of, 
 from support.made_runs import compared
 from support.records import MACHINE
 
-BUSY = Interference(cpus=2, others=1.7, stolen=0.0, seconds=60.0)
-CALM = Interference(cpus=2, others=0.02, stolen=0.0, seconds=60.0)
+BUSY = Interference(cpus=2, others=1.7, seconds=60.0)
+CALM = Interference(cpus=2, others=0.02, seconds=60.0)
 _FOUR = range(4)
 
 

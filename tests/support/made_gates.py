@@ -9,7 +9,6 @@ import numpy as np
 
 from harness.core.certify.certificate import Certificate
 from harness.core.documents.kinds import encode_document
-from harness.core.machine.usage import Disturbance
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.record import DatasetRecord
 from harness.timing.engine.evidence import evidence_p_value
@@ -23,7 +22,6 @@ from harness.timing.gate.metric_table import metrics
 from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult, QualityResult
 from support.records import MACHINE
 
-QUIET = Disturbance(0.0, 0.0, 0.0, 0)
 START = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 BASE = EnvironmentRecord(python="/ci/base/bin/python", harness="0.1.0", commit="b" * 40)
 HEAD = EnvironmentRecord(python="/ci/head/bin/python", harness="0.1.0", commit="c" * 40)
@@ -44,7 +42,7 @@ def made_pair(chance, step=1.0, first_step=1.0, memory=1.0, noise=0.01, turns=4)
     factors = [math.exp(chance.normal(0, noise / math.sqrt(2))) for _ in range(2)]
     seconds = [0.01 * factors[0], 0.01 * step * factors[1]]
     blocks = [
-        BlockRecord(side, turn, 10, 10 * seconds[side], 0.001, QUIET, disturbed=False)
+        BlockRecord(side, turn, 10, 10 * seconds[side], 0.001, 0.0, disturbed=False)
         for turn in range(turns)
         for side in ((0, 1) if turn % 2 == 0 else (1, 0))
     ]

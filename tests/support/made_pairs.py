@@ -4,7 +4,6 @@ import math
 
 import msgspec
 
-from harness.core.machine.usage import Disturbance
 from harness.timing.duel import verdict
 from harness.timing.engine.record import BlockRecord, PairRecord, ProcessRecord
 
@@ -19,7 +18,6 @@ PROCESS = ProcessRecord(
 )
 
 #: No other program used the CPU.
-CALM = Disturbance(0.0, 0.0, 0.0, 0)
 
 
 def made_pair(ratio=1.0, *, turns=8, control=1.0, lost=(), seconds=0.1, first=1.0, memory=1.0):
@@ -32,7 +30,7 @@ def made_pair(ratio=1.0, *, turns=8, control=1.0, lost=(), seconds=0.1, first=1.
         for index in (0, 1) if turn % 2 == 0 else (1, 0):
             time = seconds * (ratio if index else 1.0)
             slow = control if index else 1.0
-            blocks.append(BlockRecord(index, turn, 6, time, 0.001 * slow, CALM, turn in lost))
+            blocks.append(BlockRecord(index, turn, 6, time, 0.001 * slow, 0.0, turn in lost))
     processes = [
         msgspec.structs.replace(
             PROCESS, first_step_seconds=2.0 * first_step, measured={"peak_memory_bytes": 1e9 * peak}

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from harness.core.machine.control_groups import cpu_quota
 from harness.core.machine.files import system_text
 
 #: The variable that lists the CPUs of a worker, as ``0,2``. Absent where it may use all allowed ones.
@@ -16,6 +15,8 @@ PROCESSOR_TIMES = Path("/proc/stat")
 _OBSERVE_SECONDS = 0.2
 _BUSY_PERCENT = 50.0
 _CPUS = Path("/sys/devices/system/cpu")
+_CONTROL_GROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUP = Path("/proc/self/cgroup")
 
 
 def allowed_cpus() -> list[int]:
@@ -32,6 +33,19 @@ def usable_cpus() -> int:
     """
     quota, allowed = cpu_quota(), len(allowed_cpus())
     return allowed if quota is None else min(allowed, max(1, int(quota)))
+
+
+def cpu_quota() -> float | None:
+    """Return the CPU time that the control groups (version 2) grant, in CPUs; None without a limit."""
+    own = next(
+        (line[3:].strip("/") for line in system_text(_OWN_GROUP).splitlines() if line[:3] == "0::"), ""
+    )
+    quotas = []
+    for group in (Path(own), *Path(own).parents):
+        granted, _, period = system_text(_CONTROL_GROUPS / group / "cpu.max").partition(" ")
+        if granted.isdigit():
+            quotas.append(int(granted) / int(period))
+    return min(quotas, default=None)
 
 
 def cpus_for(threads: int) -> list[int]:
@@ -89,12 +103,6 @@ def _core_of(cpu: int) -> str:
     return system_text(_CPUS / f"cpu{cpu}" / "topology" / "thread_siblings_list") or str(cpu)
 
 
-@functools.cache
-def _memory_of(cpu: int) -> str:
-    """Return the NUMA node of a CPU, as ``node0``; empty where the system reports none."""
-    return next((path.name for path in (_CPUS / f"cpu{cpu}").glob("node*")), "")
-
-
 def cpus_of(variables: Mapping[str, str]) -> list[int]:
     """Return the CPUs that a worker with these variables may use."""
     bound = variables.get(WORKER_CPUS)
@@ -109,8 +117,8 @@ def cpu_count(variables: Mapping[str, str]) -> int:
 def places_to_start(variables: Sequence[Mapping[str, str]]) -> list[list[int]] | None:
     """Return the CPUs on which workers with these variables can start side by side; None if they cannot.
 
-    Workers of one CPU start on a CPU each, on the same NUMA node. Workers of several CPUs stay on their own:
-    an OpenMP that binds its threads remembers the CPUs it was loaded on.
+    Workers of one CPU start on a CPU each. Workers of several CPUs stay on their own: an OpenMP that
+    binds its threads remembers the CPUs it was loaded on.
     """
     own = [cpus_of(worker) for worker in variables]
     if len(own) <= min(map(cpu_count, variables)):
@@ -120,10 +128,7 @@ def places_to_start(variables: Sequence[Mapping[str, str]]) -> list[list[int]] |
     places: list[list[int]] = []
     free = _best_first()
     for (home,) in own:
-        near = [cpu for cpu in free if _memory_of(cpu) == _memory_of(home)]
-        if not near:
-            return None
-        place = home if home in near else near[0]
+        place = home if home in free else free[0]
         places.append([place])
         free = [cpu for cpu in free if cpu != place]
     return places

@@ -10,27 +10,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.core.machine.control_groups import throttled_seconds
 from harness.core.machine.cpus import PROCESSOR_TIMES, allowed_cpus
 from harness.core.machine.files import system_text
 from harness.core.machine.processes import with_descendants
 
-
-class Disturbance(msgspec.Struct, frozen=True):
-    """CPU seconds that the hypervisor gave to other machines (stolen) and other processes used here.
-
-    ``throttled_seconds`` is the time that the control group's quota held back; ``throttle_events`` counts how
-    often a core was throttled for heat.
-    """
-
-    stolen_seconds: float
-    others_seconds: float
-    throttled_seconds: float
-    throttle_events: int
-
-
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-_CPUS = Path("/sys/devices/system/cpu")
 #: A block is disturbed if others took more than usual by this share of one core, and by more than the error
 #: of the kernel's counters: they count in ticks of 10 ms, at the same moments on all CPUs, and a tick may
 #: fall just inside or outside of the block.
@@ -39,13 +23,10 @@ _FEWEST_TOLERATED_TICKS = 2
 
 
 class Counters(NamedTuple):
-    """CPU seconds since the machine started: of all processes, stolen, of ours, held back by a quota."""
+    """CPU seconds since the machine started: of all processes and other guests of its host, and of ours."""
 
     busy: float
-    stolen: float
     ours: float
-    throttled: float
-    throttle_events: int
     at: float
 
 
@@ -54,38 +35,25 @@ def read_counters(pids: Iterable[int] = (), cpus: Iterable[int] | None = None) -
 
     The CPU time of this process, of the processes ``pids``, and of all their descendants counts as ours.
     """
-    numbers = allowed_cpus() if cpus is None else list(cpus)
-    times = _cpu_times()
-    if not times:
-        return Counters(0.0, 0.0, 0.0, 0.0, 0, time.monotonic())
-    watched = [times[cpu] for cpu in numbers if cpu in times]
+    busy = busy_seconds()
+    if not busy:
+        return Counters(0.0, 0.0, time.monotonic())
+    watched = math.fsum(busy.get(cpu, 0.0) for cpu in (allowed_cpus() if cpus is None else cpus))
     ours = math.fsum(map(cpu_seconds, with_descendants([os.getpid(), *pids])))
-    return Counters(
-        sum(busy for busy, _ in watched) / _TICKS_PER_SECOND,
-        sum(stolen for _, stolen in watched) / _TICKS_PER_SECOND,
-        ours,
-        throttled_seconds(),
-        _throttle_events(numbers),
-        time.monotonic(),
-    )
+    return Counters(watched, ours, time.monotonic())
 
 
 def busy_seconds() -> dict[int, float]:
-    """Return the time in seconds for which each CPU worked, for any process or other machines (steal time).
+    """Return the time in seconds for which each CPU worked, for any process or other guests of its host.
 
     Empty without /proc.
     """
-    return {cpu: (busy + stolen) / _TICKS_PER_SECOND for cpu, (busy, stolen) in _cpu_times().items()}
-
-
-def _cpu_times() -> dict[int, tuple[int, int]]:
-    """Read each CPU's ticks of work, and the ticks that the hypervisor gave to other machines."""
-    times = {}
+    seconds = {}
     for name, *words in map(str.split, system_text(PROCESSOR_TIMES).splitlines()):
         if name.startswith("cpu") and name != "cpu":
             user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, words[:8])
-            times[int(name[3:])] = user + nice + system + irq + softirq, steal
-    return times
+            seconds[int(name[3:])] = (user + nice + system + irq + softirq + steal) / _TICKS_PER_SECOND
+    return seconds
 
 
 def cpu_seconds(pid: int) -> float:
@@ -107,24 +75,12 @@ def queued_seconds(pid: int) -> float:
     return max((int(text.split()[1]) / 1e9 for text in texts if text), default=0.0)
 
 
-def _throttle_events(cpus: Iterable[int]) -> int:
-    """Count how often these CPUs' cores were throttled for heat since the machine started."""
-    files = (_CPUS / f"cpu{cpu}" / "thermal_throttle" / "core_throttle_count" for cpu in cpus)
-    return sum(int(file.read_text()) for file in files if file.exists())
+def between(before: Counters, after: Counters) -> float:
+    """Compute the CPU seconds that others used between two readings."""
+    return max(0.0, (after.busy - before.busy) - (after.ours - before.ours))
 
 
-def between(before: Counters, after: Counters) -> Disturbance:
-    """Compute the CPU time that others used between two readings."""
-    others = (after.busy - before.busy) - (after.ours - before.ours)
-    return Disturbance(
-        stolen_seconds=after.stolen - before.stolen,
-        others_seconds=max(0.0, others),
-        throttled_seconds=after.throttled - before.throttled,
-        throttle_events=after.throttle_events - before.throttle_events,
-    )
-
-
-def disturbed(disturbances: list[Disturbance], seconds: list[float], threads: int = 1) -> list[bool]:
+def disturbed(others: list[float], seconds: list[float], threads: int = 1) -> list[bool]:
     """Flag the blocks to drop. A block's own duration never decides.
 
     A block is dropped if others took more CPU time from it than is usual among the blocks: a burst of load
@@ -132,14 +88,11 @@ def disturbed(disturbances: list[Disturbance], seconds: list[float], threads: in
     configuration: a constant load may affect configurations unequally, because a configuration with fewer
     threads leaves it a CPU. Each of its ``threads`` adds the error of one CPU's ticks.
     """
-    taken = [each.stolen_seconds + each.others_seconds + each.throttled_seconds for each in disturbances]
-    usual_events = statistics.median(each.throttle_events for each in disturbances)
-    usual_share = statistics.median(share / length for share, length in zip(taken, seconds, strict=True))
+    usual_share = statistics.median(own / length for own, length in zip(others, seconds, strict=True))
     tolerated = max(_FEWEST_TOLERATED_TICKS, threads) / _TICKS_PER_SECOND
     return [
-        (each.throttle_events > 0 and not usual_events)
-        or own - usual_share * length > max(tolerated, _TOLERATED_SHARE * length)
-        for each, own, length in zip(disturbances, taken, seconds, strict=True)
+        own - usual_share * length > max(tolerated, _TOLERATED_SHARE * length)
+        for own, length in zip(others, seconds, strict=True)
     ]
 
 
@@ -239,26 +192,19 @@ _COUNTER_ERROR_SECONDS = 0.1
 class Interference(msgspec.Struct, frozen=True, kw_only=True):
     """The average load by others while a run trained and was scored.
 
-    ``others`` is the work of other programs, ``stolen`` the time that the hypervisor gave to other machines
-    (steal time), both in CPUs, of ``cpus`` in all. ``seconds`` is how long that was measured; None in older
-    records.
+    ``others`` is the work of other programs, and of other guests of the host of a virtual machine, in CPUs,
+    of ``cpus`` in all. ``seconds`` is how long it was measured.
     """
 
     cpus: int
     others: float
-    stolen: float
-    seconds: float | None = None
-
-    @property
-    def taken(self) -> float:
-        """CPUs that others used."""
-        return self.others + self.stolen
+    seconds: float
 
     @property
     def disturbs(self) -> bool:
         """Whether others used so much that times are longer and vary more than on an idle machine."""
-        seen = self.seconds is None or self.taken * self.seconds > _COUNTER_ERROR_SECONDS
-        return seen and self.taken > _UNNOTICED_SHARE * self.cpus
+        seen = self.others * self.seconds > _COUNTER_ERROR_SECONDS
+        return seen and self.others > _UNNOTICED_SHARE * self.cpus
 
 
 class Watch:
@@ -276,10 +222,5 @@ class Watch:
         now = read_counters([self._pid])
         if not now.busy or not cpu_seconds(self._pid):
             return None
-        wall, taken = now.at - self._begun.at, between(self._begun, now)
-        return Interference(
-            cpus=len(allowed_cpus()),
-            others=taken.others_seconds / wall,
-            stolen=max(0.0, taken.stolen_seconds / wall),
-            seconds=wall,
-        )
+        wall = now.at - self._begun.at
+        return Interference(cpus=len(allowed_cpus()), others=between(self._begun, now) / wall, seconds=wall)

@@ -11,7 +11,6 @@ import platform
 import sys
 from collections.abc import Mapping
 
-from harness.core.machine.control_groups import read_control_groups
 from harness.core.machine.cpus import PROCESSOR_TIMES, WORKER_CPUS, allowed_cpus, cpus_for
 
 _NO_GPU = "-1"
@@ -107,13 +106,11 @@ def visible_gpus(cuda_visible_devices: str | None, index: int) -> list[str]:
 
 def missing_controls() -> list[str]:
     """Name the parts of a quiet environment that this platform lacks; usually none."""
-    counted, grouped = os.access(PROCESSOR_TIMES, os.R_OK), bool(read_control_groups("cpu.stat"))
     missing = {
         "the allocator cannot be set to keep its memory (no glibc)": platform.libc_ver()[0] != "glibc",
         "processes cannot be bound to CPUs": not hasattr(os, "sched_setaffinity"),
         "a configuration whose turn it is not waits, but is not stopped": sys.platform != "linux",
-        "disturbances by other programs are not detected": not counted,
-        "throttling by a CPU quota is not detected (no control groups of version 2)": counted and not grouped,
+        "disturbances by other programs are not detected": not os.access(PROCESSOR_TIMES, os.R_OK),
     }
     return [lack for lack, is_missing in missing.items() if is_missing]
 

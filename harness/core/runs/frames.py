@@ -62,7 +62,6 @@ def _row(record: Record) -> dict[str, object]:
         "generalization_gap": generalization_gap(record),
         **by_name(record.measured),
         "others_cpus": record.interference and record.interference.others,
-        "stolen_cpus": record.interference and record.interference.stolen,
         "disturbed": record.disturbed,
         **{f"option_{name}": value for name, value in record.task.options.items()},
     }

@@ -135,8 +135,7 @@ def _load(record: Record) -> dict[str, str]:
     if load is None:
         return {}
     unreliable = ": the times of this run are unreliable" if load.disturbs else ""
-    others = f"{load.others:.2f} of {load.cpus} CPUs{unreliable}"
-    return {"used by other programs": others, "steal time": f"{load.stolen:.2f} CPUs taken by the hypervisor"}
+    return {"used by other programs": f"{load.others:.2f} of {load.cpus} CPUs{unreliable}"}
 
 
 def _course(record: Record) -> Iterator[Node]:

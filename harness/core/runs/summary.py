@@ -265,14 +265,12 @@ def disturbance(records: Sequence[Record]) -> str | None:
     busy = [record.interference for record in records if record.interference and record.disturbed]
     if not busy:
         return None
-    worst = max(busy, key=lambda load: load.taken)
-    stolen = f"{worst.stolen:.1f}"
-    hypervisor = f" and the hypervisor took {stolen} (steal time)" if float(stolen) else ""
+    worst = max(busy, key=lambda load: load.others)
     several = len(records) > 1
     when = f" in {len(busy)} of {len(records)} runs" if several else ""
     return (
         f"The machine was busy{when}: of its {worst.cpus} CPUs, other programs used "
-        f"{'up to ' * several}{worst.others:.1f}{hypervisor}. "
+        f"{'up to ' * several}{worst.others:.1f}. "
         "Times are longer and vary more than on an idle machine."
     )
 

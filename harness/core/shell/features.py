@@ -105,8 +105,6 @@ class Feature(NamedTuple):
     :class:`harness.sharing.reproduce.repetition.Repetition` objects."""
     leftovers: tuple[str, ...] = ()
     """For ``harness clean``: :class:`harness.core.machine.leftovers.LeftoverSource` objects."""
-    diagnoses: tuple[str, ...] = ()
-    """For ``harness doctor``: ``function()`` returns a line for each thing that disturbs measurements."""
     skeletons: Mapping[str, str] = _NONE
     """By the KIND of ``harness new``: :class:`Skeleton` objects."""
 

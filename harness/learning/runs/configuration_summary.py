@@ -221,14 +221,14 @@ def timing_warnings(summaries: Sequence[ConfigurationSummary], seeds: int) -> Ti
     """Return the timing warnings of these configurations, which have ``seeds`` in common."""
     runs: list[Run] = [run for summary in summaries for run in summary.configuration.runs]
     disturbed = [run.record.interference for run in runs if run.record.disturbed]
-    worst = max((load for load in disturbed if load), key=lambda load: load.taken, default=None)
+    worst = max((load for load in disturbed if load), key=lambda load: load.others, default=None)
     changes = [abs(summary.drift) for summary in summaries if summary.drift is not None]
     return TimingWarnings(
         seeds=seeds,
         runs=len(runs),
         disturbed=len(disturbed),
         unsettled=sum(not run.settled for run in runs),
-        taken=worst.taken if worst else 0.0,
+        taken=worst.others if worst else 0.0,
         cpus=worst.cpus if worst else 0,
         variation=max(changes, default=None),
     )

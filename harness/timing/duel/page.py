@@ -173,7 +173,7 @@ A pair is a fresh process of each configuration. Their timed blocks alternate, a
 time, so that all of them see the same machine. A pair yields one ratio of the time per sample.
 Faster and slower are proven by the signs and the magnitudes of the pairs, with a test that is valid at any \
 number of pairs. Same: the ratio is proven to be within {margin} of 1. Otherwise the duel is undecided.
-Start-up, memory and energy are medians over the processes and have no test.""".splitlines()
+Start-up and memory are medians over the processes and have no test.""".splitlines()
 
 
 def duel_document(record: DuelRecord) -> Document:
@@ -233,7 +233,7 @@ def _verdicts(record: DuelRecord) -> Iterator[str]:
 
 def configuration_table(record: DuelRecord, findings: "list[ConfigurationFindings]") -> Table:
     """Return a column for each configuration, without rows that are available for none of them."""
-    every, energy = record.configurations, [own.joules_per_sample for own in findings]
+    every = record.configurations
     rows = [
         ("framework", *(versions_text(own) for own in every)),
         ("device, threads", *(f"{own.device}, {own.configuration.threads}" for own in every)),
@@ -247,7 +247,6 @@ def configuration_table(record: DuelRecord, findings: "list[ConfigurationFinding
         ("total start-up (s)", *(f"{own.start_up_seconds:.2f}" for own in findings)),
         ("warm-up blocks dropped", *(f"{own.warm_up_blocks:g}" for own in findings)),
         *((quantity.heading, *(quantity.text(own.measured) for own in findings)) for quantity in QUANTITIES),
-        ("energy (mJ/sample)", *(significant(joules and 1e3 * joules) for joules in energy)),
     ]
     shown = [row for row in rows if set(row[1:]) != {NOTHING}]
     return Table(["", *(own.label for own in every)], shown, "Medians over fresh processes")

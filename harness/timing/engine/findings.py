@@ -40,7 +40,6 @@ class ConfigurationFindings(NamedTuple):
     samples_per_second: float
     flops_per_second: float
     measured: Measured
-    joules_per_sample: float | None
     warm_up_blocks: float
     unsettled: int
 
@@ -66,7 +65,6 @@ def configuration_findings(record: PairsSource, index: int) -> ConfigurationFind
         samples_per_second=samples_per_second,
         flops_per_second=samples_per_second * configuration.training_flops_per_sample,
         measured=medians(process.measured for process in processes),
-        joules_per_sample=_joules_per_sample(record, index),
         warm_up_blocks=statistics.median(len(process.warm_up_seconds) for process in processes),
         unsettled=sum(not process.settled for process in processes),
     )
@@ -93,18 +91,6 @@ def median_interval(values: Sequence[float]) -> Estimate:
     ordered = sorted(values)
     low, high = (ordered[below - 1], ordered[-below]) if below else (None, None)
     return Estimate(statistics.median(values), low, high, count)
-
-
-def _joules_per_sample(record: PairsSource, index: int) -> float | None:
-    """Return the energy over all blocks together; None without counters.
-
-    Counters tick too seldom for one block.
-    """
-    blocks = [block for pair in record.pairs for block in pair.blocks if block.configuration == index]
-    joules = [block.joules for block in blocks if block.joules is not None]
-    if not joules or len(joules) < len(blocks):
-        return None
-    return sum(joules) / (sum(block.steps for block in blocks) * record.configurations[index].batch_size)
 
 
 def start_up_seconds(process: ProcessRecord, step_seconds: float, block_steps: int) -> float:

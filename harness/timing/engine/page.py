@@ -141,7 +141,7 @@ def _calls(operation: Operation) -> str:
 
 #: Down-weighted outliers are mentioned if they cost more than this share of the pairs.
 _LOST_WEIGHT_SHOWN = 0.1
-#: Load of other programs, and throttling, are mentioned from this share of a core on.
+#: The load of other programs is mentioned from this share of a core on.
 _WORTH_MENTIONING = 0.1
 #: The meaning of ``uneven`` in a result.
 UNEVEN = "a few blocks of most pairs are far from the others, so the ratio is over all blocks"
@@ -155,22 +155,13 @@ def pairs_text(result: RestsOnPairs) -> str:
 
 
 def load_remarks(blocks: Sequence[BlockRecord]) -> Iterator[str]:
-    """Yield remarks on the time that other programs and limits took from the blocks throughout."""
+    """Yield a remark on the CPU time that other programs used during the blocks, if it is large."""
     if not blocks:
         return
     seconds = sum(block.seconds for block in blocks)
-    disturbances = [block.disturbance for block in blocks]
-    others = sum(each.others_seconds + each.stolen_seconds for each in disturbances) / seconds
+    others = sum(block.others_seconds for block in blocks) / seconds
     if others > _WORTH_MENTIONING:
         yield f"Other programs used {percent(others)} of a CPU: measuring takes longer and varies more."
-    throttled = sum(each.throttled_seconds for each in disturbances) / seconds
-    if throttled > _WORTH_MENTIONING:
-        yield (
-            f"The CPU quota of the control group held threads back {percent(throttled)} of the time. Use "
-            "fewer threads (--threads) or a larger quota."
-        )
-    if slowed := sum(each.throttle_events for each in disturbances):
-        yield f"Cores were throttled for heat {slowed} times."
 
 
 def versions_text(own: ConfigurationRecord) -> str:

@@ -1,7 +1,6 @@
 """One pair: a fresh process of each workload, in alternating short blocks, one running at a time."""
 
 import contextlib
-import os
 import random
 import statistics
 import time
@@ -13,7 +12,6 @@ from harness.core.audit.audit import PairAudit
 from harness.core.audit.budgets import FIRST_PAIRS
 from harness.core.machine.calibration import Control
 from harness.core.machine.cpus import cpus_of, on_their_cores, places_to_start
-from harness.core.machine.energy import EnergyMeter
 from harness.core.machine.usage import between, disturbed, read_counters
 from harness.timing.engine.record import BlockRecord, PairRecord
 from harness.timing.engine.steps.draws import Draws, PairValues
@@ -77,7 +75,6 @@ class Alternation:
         self._dataset = dataset
         self._deadline_seconds = deadline_seconds
         self._control = Control()
-        self._energy: EnergyMeter | None = None
         self._verification = PairAudit(pairs)
         self._compares = len(workloads) > 1 if compares is None else compares
         self._draws: Draws | None = None
@@ -110,9 +107,8 @@ class Alternation:
                 worker.make_first_step()
                 worker.warm_up(steps[index])
                 worker.session.pause()
-            meter = self._energy = self._energy or self._meter(workers)
             made = [
-                self._block(workers, index, turn, steps[index], meter)
+                self._block(workers, index, turn, steps[index])
                 for turn in range(turns)
                 for index in (order if turn % 2 == 0 else reversed(order))
             ]
@@ -164,37 +160,17 @@ class Alternation:
         """Return the CPUs on which the workloads can start side by side; None if they cannot."""
         return places_to_start([self.variables[index] for index in order])
 
-    def _meter(self, workers: Mapping[int, TimedProgram]) -> EnergyMeter:
-        environments = [os.environ | own for own in self.variables]
-        return EnergyMeter(
-            [
-                (worker.device, environments[index].get("CUDA_VISIBLE_DEVICES"))
-                for index, worker in workers.items()
-            ]
-        )
-
-    def _block(
-        self,
-        workers: Mapping[int, TimedProgram],
-        index: int,
-        turn: int,
-        steps: int,
-        meter: EnergyMeter,
-    ) -> BlockRecord:
+    def _block(self, workers: Mapping[int, TimedProgram], index: int, turn: int, steps: int) -> BlockRecord:
         worker = workers[index]
         pids = [other.session.process.pid for other in workers.values()]
         # Load on cores of which the worker may use no part does not matter.
         cpus = on_their_cores(cpus_of(self.variables[index]))
         control = self._control.seconds()
         worker.session.resume()
-        before, energy = read_counters(pids, cpus), meter.read()
-        already = worker.training_seconds
+        before = read_counters(pids, cpus)
         seconds = worker.block(steps)
         observed = worker.observed_seconds
-        joules = meter.between(energy, meter.read())
-        if joules is not None:  # without the share of steps that are made but not counted
-            joules *= seconds / (worker.training_seconds - already)
-        disturbance = between(before, read_counters(pids, cpus))
+        others_seconds = between(before, read_counters(pids, cpus))
         worker.read_state()
         worker.session.pause()
         return BlockRecord(
@@ -203,9 +179,8 @@ class Alternation:
             steps,
             seconds,
             control,
-            disturbance,
+            others_seconds,
             disturbed=False,
-            joules=joules,
             observed_seconds=observed,
         )
 
@@ -222,9 +197,9 @@ def mark_disturbed(blocks: list[BlockRecord], threads: list[int]) -> list[BlockR
     groups = [{index for index, own in enumerate(threads) if own == count} for count in set(threads)]
     for group in groups if few else [{index} for index in range(len(threads))]:
         places = [place for place, block in enumerate(blocks) if block.configuration in group]
-        disturbances = [blocks[place].disturbance for place in places]
+        others = [blocks[place].others_seconds for place in places]
         seconds = [blocks[place].observed_seconds or blocks[place].seconds for place in places]
-        marks = disturbed(disturbances, seconds, threads[min(group)])
+        marks = disturbed(others, seconds, threads[min(group)])
         for place, mark in zip(places, marks, strict=True):
             marked[place] = msgspec.structs.replace(blocks[place], disturbed=mark)
     return marked

@@ -10,7 +10,6 @@ import msgspec
 from harness.core.audit.findings import Clock, Verification
 from harness.core.certify.certificate import Certificate, Losses
 from harness.core.machine.quantities import Measured
-from harness.core.machine.usage import Disturbance
 from harness.core.plugins.configuration import Configuration
 from harness.timing.engine.steps.findings import WorkComparison
 
@@ -54,12 +53,10 @@ class BlockRecord(msgspec.Struct, frozen=True):
     seconds: Annotated[float, msgspec.Meta(ge=1e-12)]  # far below the resolution of any clock
     control_seconds: float
     """Time of the control, a fixed NumPy product, just before the block."""
-    disturbance: Disturbance
-    """CPU time that others used during the block."""
+    others_seconds: float
+    """CPU time that other programs and, on a virtual machine, other guests used during the block."""
     disturbed: bool
     """The block and its turn are left out, because a burst of other work fell into it."""
-    joules: float | None = None
-    """Energy of the processor's packages and the GPU, if their counters can be read."""
     observed_seconds: float | None = None
     """Of a step of the user's own, the time by the clock of another process, with the reading of values."""
 

@@ -24,13 +24,12 @@ from harness.timing.engine.workloads import Workload
 class TimedProcess:
     """A process that is timed. It is stopped (SIGSTOP) except while it works, and leaves nothing behind.
 
-    All its steps took ``training_seconds``. Every request raises :class:`ConfigurationFailed` if the process
-    fails, hangs or declines.
+    Every request raises :class:`ConfigurationFailed` if the process fails, hangs or
+    declines.
     """
 
     def __init__(self, label: str, session: Session) -> None:
         self._label, self.session = label, session
-        self.training_seconds = 0.0
         self.observed_seconds: float | None = None
         """The last block by the clock of this process; None where only sums over all blocks are judged."""
         self._first_step_seconds = 0.0
@@ -136,7 +135,6 @@ class TimedWorker(TimedProcess):
             self._first_call_steps += steps
             self._first_call_seconds += trained.seconds
         self.steps += steps
-        self.training_seconds += trained.seconds
         if any(loss is None for losses in trained.losses for loss in losses):
             raise HarnessError(f"a loss within the first {self.steps} steps is not finite")
         return trained.seconds

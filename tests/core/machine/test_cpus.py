@@ -5,7 +5,6 @@ import os
 import psutil
 import pytest
 
-from harness.core.machine import control_groups
 from harness.core.machine import cpus as cpus_module
 from harness.core.machine import worker_variables as worker_variables_module
 from harness.core.machine.cpus import WORKER_CPUS, allowed_cpus, cpu_count
@@ -31,7 +30,7 @@ def test_allowed_cpus_without_affinity_are_all(monkeypatch):
 def test_a_containers_quota_bounds_what_a_worker_can_use(monkeypatch, tmp_path, granted, usable):
     if granted:
         (tmp_path / "cpu.max").write_text(granted + "\n")
-    monkeypatch.setattr(control_groups, "_CONTROL_GROUP", tmp_path)
+    monkeypatch.setattr(cpus_module, "_CONTROL_GROUPS", tmp_path)
     monkeypatch.setattr(cpus_module, "allowed_cpus", lambda: [0, 1, 2, 3])
     monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 4)  # noqa: ARG005  psutil's own
     assert cpu_count({}) == cpu_count({WORKER_CPUS: "0,1,2,3"}) == default_threads() == usable
@@ -43,24 +42,11 @@ def test_the_quota_of_a_group_within_a_group_counts_too(monkeypatch, tmp_path):
     (tmp_path / "own").write_text("1:name=systemd:/elsewhere\n0::/outer/inner\n")
     (inner.parent / "cpu.max").write_text("150000 100000\n")
     (inner / "cpu.max").write_text("max 100000\n")
-    monkeypatch.setattr(control_groups, "_CONTROL_GROUP", tmp_path)
-    monkeypatch.setattr(control_groups, "_OWN_GROUP", tmp_path / "own")
-    assert control_groups.cpu_quota() == 1.5
+    monkeypatch.setattr(cpus_module, "_CONTROL_GROUPS", tmp_path)
+    monkeypatch.setattr(cpus_module, "_OWN_GROUP", tmp_path / "own")
+    assert cpus_module.cpu_quota() == 1.5
     (inner / "cpu.max").write_text("50000 100000\n")
-    assert control_groups.cpu_quota() == 0.5
-
-
-def test_the_time_that_quotas_held_back_is_read_from_both_versions(monkeypatch, tmp_path):
-    monkeypatch.setattr(control_groups, "_CONTROL_GROUP", tmp_path)
-    monkeypatch.setattr(control_groups, "_OWN_GROUP", tmp_path / "own")
-    (tmp_path / "own").write_text("4:memory:/other\n3:cpu,cpuacct:/docker/one\n0::/two\n")
-    assert control_groups.throttled_seconds() == 0.0
-    for folder, line in (("two", "throttled_usec 250000"), ("cpu", "throttled_time 500000000")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "cpu.stat").write_text(f"nr_periods 7\n{line}\n")
-    (tmp_path / "cpu" / "docker" / "one").mkdir(parents=True)
-    (tmp_path / "cpu" / "docker" / "one" / "cpu.stat").write_text("throttled_time 1000000000\n")
-    assert control_groups.throttled_seconds() == 1.75
+    assert cpus_module.cpu_quota() == 0.5
 
 
 @pytest.fixture
@@ -71,7 +57,6 @@ def four_threads_on_two_cores(monkeypatch):
     monkeypatch.setattr(worker_variables_module, "allowed_cpus", lambda: [0, 1, 2, 3])
     monkeypatch.setattr(cpus_module, "_core_of", lambda cpu: f"core {cpu // 2}")
     monkeypatch.setattr(cpus_module, "_busy_cpus", lambda: busy)
-    monkeypatch.setattr(cpus_module, "_memory_of", lambda _: "node0")
     monkeypatch.setattr(cpus_module, "cpu_quota", lambda: None)
     cpus_module._best_first.cache_clear()
     yield busy
@@ -105,15 +90,9 @@ def test_workers_that_share_a_cpu_start_on_others(four_threads_on_two_cores, own
     assert cpus_module.places_to_start(variables) == places
 
 
-def test_no_worker_starts_far_from_its_memory_or_beyond_a_quota(four_threads_on_two_cores, monkeypatch):
-    two = [{WORKER_CPUS: "0"}] * 2
-    monkeypatch.setattr(cpus_module, "_memory_of", lambda cpu: f"node{cpu % 2}")
-    assert cpus_module.places_to_start(two) == [[0], [2]]
-    assert cpus_module.places_to_start([*two, two[0]]) is None
-    monkeypatch.setattr(cpus_module, "_memory_of", lambda cpu: f"node{cpu // 2}")
-    assert cpus_module.places_to_start(two) == [[0], [1]]
+def test_no_worker_starts_beyond_a_quota(four_threads_on_two_cores, monkeypatch):
     monkeypatch.setattr(cpus_module, "cpu_quota", lambda: 1.5)
-    assert cpus_module.places_to_start(two) is None
+    assert cpus_module.places_to_start([{WORKER_CPUS: "0"}] * 2) is None
 
 
 def test_the_cpus_of_a_worker_are_among_its_variables_where_it_may_not_use_all(four_threads_on_two_cores):

@@ -75,8 +75,8 @@ def test_nodes_that_were_lost_before_are_listed():
     assert "3f2a1c09d4e7" in outline(record_document(make_record(lost_attempts=[attempt])))
 
 
-BUSY = made_record(interference=Interference(cpus=2, others=1.7, stolen=0.0, seconds=60.0))
-CALM = made_record(interference=Interference(cpus=2, others=0.01, stolen=0.0, seconds=60.0))
+BUSY = made_record(interference=Interference(cpus=2, others=1.7, seconds=60.0))
+CALM = made_record(interference=Interference(cpus=2, others=0.01, seconds=60.0))
 
 
 def _summary(record):

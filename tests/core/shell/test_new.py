@@ -291,8 +291,7 @@ class Tracks:
     def begin(self, folder, warn):
         fails()
 """
-FIELDS = """    diagnoses=("harness_half_hooks:nothing_of_this_name",),
-    leftovers=("harness_half_hooks:SOURCE",),
+FIELDS = """    leftovers=("harness_half_hooks:SOURCE",),
     run_summary=("harness_half_hooks:fails",),
     after_training=("harness_half_hooks:WORK", "harness_half_hooks:NOTHING"),
     skeletons={"thing": "harness_half_hooks:NOTHING"},

@@ -165,18 +165,16 @@ def test_warnings_state_why_times_are_unreliable(seeds, changes, warnings):
 
 
 @pytest.mark.parametrize(
-    ("others", "stolen", "seconds", "disturbs"),
+    ("others", "seconds", "disturbs"),
     [
-        (0.09, 0.0, None, False),
-        (0.11, 0.0, None, True),
-        (0.0, 0.11, None, True),
-        (0.3, 0.0, 0.2, False),  # the error of the counters
-        (0.3, 0.0, 2.0, True),
+        (0.09, 60.0, False),
+        (0.11, 60.0, True),
+        (0.3, 0.2, False),  # the error of the counters
+        (0.3, 2.0, True),
     ],
 )
-def test_a_run_is_disturbed_by_more_than_a_twentieth_of_the_machine(others, stolen, seconds, disturbs):
-    length = {} if seconds is None else {"seconds": seconds}
-    load = Interference(cpus=2, others=others, stolen=stolen, **length)
+def test_a_run_is_disturbed_by_more_than_a_twentieth_of_the_machine(others, seconds, disturbs):
+    load = Interference(cpus=2, others=others, seconds=seconds)
     assert load.disturbs is made_record(interference=load).disturbed is disturbs
     assert made_record().disturbed is None
 

@@ -233,7 +233,7 @@ def test_what_the_records_say_against_their_figures_are_caveats(changes, number,
 
 
 def test_every_time_of_a_busy_machine_is_marked_in_the_list_of_runs():
-    loads = [Interference(cpus=2, others=others, stolen=0.0, seconds=60.0) for others in (1.7, 0.01)]
+    loads = [Interference(cpus=2, others=others, seconds=60.0) for others in (1.7, 0.01)]
     runs = made_runs(*(made_record(interference=load) for load in loads))
     texts = ["\n".join(map(str, runs_list([run]).rows[0])) for run in runs]
     assert [text.count("(busy)") for text in texts] == [2, 0]

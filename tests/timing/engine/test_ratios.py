@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from support.made_pairs import changed_block, made_pair
 
-from harness.core.machine.usage import Disturbance
 from harness.timing.engine.intervals import bootstrap_interval
 from harness.timing.engine.pairs import mark_disturbed
 from harness.timing.engine.ratios import Ratios, log_ratio, step_ratios
@@ -37,7 +36,7 @@ def test_a_constant_load_that_meets_configurations_unequally_drops_nothing(threa
         pair = made_pair(1.0)
         taken = {(turn, 0): 0.066 for turn in range(8)} | ({(3, 1): 0.08} if burst else {})
         for (turn, configuration), seconds in taken.items():
-            pair = changed_block(pair, configuration, turn, disturbance=Disturbance(0.0, seconds, 0.0, 0))
+            pair = changed_block(pair, configuration, turn, others_seconds=seconds)
         marked = mark_disturbed(pair.blocks, threads)
         return [(block.turn, block.configuration) for block in marked if block.disturbed]
 
@@ -49,9 +48,7 @@ def test_with_few_turns_configurations_of_as_many_threads_are_judged_together():
     """The two blocks in the middle of two turns belong to one configuration."""
     made = made_pair(1.0, turns=2).blocks
     blocks = [
-        msgspec.structs.replace(block, disturbance=Disturbance(0.0, 0.08, 0.0, 0))
-        if place in (1, 2)
-        else block
+        msgspec.structs.replace(block, others_seconds=0.08) if place in (1, 2) else block
         for place, block in enumerate(made)
     ]
     assert [block.disturbed for block in mark_disturbed(blocks, [1, 1])] == [False, True, True, False]

@@ -10,7 +10,7 @@ from harness.core.certify.clients import allows_clients
 from harness.core.certify.page import Extent, Status, check_document
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.machine.cpus import cpu_groups
-from harness.core.machine.description import default_threads, has_nvidia_gpu
+from harness.core.machine.description import default_threads, nvidia_gpus
 from harness.core.plugins import registry
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.definition import define_task
@@ -103,7 +103,7 @@ def command(ctx: click.Context, given: Given) -> None:
     """
     backends = list(dict.fromkeys(given.backends + given.named_backends))
     definitions, broken = _definitions(given.tasks)
-    on_gpu = given.device != "cpu" and has_nvidia_gpu()
+    on_gpu = given.device != "cpu" and nvidia_gpus() > 0
     threads = given.threads or (default_threads() if on_gpu else 1)
     checks = [
         Check(Configuration(backend, mode, given.device, threads, given.precision), definition)

@@ -190,7 +190,6 @@ class TimedStep(TimedProcess):
             self._sums.add(timed.seconds, seconds, self._meter.end(), self.observed_seconds - seconds)
             if self._draws is not None and self.calls not in self.returned:
                 self._sums.refuse("missing value")
-        self.training_seconds += timed.seconds
         return timed.seconds
 
     def _read_calls(self, draws: Draws, calls: list[int]) -> None:
