@@ -146,7 +146,6 @@ time torch:* --task mlp --operation predict
 {GATE} --head-env LOUD
 {GATE} --head-env =1
 {GATE} --base main
-{GATE} --step-from head
 {GATE} --to gate.pdf
 {GATE} --to /proc/gate.xml
 {GATE} --suite missing.toml

@@ -75,6 +75,5 @@ def test_the_workflow_comments_in_a_job_that_runs_no_code_of_the_pull_request():
     assert "secrets." not in block.text
     (own,) = [step for step in gate["steps"] if "/actions/gate@" in step.get("uses", "")]
     assert own["with"]["comment"] == "false"
-    assert "--step-from base" in own["with"]["options"]
     (kept,) = [step for step in gate["steps"] if "upload-artifact" in step.get("uses", "")]
     assert kept["with"]["path"] == f"${{{{ steps.{own['id']}.outputs.folder }}}}"

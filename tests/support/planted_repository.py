@@ -208,64 +208,6 @@ _COPIES = (
         f"{_AFTER_UPDATE}        self.kept = copy.deepcopy(vars(self.optimizer))\n",
     ),
 )
-_STORED = """    kept = []
-    for _ in range(25):
-        kept.append((training.step(), {name: each.copy() for name, each in training.state().items()}))
-    states = iter(kept)
-    now = {}
-
-    def step():
-        loss, now["state"] = next(states, kept[-1])
-        return loss
-
-    step.state = lambda: now["state"]
-"""
-_STEP = """    def step():
-        return training.step()
-
-    step.state = training.state
-"""
-_SKIPPED = """    calls, last = [0], [None]
-
-    def step():
-        calls[0] += 1
-        if calls[0] <= 20:
-            last[0] = training.step()
-        return last[0]
-
-    step.state = training.state
-"""
-#: Replaces every clock that this process can reach: steps seem to take three quarters of their time.
-_CLOCK = """import sys
-import time
-
-_real = time.perf_counter
-
-
-def _slow():
-    return 0.75 * _real()
-
-
-for _module in list(sys.modules.values()):
-    if getattr(_module, "perf_counter", None) is _real:
-        _module.perf_counter = _slow
-    for _each in [value for value in vars(_module).values() if isinstance(value, type)]:
-        if getattr(_each, "_now", None) is _real:
-            _each._now = staticmethod(_slow)
-"""
-#: Makes the step slower in the other checkouts of the repository, in the folder of temporary files.
-_WRITING = """import tempfile
-from pathlib import Path
-
-_top = Path(__file__).resolve().parents[1]
-for _tree in Path(tempfile.gettempdir()).glob("*/source"):
-    _common, _file = _tree.parent / "git" / "commondir", _tree / "mynet" / "train.py"
-    if _common.is_file() and Path(_common.read_text().strip()) == _top / ".git":
-        _text = _file.read_text()
-        if "range(100_000)" not in _text:
-            _slow = "        sum(range(100_000))\\n        start = "
-            _file.write_text(_text.replace("        start = ", _slow))
-"""
 #: One fault each. The verdict that a gate must reach is in ``tests/timing/test_planted_repository.py``.
 FAULTS: dict[str, tuple[Change, ...]] = {
     "deep-copy": _COPIES,
@@ -283,24 +225,15 @@ FAULTS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "broken-import": (Change("mynet/train.py", "import AdamW\n", "import Adamw as AdamW\n"),),
-    "renamed-factory": (Change("bench.py", "def make_step", "def make_training_step"),),
     "layout": (Change("mynet/network.py", "return x @ weight", "return (weight.T @ x.T).T"),),
     "epsilon": (Change("mynet/optimizer.py", "epsilon=1e-8", "epsilon=1.1e-8"),),
     "loosened-limits": (*_COPIES, Change("gate.toml", 'max_slowdown = "5%"', 'max_slowdown = "90%"')),
-    "patched-clock": (*_COPIES, Change("mynet/__init__.py", "", _CLOCK)),
-    "skipped-work": (Change("bench.py", _STEP, _SKIPPED),),
-    "stored-values": (Change("bench.py", _STEP, _STORED),),
-    "written-base": (*_COPIES, Change("mynet/__init__.py", "", _WRITING)),
-    "untracked-file": (
-        Change("mynet/train.py", "from mynet.optimizer", "from mynet.local import *\nfrom mynet.optimizer"),
-    ),
 }
 #: The same faults in the repository with PyTorch, where their texts differ.
 _TORCH_TEXTS = {
     _AFTER_UPDATE: "        self.optimizer.step()\n",
     "copy.deepcopy(vars(self.optimizer))": "[copy.deepcopy(self.optimizer.state_dict()) for _ in range(4)]",
     "each.copy() for each in gradients": "each.grad.clone() for each in self.model.parameters()",
-    "each.copy()": "each.clone()",
     "return x @ weight": "return value\n",
     "return (weight.T @ x.T).T": "return value.to(memory_format=torch.channels_last)\n",
     "import AdamW\n": "import adamw\n",
@@ -314,7 +247,6 @@ _LINE = (
     ("docstring", (Change("bench.py", "that is timed", "that is timed in each process"),)),
     ("slower", (Change("README.md", "", "\nLicence: none.\n"),)),
 )
-_UNTRACKED = "mynet/local.py"
 
 
 def plant(folder: Path, *, torch: bool = False) -> None:
@@ -399,11 +331,9 @@ def _for_torch(text: str) -> str:
 
 
 def check_out(folder: Path, name: str) -> None:
-    """Make a fault the working tree; ``untracked-file`` comes with the file that it forgot."""
+    """Make a fault the working tree."""
     _git(folder, "checkout", "-q", "--force", "--detach", name)
     _git(folder, "clean", "-qfd")
-    if name == "untracked-file":
-        (folder / _UNTRACKED).write_text("RATE = 0.1\n", "utf-8")
 
 
 def _git(folder: Path, *words: str, text: str | None = None) -> None:

@@ -149,49 +149,9 @@ def test_an_upgrade_to_other_mathematics_is_not_safe(harness):
     assert record["benchmarks"][0]["quality"]["values"]["outcome"] == "differs"
 
 
-# Commits that deceive: none passes, and each is refused for the reason that it gives.
-
-#: Others than the first have quicker tests beside the code that finds them.
-DECEITS = ("patched-clock", "skipped-work", "written-base", "renamed-factory", "stored-values")
-
-
-def every_reason(benchmark):
-    """The reasons of a benchmark, its quality and its metrics."""
-    judged = [benchmark, benchmark["quality"] or {}, *benchmark["metrics"]]
-    return [reason for each in judged for reason in each.get("reasons", [])]
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        pytest.param(each, marks=pytest.mark.long if number else pytest.mark.slow)
-        for number, each in enumerate(DECEITS)
-    ],
-)
-def test_no_deceit_passes(gated, fault):
-    code, benchmark, record = gated(fault)
-    assert record["verdict"] in {"FAIL", "INVALID"}
-    assert code == {"FAIL": 1, "INVALID": 4}[record["verdict"]]
-    found = [reason["kind"] for reason in every_reason(benchmark)]
-    assert found
-    if fault == "skipped-work":
-        difference = benchmark["quality"]["values"]["difference"]
-        assert difference["call"] > 20 if difference else benchmark["verdict"] == "INVALID"
-    if fault == "written-base":
-        assert benchmark["verdict"] == "FAIL" or "file written" in found
-
-
 @pytest.mark.long
-def test_loosened_limits_are_named_and_do_not_judge(gated):
+def test_limits_of_head_are_named_and_do_not_judge(gated):
     code, benchmark, record = gated("loosened-limits")
     assert (code, record["verdict"]) == (1, "FAIL")
     assert benchmark["limits"]["max_slowdown"] == 0.05
-    assert record["suites"]["in_force"] == "base"
-    assert record["suites"]["changes"]
-
-
-@pytest.mark.long
-def test_a_file_that_the_commit_lacks_is_named(gated):
-    _, benchmark, _ = gated("untracked-file", "--budget", "1m")
-    files = [file for reason in every_reason(benchmark) for file in reason.get("files", [])]
-    assert files == ["mynet/local.py"]
+    assert record["suite_difference"] == ['-max_slowdown = "5%"', '+max_slowdown = "90%"']

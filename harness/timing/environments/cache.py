@@ -109,16 +109,6 @@ def _remove(venv: Path) -> None:
             remove_path(venv)
 
 
-def forget(python: str) -> None:
-    """Have the environment of an interpreter made again, and others, which may share files with it.
-
-    An interpreter that the harness did not install is left alone.
-    """
-    if Path(python).parent.parent.parent == _cache():
-        for venv in _environments():
-            (venv / COMPLETE).unlink(missing_ok=True)
-
-
 class Environments(NamedTuple):
     """Unfinished environments and those of earlier days, which are not used again; the others in numbers."""
 

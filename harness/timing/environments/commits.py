@@ -16,10 +16,9 @@ from harness.timing.engine.steps.process import Foreign
 from harness.timing.engine.steps.search_path import top_of
 from harness.timing.environments import git
 from harness.timing.environments.cache import Progress
-from harness.timing.environments.earlier_suite import suite_in_force, suite_of_commit, suite_of_file
+from harness.timing.environments.earlier_suite import suite_in_force, suite_of_commit
 from harness.timing.environments.environment import Environment, EnvironmentPair
 from harness.timing.environments.installation import Checkout, Package, environment_of
-from harness.timing.environments.record import Side
 from harness.timing.environments.suite import Suite
 
 _COMMIT_DIGITS = 12
@@ -195,23 +194,21 @@ def pair_of_commits(
     progress: Progress,
     *,
     suite_was_named: bool,
-    suite_from: Side | None = None,
 ) -> Iterator[EnvironmentPair]:
     """Make environments from the repository of this folder: ``reference``, and the working tree.
 
-    ``suite_was_named`` says that the suite is not simply the one of this folder; for ``suite_from`` see
-    :func:`suite_in_force`. If pip fails for head alone, head's environment has the failure.
+    ``base_suite`` is the suite of base, if it is not that of the commit. ``suite_was_named`` says that
+    ``suite`` is not simply the one of this folder. If pip fails for head alone, head's environment has the
+    failure.
 
     Raises:
         UsageError: there is no repository or commit, or the two would share code.
         HarnessError: git fails, or pip for base.
     """
-    earlier = None if base_suite is None else suite_of_file(base_suite)
     with contextlib.ExitStack() as stack:
         pair = CommitPair(Path.cwd(), reference, progress, stack)
-        if earlier is None:  # before anything is linked into the worktree
-            earlier = suite_of_commit(suite, pair.top, pair.tree, None if suite_was_named else pair.place)
-        in_force = suite_in_force(suite, earlier, suite_from)
+        looked_in = None if suite_was_named else pair.place
+        in_force = suite_in_force(suite, base_suite or suite_of_commit(suite, pair.top, pair.tree, looked_in))
         made = in_force.suite.source or in_force.suite.has_tasks
         base, head = pair.installed(in_force.suite.source) if made else pair.in_this_interpreter()
         yield EnvironmentPair(base, head, in_force)

@@ -174,13 +174,6 @@ def fill_submodules(tree: Path) -> str:
     return ""
 
 
-def earlier_names(name: str, top: Path, tree: Path) -> list[str]:
-    """Return the names that a file had in the commit of a worktree, if git finds it renamed."""
-    commit = _git_in_tree(tree, "rev-parse", "HEAD")
-    renamed = _git(top, "diff", "-z", "--name-status", _SIMILARITY, "--diff-filter=R", commit).split("\0")
-    return [before for before, now in zip(renamed[1::3], renamed[2::3], strict=False) if now == name]
-
-
 def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "-C", str(folder), *arguments]
     return output_of(command, folder, f"git {arguments[0]} failed", run_plainly)

@@ -6,25 +6,20 @@ from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
 from harness.timing.engine.steps.own import OwnStep
-from harness.timing.engine.steps.process import Imported, own_files
+from harness.timing.engine.steps.process import Imported
 from harness.timing.engine.steps.search_path import is_part_of, top_of
 from harness.timing.environments import git
-from harness.timing.environments.written import WrittenFiles
 
 
 class ImportedFiles:
     """The files that the processes of each side imported, by the label of the side."""
 
-    def __init__(self, written: WrittenFiles | None = None) -> None:
-        """Begin without files; each is watched by ``written`` from now on."""
-        self._written = written
+    def __init__(self) -> None:
         self.own: dict[str, set[str]] = {}
         self.installed: dict[str, set[str]] = {}
 
     def add(self, label: str, imported: Imported) -> None:
         """Add the files of a process of a side."""
-        if self._written is not None:
-            self._written.add(label, [*imported.own, *imported.installed])
         self.own.setdefault(label, set()).update(imported.own)
         self.installed.setdefault(label, set()).update(imported.installed)
 
@@ -41,7 +36,7 @@ class ImportedFiles:
         tops = [top_of(step.target.folder) for step in (base, head)]
         if tops[0] != tops[1]:
             for file in self.own[head.label]:
-                if is_part_of(file, tops[0]) and file != str(head.target.file):  # --step-from base
+                if is_part_of(file, tops[0]):
                     raise UsageError(f"{head.label} imports {file}, the code of {base.label}")
             for file in _untracked(tops[0], self.own[base.label]):
                 raise UsageError(
@@ -49,19 +44,6 @@ class ImportedFiles:
                 )
         both = self.installed[base.label] & self.installed[head.label]
         refuse_installed_copy(f"{base.label} and {head.label}", both, dict.fromkeys(tops))
-
-    def lack_own_code(self, base: OwnStep, head: OwnStep) -> bool:
-        """Check that two checkouts run one file of a step, and head nothing else of its own."""
-        file = head.target.file
-        if file is None or file != base.target.file or base.target.folder == head.target.folder:
-            return False
-        same_python = base.configuration.python == head.configuration.python
-        imported = Imported([*self.own.get(head.label, ())], [])
-        return same_python and not own_files(imported, head.target)
-
-    def untracked(self, head: OwnStep) -> list[str]:
-        """Return the files of head's working tree that it imported and that git does not track."""
-        return _untracked(top_of(head.target.folder), self.own[head.label])
 
 
 def refuse_installed_copy(label: str, installed: Iterable[str], tops: Iterable[str]) -> None:

@@ -54,7 +54,7 @@ def pair_of_requirements(
         environment_with("base", base, others, suite.benchmarks, progress) as of_base,
         environment_with("head", head, others, suite.benchmarks, progress) as of_head,
     ):
-        yield EnvironmentPair(of_base, of_head, SuiteInForce(suite, vanished=()))
+        yield EnvironmentPair(of_base, of_head, SuiteInForce(suite))
 
 
 @contextlib.contextmanager

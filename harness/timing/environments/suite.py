@@ -115,21 +115,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
         return any(not benchmark.step for benchmark in self.benchmarks)
 
 
-_DEFAULT = Benchmark(name="", backend="", task="")
 #: The settings of a benchmark that say what runs. The others say how it is measured and judged.
 WORK = frozenset(
     {"name", "backend", "task", "operation", "step", "arguments", "call", "dataset", "set_data", "batch_size"}
     | {"device", "precision", "options"}
 )
-
-
-def work_of(benchmark: Benchmark) -> str:
-    """Return the work of a benchmark in words; benchmarks with other words are other work."""
-    names = ("dataset", "batch_size", "device", "precision", "call")
-    values = {name: getattr(benchmark, name) for name in names}
-    given = {name: value for name, value in values.items() if value != getattr(_DEFAULT, name)}
-    options = benchmark.arguments if benchmark.step else benchmark.options
-    details = [f"{name} {value}" for name, value in sorted((given | options).items())]
-    if benchmark.step:
-        return ", ".join([benchmark.step, *details])
-    return ", ".join([f"{benchmark.backend} on {benchmark.task}", *details])

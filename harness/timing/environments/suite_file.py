@@ -51,7 +51,7 @@ def read_suite(path: Path) -> Suite:
     Raises:
         UsageError: the file cannot be read, or a key or value in it is wrong.
     """
-    document = _suite_table(path)
+    document = suite_table(path)
     if document is None:
         raise UsageError(f"{path} has no table [tool.harness.gate]")
     _refuse_unknown(document, {"benchmarks", "false_alarms", "source", *limit_units()}, str(path))
@@ -73,16 +73,12 @@ def read_suite(path: Path) -> Suite:
     return _converted(values, Suite, str(path))
 
 
-def benchmark_tables(path: Path) -> dict[str, Any]:
-    """Return the tables of a file's benchmarks, unchecked; empty where it has none.
+def suite_table(path: Path) -> dict[str, Any] | None:
+    """Return the settings of a suite as its file has them; None where a ``pyproject.toml`` has none.
 
     Raises:
         UsageError: the file cannot be read.
     """
-    return _nested(_suite_table(path), "benchmarks") or {}
-
-
-def _suite_table(path: Path) -> dict[str, Any] | None:
     try:
         document = tomllib.loads(read_file(path, _MOST_BYTES).decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:

@@ -86,18 +86,16 @@ def advice(record: GateRecord, benchmark: BenchmarkRecord) -> Advice:
         case str():
             return Advice(remedy)
         case Check(accept):
-            return _check(record, benchmark, accept and accept + _in_force(record, benchmark))
+            return _check(record, benchmark, accept and accept + _in_force(record))
         case Step.MORE_EVIDENCE:
             return _more_evidence(benchmark)
         case Step.MEASURE_AGAIN:
             failed = [each.metric for each in benchmark.metrics if each.verdict == "FAIL"]
             limits = " and ".join(metrics()[metric].key for metric in failed)
-            text = (
-                f"If intended, raise {limits}{_in_force(record, benchmark)}. To measure the benchmark again:"
-            )
+            text = f"If intended, raise {limits}{_in_force(record)}. To measure the benchmark again:"
             return Advice(text, duel_command(record, benchmark))
         case Step.SHOW_VALUES:
-            accepting = f'set values = "differ" or a tolerance{_in_force(record, benchmark)}'
+            accepting = f'set values = "differ" or a tolerance{_in_force(record)}'
             text = f"If this is intended, {accepting}. To see the values of head:"
             return Advice(text, run_command(record, benchmark, record.head))
         case Step.RUN_BASE | Step.RUN_HEAD:
@@ -105,10 +103,9 @@ def advice(record: GateRecord, benchmark: BenchmarkRecord) -> Advice:
             return Advice(f"To run {label} alone:", run_command(record, benchmark, side))
 
 
-def _in_force(record: GateRecord, benchmark: BenchmarkRecord) -> str:
-    """Say how a setting of head's suite is put in force where base's suite judges."""
-    judges = record.suites.in_force == "base" and benchmark.name not in record.suites.new
-    return " in the suite and gate with --suite-from head" if judges else ""
+def _in_force(record: GateRecord) -> str:
+    """Say how a setting of head's suite is put in force where the suite of base's commit judges."""
+    return " in the suite and give it as --base-suite" if record.base.commit else ""
 
 
 def _deciding_reasons(benchmark: BenchmarkRecord) -> list[Reason]:

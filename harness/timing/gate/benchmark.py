@@ -1,6 +1,5 @@
 """One benchmark of a gate: its first steps are compared, then a few pairs are judged, then more pairs."""
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -226,7 +225,7 @@ def compare_sides(
     Raises:
         ConfigurationFailed: a process failed.
         UsageError: the step cannot be made as the suite asks for.
-        Ended: base cannot run a step that is new; or nothing of either checkout runs.
+        Ended: base cannot run a step that is new.
     """
     if trainings := trainings_of(workloads):
         return compare_first_steps(trainings, dataset)
@@ -245,9 +244,7 @@ def compare_sides(
             raise UsageError(str(refused)) from refused
         raise Ended(reasons.NewBenchmark(message=error.reason)) from error
     files.refuse_wrong_code(base, head)
-    if files.lack_own_code(base, head) and not base.target.lacks_file:
-        raise Ended(reasons.SameCode())
-    return judged_work(work, files.untracked(head))
+    return judged_work(work)
 
 
 def judged_late_calls(quality: QualityResult, late: LateCalls, returned: PairValues | None) -> QualityResult:
@@ -255,19 +252,18 @@ def judged_late_calls(quality: QualityResult, late: LateCalls, returned: PairVal
     if quality.values is None or returned is None:
         return quality
     (work,) = late.compare([quality.values], returned)
-    untracked = [each.files for each in quality.reasons if isinstance(each, reasons.NotInCommit)]
-    return judged_work(work, [*itertools.chain(*untracked)])
+    return judged_work(work)
 
 
-def judged_work(work: WorkComparison, untracked: Sequence[str] = ()) -> QualityResult:
-    """Return the verdict on the values of a step, of which head imports ``untracked`` files."""
+def judged_work(work: WorkComparison) -> QualityResult:
+    """Return the verdict on the values of a step."""
     if work.difference is not None:
         differs = reasons.ValuesDiffer(comparison=work)
         return QualityResult(verdict="FAIL", reasons=[differs], worst=work.largest, values=work)
     compared = reasons.WorkCompared(comparison=work)
     if work.outcome == "not finite":
         return QualityResult(verdict="INVALID", reasons=[compared], values=work)
-    beside: list[reasons.Reason] = [reasons.NotInCommit(files=[*untracked])] if untracked else []
+    beside: list[reasons.Reason] = []
     if work.outcome != "same" or work.other_versions:
         beside.append(compared)
     return QualityResult(verdict="PASS", reasons=beside, worst=work.largest, values=work)

@@ -27,7 +27,7 @@ from harness.timing.gate.record import (
     Verdict,
     forgiven,
 )
-from harness.timing.gate.words import headline, loosened, metric_text, not_passed, quality_text, why
+from harness.timing.gate.words import headline, metric_text, not_passed, quality_text, why
 
 
 def bencher_json(record: GateRecord) -> bytes:
@@ -77,7 +77,6 @@ def junit_xml(record: GateRecord, inconclusive: Inconclusive = None) -> bytes:
     numbers = {
         "verdict": record.verdict,
         "gate": record.id,
-        "loosened": loosened(record),
         "circumstances": circumstances(record),
         "base.python": record.base.python,
         "base.commit": record.base.commit,
@@ -213,11 +212,8 @@ def write_gate(record: GateRecord, path: Path, inconclusive: Inconclusive = None
 def annotations(record: GateRecord, inconclusive: Inconclusive = None) -> Iterator[str]:
     """Yield a workflow command for each benchmark that did not pass, or for the gate where all passed.
 
-    FAIL and INVALID are errors. INCONCLUSIVE is a warning, and an error where it counts as a failure. Limits
-    that head loosens are a warning before all others.
+    FAIL and INVALID are errors. INCONCLUSIVE is a warning, and an error where it counts as a failure.
     """
-    if weaker := loosened(record):
-        yield _workflow_command(False, "harness gate: loosened limits", weaker)
     benchmarks = not_passed(record)
     for benchmark in benchmarks:
         title = f"{benchmark.verdict}: {one_line(benchmark.name)}"

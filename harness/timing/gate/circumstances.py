@@ -8,7 +8,6 @@ from harness.timing.engine.page import load_remarks
 from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.gate.reasons import reason_text
 from harness.timing.gate.record import BenchmarkRecord, GateRecord
-from harness.timing.gate.words import suite_change
 
 _COMMIT_DIGITS = 10
 
@@ -23,23 +22,10 @@ def circumstances(record: GateRecord) -> str:
     compared = f"Compared head {head} with base {base}{where}"
     false_alarms = f"At most {100 * record.false_alarms:g} % of gates of unchanged code fail."
     sentences = [compared, false_alarms, *cautions(record)]
-    sentences += _suites(record)
-    if record.unwatched:
-        sentences.append(f"A benchmark that was removed would go unnoticed: {record.unwatched}.")
+    if record.suite_difference:
+        changed = ", ".join(record.suite_difference)
+        sentences.append(f"Head's suite differs from base's, which sets the limits: {changed}.")
     return one_line(" ".join(sentences))
-
-
-def _suites(record: GateRecord) -> list[str]:
-    """Say what head's suite changes beside limits that it loosens, which the verdict names."""
-    suites, sentences = record.suites, []
-    if others := [suite_change(record, each) for each in suites.changes if not each.loosens]:
-        sentences.append(f"Head's suite sets {', '.join(others)}; {suites.in_force}'s settings apply.")
-    if suites.new:
-        names = ", ".join(suites.new)
-        sentences.append(f"Base's suite lacks {names}: judged by head's suite.")
-    if suites.unreadable:
-        sentences.append(f"Head's suite sets all limits: base's cannot be read ({suites.unreadable}).")
-    return sentences
 
 
 def cautions(record: GateRecord) -> list[str]:

@@ -17,11 +17,9 @@ from harness.core.shell import options as shared
 from harness.core.shell.paths import InputFile
 from harness.core.shell.progress import shown_progress
 from harness.errors import UsageError
-from harness.timing.engine.steps.task_step import PREDICTION
 from harness.timing.environments.commits import pair_of_commits
-from harness.timing.environments.earlier_suite import suite_in_force, suite_of_file
+from harness.timing.environments.earlier_suite import suite_in_force
 from harness.timing.environments.environment import Environment, EnvironmentPair, of_interpreters
-from harness.timing.environments.record import Side
 from harness.timing.environments.requirements import pair_of_requirements, requirements_of
 from harness.timing.environments.suite import Suite
 from harness.timing.environments.suite_file import find_suite, read_suite
@@ -30,7 +28,6 @@ from harness.timing.gate.display import GateDisplay
 from harness.timing.gate.keep import RecordBranch
 from harness.timing.gate.record import GATES, Upgrade
 from harness.timing.gate.runner import Gate, GateRequest
-from harness.tracing.user_code import is_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +41,6 @@ class Given(GateOptions):
     base_install: str | None
     head_install: str | None
     base_suite: Path | None
-    suite_from: Side | None
-    step_from: Side | None
     keep: str | None
     base_env: dict[str, str]
     head_env: dict[str, str]
@@ -71,20 +66,8 @@ class Given(GateOptions):
 @click.option(
     "--base-suite",
     type=InputFile(),
-    help="Suite of the base version. A benchmark that only base has fails. Default with --base: the suite "
-    "in the base commit.",
-)
-@shared.choice(
-    "--suite-from",
-    of=("base", "head"),
-    text="Whose suite sets the limits and how values are compared. Default: base's, where base has a suite. "
-    "A benchmark that only head has is judged by head's.",
-)
-@shared.choice(
-    "--step-from",
-    of=("base", "head"),
-    text="Whose file of a step of your own both sides run, each with its own imports. Default: each runs its "
-    "own, and base that of head where it has none.",
+    help="Suite of the base version, which sets the limits. A benchmark that only base has fails. Default "
+    "with --base: the suite in the base commit.",
 )
 @shared.variables("base", "Environment variable of base only; repeatable.")
 @shared.variables("head", "Environment variable of head only; repeatable.")
@@ -159,10 +142,6 @@ def _check_base(options: Given) -> None:
         )
     if options.head_python and not options.base_python:
         raise UsageError(f"{given[0]} makes both environments; leave out --head-python.")
-    if options.step_from and not options.base:
-        raise UsageError("--step-from is for --base REF: without commits, both sides run the same file")
-    if options.suite_from and options.base_install:
-        raise UsageError("--suite-from is for two suites; with --base-install there is one")
     if bool(options.base_install) != bool(options.head_install):
         raise UsageError("--base-install and --head-install belong together")
 
@@ -185,9 +164,6 @@ def _run(options: Given, display: GateDisplay, answer: Answer) -> int:
         return carried_out(pair, options, display, answer)
 
 
-_UNKNOWN = "base's suite is unknown, and head's sets all limits (give --base-suite FILE)"
-
-
 def carried_out(
     pair: EnvironmentPair,
     options: GateOptions,
@@ -199,16 +175,15 @@ def carried_out(
     folder = prepare_folder(options.results / GATES.folder)
     in_force = pair.suite
     suite = _with_claim(in_force.suite, options.expect_faster)
-    vanished = in_force.vanished
     request = GateRequest(
         command=sys.argv[1:],
         suite=suite,
-        suites=in_force.comparison,
+        suite_difference=in_force.difference,
+        new=in_force.new,
+        removed=in_force.removed,
         base=pair.base,
         head=pair.head,
         datasets=_datasets(suite, quiet=options.quiet),
-        vanished=vanished or (),
-        unwatched="" if vanished is not None else _UNKNOWN,
         budget_seconds=options.budget,
         turns=options.turns,
         profile=options.profile,
@@ -241,8 +216,7 @@ def _environments(options: Given, suite: Suite, display: GateDisplay) -> Iterato
         base = Environment(label="base", python=options.base_python, variables=options.base_env)
         head_python = options.head_python or sys.executable
         head = Environment(label="head", python=head_python, variables=options.head_env)
-        earlier = suite_of_file(options.base_suite) if options.base_suite else None
-        in_force = suite_in_force(suite, earlier, options.suite_from)
+        in_force = suite_in_force(suite, options.base_suite)
         yield EnvironmentPair(*of_interpreters(base, head), in_force)
         return
 
@@ -252,31 +226,12 @@ def _environments(options: Given, suite: Suite, display: GateDisplay) -> Iterato
         options.base_suite,
         display,
         suite_was_named=options.suite is not None,
-        suite_from=options.suite_from,
     ) as pair:
-        files = _places_of_files(options.step_from, pair)
         base, head = (
-            msgspec.structs.replace(each, variables=each.variables | own, files=files)
+            msgspec.structs.replace(each, variables=each.variables | own)
             for each, own in ((pair.base, options.base_env), (pair.head, options.head_env))
         )
         yield EnvironmentPair(base, head, pair.suite)
-
-
-def _places_of_files(step_from: Side | None, pair: EnvironmentPair) -> tuple[str, ...]:
-    """Return where both sides look for the file of a step; nothing for the usual places of each.
-
-    Raises:
-        UsageError: a step is no file, so neither side can run the other's.
-    """
-    if step_from is None:
-        return ()
-    for each in pair.suite.suite.benchmarks:
-        if each.step and each.step != PREDICTION and not is_file(each.step):
-            raise UsageError(
-                f"--step-from {step_from} is for steps in files, FILE.py:CALLABLE; benchmark {each.name} "
-                f"names the module {each.step}"
-            )
-    return (pair.base.folder, pair.head.folder) if step_from == "base" else (pair.head.folder,)
 
 
 def _datasets(suite: Suite, *, quiet: bool) -> list[DatasetRecord]:

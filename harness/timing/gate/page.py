@@ -38,7 +38,6 @@ from harness.timing.gate.words import (
     change,
     headline,
     limit,
-    loosened,
     not_passed,
     quality_word,
     upgrade_headline,
@@ -193,8 +192,6 @@ def gate_document(record: GateRecord) -> Document:
         Only(("page",), [Section("Method and circumstances", method, "method")]),
     ]
     title, lines = f"{record.verdict}: gate {record.id}", [headline(record)]
-    if weaker := loosened(record):
-        lines.insert(0, f"{weaker}.")
     if record.upgrade is not None:
         title = "Upgrade from {} to {}".format(*sides_of(record))
         lines.insert(0, upgrade_headline(record))

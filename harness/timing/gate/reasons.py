@@ -51,7 +51,6 @@ Remedy = str | Step | Check
 
 _MORE_TIME = "Give the gate more time (--budget)."
 _MORE_SEEDS = "Run the gate again with more seeds for this benchmark and more time (--budget)."
-_RESTORE = "Restore it in head's suite. If the change is intended, use a base with the same change."
 _ALLOW_OTHER_LOSSES = Check("set max_accuracy_loss")
 
 
@@ -81,17 +80,7 @@ class Removed(BaseReason, frozen=True, kw_only=True):
     """FAIL: base's suite has the benchmark and head's does not."""
 
     clause = "base's suite has this benchmark, head's suite does not"
-    remedy = _RESTORE
-
-
-class Replaced(BaseReason, frozen=True, kw_only=True):
-    """FAIL: base's suite has other work under the same name. ``base`` and ``head`` describe the work."""
-
-    clause = "under this name base's suite has {base}, head's suite has {head}"
-    remedy = _RESTORE
-
-    base: str
-    head: str
+    remedy = "Restore it in head's suite. If the change is intended, use a base with the same change."
 
 
 class Failed(BaseReason, frozen=True, kw_only=True):
@@ -179,20 +168,6 @@ class NoWorkers(BaseReason, frozen=True, kw_only=True):
     message: str
 
 
-class FileWritten(BaseReason, frozen=True, kw_only=True):
-    """INVALID: a file that base or head (``side``) imports, or the suite, was written while the gate ran."""
-
-    remedy = "Run the gate again while nothing writes there, and look at what head does to files."
-
-    side: str
-    file: str
-
-    def text(self) -> str:
-        """Return the clause with the file and its side."""
-        of_side = f" of {self.side}" if self.side else ""
-        return f"{self.file}{of_side} was written while the gate ran"
-
-
 class NotComparable(BaseReason, frozen=True, kw_only=True):
     """FAIL: base and head cannot be compared, as with different splits of the data."""
 
@@ -218,16 +193,6 @@ class NewBenchmark(BaseReason, frozen=True, kw_only=True):
     remedy = "It is compared from the next base on that has it."
 
     message: str
-
-
-class SameCode(BaseReason, frozen=True, kw_only=True):
-    """INVALID: both sides run one file of a step, which imports nothing of either checkout."""
-
-    clause = (
-        "base and head run the same file of the step, and it imports nothing of either checkout before its "
-        "first call, so nothing of head was compared"
-    )
-    remedy = "Leave out --step-from, or move the code that head changes into a module that the step imports."
 
 
 class OtherPrecisions(BaseReason, frozen=True, kw_only=True):
@@ -334,21 +299,6 @@ class ValuesDiffer(BaseReason, frozen=True, kw_only=True):
     def text(self) -> str:
         """Return the clause about the value that differs most."""
         return comparison_text(self.comparison)
-
-
-class NotInCommit(BaseReason, frozen=True, kw_only=True):
-    """Beside PASS: head imports ``files`` of its working tree that git does not track."""
-
-    remedy = "Add what belongs to the commit (git add)."
-
-    files: list[str]
-
-    def text(self) -> str:
-        """Return the clause with the first file."""
-        first, more = self.files[0], len(self.files) - 1
-        if not more:
-            return f"head imports {first}, which git does not track: it is not in the commit"
-        return f"head imports {first} and {more} more, which git does not track: they are not in the commit"
 
 
 class WorkCompared(BaseReason, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from harness.core.stats.estimate import Estimate
 from harness.timing.engine.record import ConfigurationRecord, PairRecord, refuse_incomplete
 from harness.timing.engine.steps.findings import WorkComparison
 from harness.timing.engine.steps.profiles import Profiles
-from harness.timing.environments.record import EnvironmentRecord, SuiteComparison
+from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.environments.suite import Benchmark, Limits
 from harness.timing.gate.metric_table import MetricName, metrics
 from harness.timing.gate.reasons import Reason, speaks_against_head
@@ -125,8 +125,6 @@ class BenchmarkRecord(msgspec.Struct, kw_only=True):
     limits: Limits
     has_reference: bool = True
     """``harness check`` can locate a deviation of head; a model of the user's own has no reference."""
-    vanished: bool = False
-    """Only base has it: head's suite has no such benchmark, or other work under its name."""
     turns: int = 0
     configurations: list[ConfigurationRecord] = []
     """Base, head."""
@@ -183,10 +181,8 @@ class GateRecord(Envelope, msgspec.Struct, kw_only=True):
     """The chance, over the whole suite, that unchanged code fails."""
     upgrade: Upgrade | None = None
     """Set where base and head differ in requirements alone."""
-    suites: SuiteComparison = SuiteComparison()
-    """How head's suite differs from base's, and whose settings judged."""
-    unwatched: str = ""
-    """The reason why a benchmark that only base has would go unnoticed; empty where it would not."""
+    suite_difference: list[str] = []
+    """The settings that head's suite has otherwise than base's, which judges: lines with ``-`` and ``+``."""
     benchmarks: list[BenchmarkRecord] = []
     verdict: Verdict = "INVALID"
     """The worst of the benchmarks; INVALID for a gate that did not end and has no FAIL."""

@@ -18,18 +18,13 @@ from harness.timing.engine.outlook import Outlook
 from harness.timing.engine.pairs import Program
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.own import OwnStep
-from harness.timing.engine.steps.process import PROGRAM_FILES
 from harness.timing.engine.workloads import Workload
-from harness.timing.environments.cache import forget
 from harness.timing.environments.environment import Environment, probe, program_of, workload_of
-from harness.timing.environments.imports import ImportedFiles
-from harness.timing.environments.record import SuiteComparison
-from harness.timing.environments.suite import Benchmark, Suite, work_of
-from harness.timing.environments.written import WrittenFiles
+from harness.timing.environments.suite import Benchmark, Suite
 from harness.timing.gate.benchmark import BenchmarkComparison
 from harness.timing.gate.conclusion import failed, worst_of
 from harness.timing.gate.metrics import limits_of
-from harness.timing.gate.reasons import FileWritten, NotInstalled, NotMeasured, Removed, Replaced
+from harness.timing.gate.reasons import NotInstalled, NotMeasured, Removed
 from harness.timing.gate.record import GATES, BenchmarkRecord, GateRecord, Stage, Upgrade
 
 
@@ -81,7 +76,7 @@ def _plain(value: Any) -> bool | int | float | str:
 def removed_record(benchmark: Benchmark) -> BenchmarkRecord:
     """Return the record of a benchmark that only base's suite has: it fails, because it was not run."""
     record = new_record(benchmark, DatasetRecord(benchmark.dataset or ""))
-    record.verdict, record.vanished, record.reasons = "FAIL", True, [Removed()]
+    record.verdict, record.reasons = "FAIL", [Removed()]
     return record
 
 
@@ -95,18 +90,16 @@ _MOST_SECONDS = 300.0
 class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The suite to compare, the environments, and the data (one data set for each benchmark).
 
-    ``suites`` says how the suites of base and head differ.
+    For ``suite_difference``, ``new`` and ``removed`` see :class:`SuiteInForce`.
     """
 
     suite: Suite
-    suites: SuiteComparison = SuiteComparison()
+    suite_difference: list[str] = []
+    new: frozenset[str] = frozenset()
+    removed: tuple[Benchmark, ...] = ()
     base: Environment
     head: Environment
     datasets: list[DatasetRecord]
-    vanished: tuple[Benchmark, ...] = ()
-    """The benchmarks of base's suite that this one lacks or writes otherwise."""
-    unwatched: str = ""
-    """The reason why they are unknown, if they are."""
     budget_seconds: float | None = None
     """No pair is started later. None: until all is decided or more pairs are hopeless, and at most 5 minutes
     of confirmation for each benchmark that needs it."""
@@ -129,10 +122,6 @@ class Gate:
             UsageError: one has no harness that speaks this protocol.
         """
         self._request, self._observer, self._start = request, observer, time.monotonic()
-        suite = [str(Path(request.suite.file).resolve())] if Path(request.suite.file).is_file() else []
-        self._written = WrittenFiles([*suite, *PROGRAM_FILES])
-        if request.base.commit is not None and request.base.folder != request.head.folder:
-            self._written.add_checkout("base", request.base.folder)
         identifier, started_at = stamp("gate")
         needs_harness = request.suite.has_tasks
         base, head = probe(request.base, needs_harness=needs_harness), request.head
@@ -145,8 +134,7 @@ class Gate:
             base=base,
             head=probe(head, needs_harness=needs_harness and not head.failure),
             false_alarms=request.suite.false_alarms,
-            suites=request.suites,
-            unwatched=request.unwatched,
+            suite_difference=request.suite_difference,
             upgrade=request.upgrade,
         )
         self.path = folder / f"{identifier}.json"
@@ -161,7 +149,7 @@ class Gate:
                 record has this reason.
         """
         try:
-            carry_out(self.record, self._run, self._save)
+            carry_out(self.record, self._measure, self._save)
         except UsageError as error:
             self.record.status, self.record.failure = "failed", str(error)
             with contextlib.suppress(HarnessError):  # the reason that is raised is the one to correct
@@ -190,29 +178,6 @@ class Gate:
         self._save()
         self._observer.judged(benchmark, stage)
 
-    def _run(self) -> None:
-        try:
-            self._measure()
-        except UsageError:
-            if not self._refuse_written():  # a missing module, for example, may be one that was removed
-                raise
-        else:
-            self._refuse_written()
-
-    def _refuse_written(self) -> bool:
-        """Make the benchmarks of steps INVALID if a file under them was written; return False if none was."""
-        written = self._written.first()
-        if written is None or not self._request.suite.has_steps:
-            return False
-        for environment in (self._request.base, self._request.head):
-            forget(environment.python)
-        for benchmark in self.record.benchmarks:
-            if benchmark.is_step and not benchmark.vanished:
-                benchmark.verdict = "INVALID"
-                benchmark.reasons = [FileWritten(side=written.side, file=written.file), *benchmark.reasons]
-        self._save()
-        return True
-
     def _measure(self) -> None:
         record, request = self.record, self._request
         if request.head.failure:
@@ -222,10 +187,7 @@ class Gate:
             ]
             return
         comparisons, deadline = self._comparisons(), self._start + (request.budget_seconds or math.inf)
-        names = {benchmark.name for benchmark in request.suite.benchmarks}
-        record.benchmarks += [
-            removed_record(benchmark) for benchmark in request.vanished if benchmark.name not in names
-        ]
+        record.benchmarks += map(removed_record, request.removed)
         self._save()
         # The first steps of all come first: a budget must not end before a check that is cheap.
         to_measure = [comparison for comparison in comparisons if comparison.check(deadline)]
@@ -262,11 +224,6 @@ class Gate:
             record.threads = head.configuration.threads
             if isinstance(head, Workload):
                 record.mode, record.options = head.plan.mode, head.options
-            earlier = next((before for before in request.vanished if before.name == benchmark.name), None)
-            if earlier is not None and self._is_other_work(earlier, head, dataset):
-                record.verdict, record.vanished = "FAIL", True
-                record.reasons = [Replaced(base=work_of(earlier), head=work_of(benchmark))]
-                return None
             base = program_of(request.base, benchmark, request.head)
             if isinstance(base, OwnStep) and isinstance(head, OwnStep):
                 self._state_files(base, head)
@@ -281,14 +238,13 @@ class Gate:
         most_seconds = _MOST_SECONDS if request.budget_seconds is None else math.inf
         return BenchmarkComparison(
             benchmark,
-            [self._watched(base), self._watched(head)],
+            [base, head],
             record,
             say,
             request.turns,
             worse_level,
             most_seconds,
-            is_new=benchmark.name in request.suites.new,
-            files=ImportedFiles(self._written),
+            is_new=benchmark.name in request.new,
         )
 
     def _state_files(self, base: OwnStep, head: OwnStep) -> None:
@@ -296,22 +252,11 @@ class Gate:
         place = base.target.target.rpartition(":")[0]
         if base.target.lacks_file:
             caution = f"base has no {place}: head's is used, with what base imports"
-        elif base.target.code_folder is not None:
-            caution = f"--step-from head: head's {place} is used, with what base imports"
-        elif head.target.code_folder is not None:
-            caution = f"--step-from base: base's {place} is used, with what head imports"
         elif (ours := base.target.content) != head.target.content and ours is not None:
-            caution = f"head changes {place}, and each side runs its own (--step-from base: both run base's)"
+            caution = f"head changes {place}, and each side runs its own"
         else:
             return
         self.record.base.cautions.append(caution)
-
-    def _watched(self, program: Program) -> Program:
-        """Return a program whose steps use no bytecode that was written since the gate began."""
-        if isinstance(program, Workload):
-            return program
-        target = msgspec.structs.replace(program.target, started_ns=self._written.started_ns)
-        return msgspec.structs.replace(program, target=target)
 
     def _head(self, benchmark: Benchmark) -> Program:
         """Return the benchmark in head's environment.
@@ -343,22 +288,6 @@ class Gate:
         except HarnessError:
             return False
         return True
-
-    def _is_other_work(self, earlier: Benchmark, head: Program, dataset: DatasetRecord) -> bool:
-        """Check for other work under head's name in base's suite, both as head's environment reads them.
-
-        A data set or device that one of them leaves open may be the other's.
-        """
-        if not isinstance(head, Workload):
-            return True
-        try:
-            before = workload_of(self._request.head, earlier)
-        except (ConfigurationFailed, UsageError):  # unknown in head now, or its framework is missing
-            return True
-        devices = {before.plan.device, head.plan.device} - {"auto"}
-        if earlier.dataset not in {None, dataset.name} or len(devices) > 1:
-            return True
-        return _work(before) != _work(head)
 
     def _confirm(self, undecided: list[BenchmarkComparison], deadline: float) -> None:
         """Make more pairs of all in turn, until each is decided, hopeless or out of time."""
@@ -408,9 +337,3 @@ def _not_installed(benchmark: Benchmark, dataset: DatasetRecord, failure: str) -
     record = new_record(benchmark, dataset)
     record.verdict, record.reasons = "FAIL", [NotInstalled(message=failure)]
     return record
-
-
-def _work(workload: Workload) -> tuple[object, ...]:
-    """Return all that two workloads must have in common to be the same work."""
-    ran = workload.configuration
-    return ran.backend, ran.mode, ran.precision, msgspec.structs.replace(workload.task, epochs=1)

@@ -7,8 +7,6 @@ from harness.core.documents.numbers import NOTHING, counted, percent_change, tim
 from harness.core.stats.estimate import Estimate
 from harness.timing.engine.page import UNEVEN, pairs_text
 from harness.timing.engine.steps.findings import OUTCOME_WORDS
-from harness.timing.environments.record import SuiteChange
-from harness.timing.environments.suite import limit_units
 from harness.timing.gate.metric_table import UNBOUNDED, MetricName, metrics
 from harness.timing.gate.reasons import reason_text, reasons_text
 from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult, QualityResult, Verdict
@@ -63,33 +61,6 @@ def headline(record: GateRecord) -> str:
         )
         return f"{everything} limits{_proven_claim(record)}"
     return ", ".join(counts)
-
-
-def loosened(record: GateRecord) -> str:
-    """Say which limits of base head's suite loosens, and whose judged; empty where it loosens none."""
-    changes = [suite_change(record, each) for each in record.suites.changes if each.loosens]
-    if not changes:
-        return ""
-    sides = {"base": "base's settings apply", "head": "head's settings apply (--suite-from head)"}
-    return f"head's {one_line(record.suite)} loosens {', '.join(changes)}; {sides[record.suites.in_force]}"
-
-
-def suite_change(record: GateRecord, change: SuiteChange) -> str:
-    """Return ``max_slowdown to 100 % (base: 5 %)``, with the benchmarks where it is not all of them."""
-    every = {benchmark.name for benchmark in record.benchmarks}
-    names = "" if every <= {*change.benchmarks} else ", ".join(map(one_line, change.benchmarks))
-    base, head = (_setting(change.key, value) for value in (change.base, change.head))
-    return f"{change.key} to {head} (base: {base})" + (f" in {names}" if names else "")
-
-
-def _setting(key: str, value: float | str | None) -> str:
-    """Return the value of a setting as a suite has it."""
-    unit = limit_units().get(key, "percent" if key == "false_alarms" else None)
-    if value is None or value == "":
-        return "off" if unit else "none"
-    if unit is None or isinstance(value, str):
-        return one_line(str(value))
-    return f"{100 * value:g} %" if unit == "percent" else f"{100 * value:g} points"
 
 
 def _proven_claim(record: GateRecord) -> str:

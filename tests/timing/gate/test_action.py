@@ -134,7 +134,7 @@ def test_what_fails_beside_the_gate_does_not_change_its_verdict(project):
     refuse = '[ "$1" != refs/heads/records ] || { echo read-only token; exit 1; }'
     script(project.remote / "hooks" / "update", refuse)
     with github_api(refused=403) as api:
-        ran = project.gate(api.address, OTHER, keep="records", options="--turns 2 --step-from base")
+        ran = project.gate(api.address, OTHER, keep="records", options="--turns 2")
     assert (ran.code, ran.outputs["verdict"]) == (1, "FAIL")
     assert api.comments == []
     assert "::notice title=harness gate::no comment was written (HTTP Error 403" in ran.log

@@ -112,7 +112,7 @@ def test_an_installation_that_fails_for_head_alone_is_a_fail(
 
     monkeypatch.setattr(commits, "head_environment", lambda *_: Head())
     monkeypatch.setattr(commits, "base_environment", lambda *_: made("base"))
-    ended, record, (_, message), _ = answer(quick, "--suite-from", "head")
+    ended, record, (_, message), _ = answer(quick, "--base-suite", "gate.toml")
     assert (ended, record["verdict"]) == (code, verdict)
     assert "pip install . failed" in message
 
@@ -164,32 +164,11 @@ def test_a_benchmark_that_only_head_has_may_have_a_new_factory(quick, repository
     assert quick("gate", "--base", "HEAD").returncode == 2
 
 
-def test_limits_that_head_loosens_come_first_and_do_not_hold(quick, repository):
+def test_limits_of_head_are_named_and_do_not_hold(quick, repository):
     (repository / "mynet" / "__init__.py").write_text("RATE = 0.6\n")
     (repository / "gate.toml").write_text(SUITE + 'values = "differ"\n')
     done = quick("gate", "--base", "HEAD")
     assert done.returncode == 1
-    assert done.stdout.startswith(
-        "FAIL: head's gate.toml loosens values to differ (base: equal); base's settings apply."
-    )
-    assert quick("gate", "--base", "HEAD", "--suite-from", "head").returncode == 0
-
-
-def test_the_file_of_base_can_time_the_package_of_head(quick, repository):
-    (repository / "bench.py").write_text("def make_step():\n    return lambda: 0.5\n")  # cheats
-    (repository / "mynet" / "__init__.py").write_text("RATE = 0.6\n")
-    assert quick("gate", "--base", "HEAD").returncode == 0
-    assert quick("gate", "--base", "HEAD", "--step-from", "base").returncode == 1
-
-
-def test_nothing_of_head_is_no_pass(quick, repository):
-    add_commit(repository, {"bench.py": "def make_step():\n    return lambda: 0.5\n"})
-    done = quick("gate", "--base", "HEAD", "--step-from", "base")
-    assert (done.returncode, "nothing of head was compared" in " ".join(done.stdout.split())) == (4, True)
-
-
-def test_a_module_has_no_file_to_take_from_a_side(quick, repository):
-    (repository / "gate.toml").write_text(SUITE.replace("bench.py:", "bench:"))
-    done = quick("gate", "--base", "HEAD", "--step-from", "base")
-    assert done.returncode == 2
-    assert "--step-from base is for steps in files" in done.stderr
+    text = " ".join(done.stdout.split())
+    assert 'which sets the limits: +benchmarks.train.values = "differ".' in text
+    assert quick("gate", "--base", "HEAD", "--base-suite", "gate.toml").returncode == 0

@@ -77,7 +77,7 @@ def on_a_full_disk(monkeypatch, tmp_path, judged, *, times):
     python = Environment(label="base", python="python")
     request = GateRequest(suite=Suite(file="", benchmarks=()), base=python, head=python, datasets=[])
     gate = Gate(request, tmp_path, SimpleNamespace())
-    monkeypatch.setattr(gate, "_run", work)
+    monkeypatch.setattr(gate, "_measure", work)
     return gate, gate.carry_out()
 
 
@@ -101,7 +101,7 @@ def test_a_benchmark_without_a_pair_has_not_passed_where_the_gate_was_interrupte
         gate.record.benchmarks.append(made_benchmark(metrics=[], look=[]))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(gate, "_run", work)
+    monkeypatch.setattr(gate, "_measure", work)
     (benchmark,) = gate.carry_out().benchmarks
     assert (benchmark.verdict, benchmark.reasons) == ("INVALID", [reasons.NotMeasured()])
 

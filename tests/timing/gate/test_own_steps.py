@@ -59,19 +59,12 @@ def test_other_values_fail_before_anything_is_timed(harness, repository):
 
 
 @pytest.mark.slow
-def test_each_side_runs_its_own_file_unless_one_of_them_is_asked_for(harness, repository):
+def test_each_side_runs_its_own_file(harness, repository):
     (repository / "bench.py").write_text(STEP.replace("1.0}", "2.0}"))
     own, record = gated(harness, 1)
     assert own["quality"]["reasons"][0]["kind"] == "values differ"
     (caution,) = record["base"]["cautions"]
     assert caution.startswith("head changes bench.py, and each side runs its own")
-    for side in ("head", "base"):
-        options = ("--turns", "2", "--budget", "1s", "--step-from", side, "--format", "json")
-        record = json.loads(harness("gate", "--base", "HEAD", *options).stdout)
-        quality = record["benchmarks"][0]["quality"]
-        assert quality["verdict"] == "PASS"
-        (caution,) = record["base"]["cautions"]
-        assert caution.startswith(f"--step-from {side}: {side}'s bench.py is used")
 
 
 @pytest.mark.long
