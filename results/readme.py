@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
+import tabulate
 from make import FAULTS, FOLDER, OUTPUT, PORTS, SEEDS, STUDIES, STUDIES_FOLDER, TASKS
 
 import harness
@@ -13,6 +14,7 @@ from harness.core.stats.estimate import Estimate
 from harness.learning.runs.configuration_summary import ConfigurationSummary
 from harness.learning.study.answer import headline
 
+tabulate.MIN_PADDING = 0
 ANSWERS = FOLDER / "answers.json"
 FRAMEWORKS = {"torch": "PyTorch", "keras": "Keras", "jax": "JAX"}
 TEXT = """# Results

@@ -59,9 +59,9 @@ class NodeState(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The host, ``alpha (3f2a1c09d4e7)``, with the number of the place if there are several."""
+        """The host, ``3f2a1c09d4e7``, with the number of the place if there are several."""
         number = f" #{self.place + 1}" if self.places > 1 else ""
-        return f"{self.machine.host_text}{number}"
+        return f"{self.machine.host}{number}"
 
 
 class Agent:
@@ -149,7 +149,7 @@ class Agent:
         if lacking := _state_of(request.configuration.backend):
             record = new_record(request)
             record.status = "unsupported"
-            record.failure = Failure(f"node {record.machine.host_text}: {lacking}")
+            record.failure = Failure(f"node {record.machine.host}: {lacking}")
             ForwardedStore(send).save(record)
             return record
         certificate = self._certification.certificate(request, notify) if self._orders.certified else None

@@ -124,7 +124,7 @@ class RayExecutor:
             return
 
         def again(request: RunRequest, record: Record) -> Record:
-            work, host = Repetition(request, record, jobs), record.machine.host_text
+            work, host = Repetition(request, record, jobs), record.machine.host
             try:
                 with RayNodes(work.tasks, work.backends, work.datasets) as nodes:
                     repetition: Record = on_one_node(nodes, work, store.folder, lambda _event: None, host)

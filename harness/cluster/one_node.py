@@ -60,7 +60,7 @@ def _refusal(lacking: Iterable[NodeState], host: str | None) -> UsageError:
 
 
 def _suits(node: NodeState, host: str | None) -> bool:
-    return not node.lacking and host in {None, node.machine.host_text}
+    return not node.lacking and host in {None, node.machine.host}
 
 
 def _result(ended: Ended) -> Any:

@@ -4,6 +4,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import os
 import re
 import stat
 import sys
@@ -148,7 +149,7 @@ def _check_arguments(factory: Callable[..., Any], target: str, arguments: Mappin
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """Split a target into its file or module, and the name in it.
+    """Split a target into its file or module, and the name in it; ``~`` becomes the home folder.
 
     Raises:
         UsageError: the target has another form.
@@ -157,7 +158,7 @@ def split_target(target: str) -> tuple[str, str]:
     is_place = (place.endswith(_FILE) and "\0" not in place) or _NAMES.fullmatch(place)
     if not is_place or not _NAMES.fullmatch(name):
         raise UsageError(f"{target!r} names no callable: give FILE.py:CALLABLE or package.module:CALLABLE")
-    return place, name
+    return os.path.expanduser(place), name  # noqa: PTH111  a text
 
 
 def described(error: BaseException) -> str:

@@ -169,7 +169,7 @@ class _TensorboardRun:
         self._start = values.started_at(record)
         self._judged = record.judged_seconds is not None
         self._path = path
-        self._file = folder / f"events.out.tfevents.{int(self._start)}.{this_host().name}.{os.getpid()}"
+        self._file = folder / f"events.out.tfevents.{int(self._start)}.{this_host()}.{os.getpid()}"
         parameters = Moment(self._start, 0).parameters(values.parameters(record))
         write_events(self._file, [version_event(self._start), parameters])
 

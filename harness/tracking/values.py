@@ -76,7 +76,7 @@ def tags(record: Record) -> dict[str, str]:
         "dataset_origin": record.dataset.origin,
         "dataset_stands_in_for": record.dataset.stands_in_for,
         "task_sha256": record.task.sha256,
-        "host": machine.host_text,
+        "host": machine.host,
         "cpu": machine.cpu,
         "allowed_cpus": str(machine.allowed_cpus),
         "memory_bytes": str(machine.memory_bytes),

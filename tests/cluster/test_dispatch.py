@@ -7,7 +7,7 @@ from support.records import save_runs
 from harness.cluster.agent import NodeState
 from harness.cluster.dispatch import MOST_ATTEMPTS, Dispatcher, Lost
 from harness.cluster.messages import Ended, Save
-from harness.core.machine.description import Host, describe_machine
+from harness.core.machine.description import describe_machine
 from harness.core.runs.matrix import MatrixOptions, RunMatrix
 from harness.core.runs.request import new_record
 from harness.core.runs.sharing import SharedRuns
@@ -18,7 +18,7 @@ pytest.importorskip("torch")
 
 
 def state(name, lacking=()):
-    machine = msgspec.structs.replace(describe_machine(), host=Host(name, None))
+    machine = msgspec.structs.replace(describe_machine(), host=name)
     return NodeState(machine, {backend: f"no {backend} here" for backend in lacking}, frozenset())
 
 
@@ -98,9 +98,9 @@ def test_each_run_is_executed_once_and_its_record_names_the_node(tmp_path):
     nodes = PlayedNodes({"a": state("alpha"), "b": state("beta")})
     records, _ = executed(tmp_path, nodes, seeds=range(4))
     assert [record.status for record in records] == ["ok"] * 4
-    hosts = {node: nodes.states[node].machine.host.name for node in nodes.states}
+    hosts = {node: nodes.states[node].machine.host for node in nodes.states}
     ran_on = {seed: hosts[node] for node, _, seed in nodes.started}
-    assert {record.seed: record.machine.host.name for record in records} == ran_on
+    assert {record.seed: record.machine.host for record in records} == ran_on
     assert set(ran_on.values()) == {"alpha", "beta"}
 
 
@@ -108,7 +108,7 @@ def test_the_run_of_a_lost_node_goes_to_another_and_its_record_says_so(tmp_path)
     nodes = PlayedNodes({"a": state("alpha"), "b": state("beta")}, {"a": "lost"})
     records, observer = executed(tmp_path, nodes)
     assert [record.status for record in records] == ["ok", "ok"]
-    assert {record.machine.host.name for record in records} == {"beta"}
+    assert {record.machine.host for record in records} == {"beta"}
     attempts = [[attempt.node for attempt in record.lost_attempts] for record in records]
     assert sorted(attempts) == [[], ["alpha"]]
     assert observer.losses == [("alpha", True)]
@@ -163,4 +163,4 @@ def test_a_failure_of_the_agent_fails_its_run_alone(tmp_path):
 def test_an_interrupt_records_what_is_under_way(tmp_path):
     nodes = PlayedNodes({"a": state("alpha")}, {"a": KeyboardInterrupt})
     records, _ = executed(tmp_path, nodes)
-    assert [(record.status, record.machine.host.name) for record in records] == [("interrupted", "alpha")]
+    assert [(record.status, record.machine.host) for record in records] == [("interrupted", "alpha")]

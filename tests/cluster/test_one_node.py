@@ -8,7 +8,6 @@ from harness.cluster.agent import Agent, NodeState, Orders
 from harness.cluster.dispatch import Lost
 from harness.cluster.messages import Ended, WorkEvent
 from harness.cluster.one_node import on_one_node
-from harness.core.machine.description import Host
 from harness.core.runs.events import Phase
 from harness.errors import HarnessError, UsageError
 
@@ -65,9 +64,9 @@ def test_the_first_node_that_lacks_nothing_does_the_work(tmp_path):
 
 
 def test_only_the_node_of_a_host_does_the_work_if_one_is_named(tmp_path):
-    there = msgspec.structs.replace(READY, machine=msgspec.structs.replace(MACHINE, host=Host("c", "there")))
+    there = msgspec.structs.replace(READY, machine=msgspec.structs.replace(MACHINE, host="there"))
     nodes = PlayedNodes({"a": READY, "b": there}, ("b", Ended((3, {}))))
-    assert on_one_node(nodes, Work(), tmp_path, print, there.machine.host_text) == 3
+    assert on_one_node(nodes, Work(), tmp_path, print, there.machine.host) == 3
     assert [node for node, *_ in nodes.worked] == ["b"]
     with pytest.raises(UsageError, match="node elsewhere has left the cluster"):
         on_one_node(PlayedNodes({"a": READY}), Work(), tmp_path, print, "elsewhere")

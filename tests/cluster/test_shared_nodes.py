@@ -39,7 +39,7 @@ def test_an_agent_executes_a_run_at_each_of_its_places_at_once(monkeypatch):
     monkeypatch.setattr(agent, "_state_of", lambda _backend: "")
     working = Agent(Orders(cpus=2, jobs=TWO))
     state = working.state([], {})
-    assert (state.places, state.name) == (2, f"{state.machine.host_text} #1")
+    assert (state.places, state.name) == (2, f"{state.machine.host} #1")
     messages = {}
 
     def work(number):
@@ -75,7 +75,7 @@ def test_an_agent_without_jobs_leaves_the_node_to_each_run(monkeypatch):
     assert list(working.work(0, make_request())) == [Ended(None)]
     assert execute.call_args.args[-1] is None
     state = working.state([], {})
-    assert (state.places, state.name) == (1, state.machine.host_text)
+    assert (state.places, state.name) == (1, state.machine.host)
     working._folder.close()
 
 
@@ -140,7 +140,7 @@ def arrivals(nodes):
 def test_each_place_of_a_node_is_one_to_the_driver(played):
     assert played.nodes._places(Node("a", 4.0, 0.0)) == 2
     first, second = played.nodes.poll(0)
-    assert [arrival.name for _, arrival in (first, second)] == [f"{MACHINE.host_text} #{n}" for n in (1, 2)]
+    assert [arrival.name for _, arrival in (first, second)] == [f"{MACHINE.host} #{n}" for n in (1, 2)]
     played.answers += [Stream(Phase("one"), Ended(1)), Stream(Phase("two"), Ended(2))]
     for name, _ in (first, second):
         played.nodes.work(name, f"work at {name[-1]}", ["digits"])
@@ -189,7 +189,7 @@ def test_a_drawn_run_is_repeated_on_its_node(tmp_path, monkeypatch, again, repea
     on_cluster = RayExecutor(None, TWO)
     on_cluster._forked[record.id] = make_request()
     on_cluster.conclude(Store(tmp_path), [record], lines.append)
-    assert asked == [(Repetition, record.machine.host_text)] * len(again)
+    assert asked == [(Repetition, record.machine.host)] * len(again)
     assert record.making.repeated == repeated
     assert said in lines[-1]
     stored = [RUNS.read(path).making.repeated for path in Store(tmp_path).paths()]

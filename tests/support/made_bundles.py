@@ -3,22 +3,11 @@
 import msgspec
 import numpy as np
 
-from harness.core.machine.description import Host
-from harness.core.machine.processes import ProcessMark
 from harness.core.plugins.kept_data import DataFile
-from harness.core.runs.record import DatasetRecord, Failure, LostAttempt, Record
+from harness.core.runs.record import DatasetRecord, Record
 from support.made_records import made_own
-from support.records import MACHINE, save_runs
+from support.records import save_runs
 
-#: What a bundle must not have; none of it is a word.
-HOST, HOST_ID, NODE, USER, TOKEN = (
-    "plantedhost",
-    "a1b2c3d4e5f6",
-    "plantednode",
-    "planteduser",
-    "hunter2hunter2",
-)
-PRIVATE = (HOST, HOST_ID, NODE, USER, TOKEN)
 NET = "import helper\n\n\ndef make():\n    return helper.layers()\n"
 HELPER = "def layers():\n    return []\n"
 
@@ -36,21 +25,6 @@ def own_record(folder, **changes) -> Record:
     record = msgspec.json.decode(text, type=Record)
     return msgspec.structs.replace(
         record, command=["run", "--model", "net.py:make", "--dataset", "data.npz", "--set", "optimizer=adam"]
-    )
-
-
-def private_record(folder) -> Record:
-    """Make a record that has private texts in fields of their own and in messages."""
-    return msgspec.structs.replace(
-        own_record(folder),
-        machine=msgspec.structs.replace(MACHINE, host=Host(HOST, HOST_ID)),
-        process=ProcessMark(1, "2", f"{HOST} boot 3f2a"),
-        lost_attempts=[LostAttempt(NODE, f"{NODE} was lost", 1)],
-        inherited_variables={"TORCH_TOKEN": TOKEN, "TORCH_LOGS": "+dynamo"},
-        identity={"machine": f"{HOST} ({HOST_ID}): Test CPU", "inherited variables": f"TORCH_TOKEN={TOKEN}"},
-        failure=Failure(f"it failed on {HOST}", traceback=f'File "/home/{USER}/venv/lib/x.py", line 1'),
-        status="failed",
-        command=["run", "--model", "net.py:make", "--track-uri", f"https://me:{TOKEN}@tracking.example"],
     )
 
 

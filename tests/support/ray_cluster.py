@@ -3,6 +3,8 @@
 Each node has a raylet, a host id, caches and data of its own; the head executes nothing.
 """
 
+import hashlib
+import platform
 import subprocess
 import sys
 import time
@@ -25,7 +27,8 @@ class LocalCluster:
         self.address = self._process.stdout.readline().strip()
 
     def host_id(self, name):
-        return (self._folder / name / "state" / "dl-harness" / "host-id").read_text().strip()
+        stored = (self._folder / name / "state" / "dl-harness" / "host-id").read_text().strip()
+        return hashlib.sha256(f"{stored} {platform.node()}".encode()).hexdigest()[:12]
 
     def cache(self, name):
         return self._folder / name / "cache"

@@ -48,4 +48,4 @@ def provide_again(name: str, fingerprint: str | None, file: DataFile | None) -> 
     if fingerprint is not None and kept_data.is_kept(fingerprint):
         kept_data.announce(name, fingerprint, file)
     else:
-        provide(Path(file.path), settings_of(file.settings))
+        provide(Path(file.path).expanduser(), settings_of(file.settings))

@@ -13,7 +13,7 @@ from harness.core.data_files.labels import Targets, understood
 from harness.core.data_files.pictures import read_pictures
 from harness.core.data_files.settings import FileSettings
 from harness.core.data_files.tables import read_csv, read_parquet
-from harness.core.machine.files import is_file, is_folder
+from harness.core.machine.files import is_file, is_folder, without_home
 from harness.core.plugins.kept_data import DataFile
 from harness.errors import UsageError
 from harness.spec.data import Dataset, Samples, Split, fingerprint
@@ -97,7 +97,7 @@ def _read(path: Path, settings: FileSettings, content: Content) -> ReadFile:
         validation=validation,
         input_divisor=divisor(train.inputs),
     )
-    file = DataFile(str(path.resolve()), settings.given())
+    file = DataFile(without_home(str(path.resolve())), settings.given())
     return ReadFile(
         dataset, file, f"{_description(dataset, targets, of_labels)}, {how} (--set-data changes this)"
     )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.core.machine.files import read_file, replace_file
+from harness.core.machine.files import read_file, replace_file, without_home
 from harness.core.plugins import registry
 from harness.core.plugins.distributions import HARNESS, required_by
 from harness.core.plugins.files import given_plugin_files
@@ -29,7 +29,8 @@ MOST_FILES = 500
 class SourceFile(msgspec.Struct, frozen=True):
     """A file of the user's own code that a command ran: its path, the sha256 of its content, and its size.
 
-    ``path`` is relative to the folder in which the command ran, or whole if the file is outside of it.
+    ``path`` is relative to the folder in which the command ran. Outside of it, it is whole, or begins with
+    ``~`` for the home folder.
     ``kept`` is False if the content is not stored: the file was larger than 1 MiB, or beyond the 500th.
     """
 
@@ -65,7 +66,7 @@ def contents_of(needs: Needs, results: Path) -> Contents:
     paths = own_files(needs.targets, given_plugin_files())
     requirements = [HARNESS, *(each for backend in needs.backends for each in _requirements(backend))]
     return Contents(
-        str(Path.cwd()),
+        without_home(str(Path.cwd())),
         [*_kept(paths, results)],
         required_by(requirements, imported_modules(paths)),
     )
@@ -89,8 +90,8 @@ def _kept(paths: Iterable[Path], results: Path) -> Iterable[SourceFile]:
         if kept:
             _store(source_path(results, digest), content)
         count += kept
-        name = path.relative_to(folder) if path.is_relative_to(folder) else path
-        yield SourceFile(str(name), digest, len(content), kept)
+        name = str(path.relative_to(folder)) if path.is_relative_to(folder) else without_home(str(path))
+        yield SourceFile(name, digest, len(content), kept)
 
 
 def _store(path: Path, content: bytes) -> None:

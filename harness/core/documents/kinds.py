@@ -15,7 +15,7 @@ from harness.core.documents.contents import Needs, SourceFile, contents_of
 from harness.core.machine.checksums import ContentChanged, verify_checksum, with_checksum
 from harness.core.machine.description import Machine
 from harness.core.machine.encoding import encode
-from harness.core.machine.files import read_file, replace_result
+from harness.core.machine.files import read_file, replace_result, without_home
 from harness.errors import HarnessError, PluginError, UsageError, interruption
 
 #: ``stopped`` is a trial of a study that fell behind the others. ``lost`` is never stored: a ``running``
@@ -155,8 +155,9 @@ def _decoder(kind: type[_D]) -> msgspec.json.Decoder[_D]:
 
 
 def encode_document(document: object) -> bytes:
-    """Encode a record as it is stored: indented JSON with a checksum at its end."""
-    return with_checksum(msgspec.json.format(encode(document), indent=1))
+    """Encode a record as it is stored: indented JSON with a checksum, and ``~`` for the home folder."""
+    content = without_home(encode(document).decode()).encode()
+    return with_checksum(msgspec.json.format(content, indent=1))
 
 
 def _is_utf8(content: bytes) -> bool:

@@ -220,7 +220,7 @@ def machine_text(machine: Machine) -> str:
     """Describe a machine in one line: host, CPU, cores, memory and system."""
     memory = f"{machine.memory_bytes / 2**30:.0f} GiB"
     model = f"{machine.cpu}, {machine.physical_cores} cores, {memory}, {machine.os}, {machine.libc}"
-    return ", ".join(filter(None, [machine.host_text, model]))
+    return f"host {machine.host}, {model}" if machine.host else model
 
 
 def score_text(measure: Measure, value: float) -> str:

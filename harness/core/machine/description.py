@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import platform
 import secrets
 import subprocess
@@ -15,41 +16,24 @@ import platformdirs
 from harness.core.machine.cpus import allowed_cpus, usable_cpus
 from harness.core.machine.files import replace_file, system_text
 
-# The identity of a host: a random id kept in the user's state folder, and the host's name.
-#
-# Two machines of one model have equal descriptions but different times. Nothing is derived from hardware or
-# accounts; deleting the file gives the machine a new identity.
-
 _ID_BYTES = 6
-_UNNAMED = "unnamed"
-
-
-class Host(msgspec.Struct, frozen=True):
-    """A host. Both fields count: nodes of a cluster may share the folder that holds the id."""
-
-    name: str
-    id: str | None
-    """None: the user's state folder is not writable."""
-
-    @property
-    def text(self) -> str:
-        """``alpha (3f2a1c09d4e7)``."""
-        return self.name if self.id is None else f"{self.name} ({self.id})"
 
 
 @functools.cache
-def this_host() -> Host:
-    """Return the identity of this host, which is made and stored at the first call."""
-    return Host(platform.node() or _UNNAMED, _stored_id())
+def this_host() -> str | None:
+    """Return the identity of this host, from a random number that is stored at the first call.
 
-
-def _stored_id() -> str | None:
+    Two machines of one model have equal descriptions but different times. Nodes of a cluster may share the
+    folder with the number, so their names enter the identity, which does not reveal them. None if the user's
+    state folder cannot be written.
+    """
     path = Path(platformdirs.user_state_dir("dl-harness")) / "host-id"
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, f"{secrets.token_hex(_ID_BYTES)}\n".encode())
-        return path.read_text("ascii").strip() or None  # another process may have been the last to write it
+        stored = path.read_text("ascii").strip()  # another process may have been the last to write it
+        return hashlib.sha256(f"{stored} {platform.node()}".encode()).hexdigest()[: 2 * _ID_BYTES]
     return None
 
 
@@ -73,15 +57,10 @@ class Machine(msgspec.Struct, frozen=True):
     python: str
     harness: str
     git: GitState | None
-    host: Host | None = None
-    """Which machine of its model it is; None where the system does not say."""
+    host: str | None = None
+    """Which machine of its model it is: 12 digits, which do not reveal its name; None where not known."""
     instruction_sets: list[str] = []
     """Vector instructions of the CPU, by which libraries choose how they sum; empty where not known."""
-
-    @property
-    def host_text(self) -> str:
-        """``alpha (3f2a1c09d4e7)``; empty where it is not recorded."""
-        return "" if self.host is None else self.host.text
 
     @property
     def model_text(self) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
@@ -122,3 +123,9 @@ def system_text(path: Path) -> str:
 
 #: Whether a user's text is the path of a file or of a folder. Unlike those of ``Path`` they never raise.
 is_file, is_folder = os.path.isfile, os.path.isdir
+
+
+def without_home(text: str) -> str:
+    """Return a text as records have it, with ``~`` in place of the home folder."""
+    home = str(Path.home())
+    return re.sub(rf"(?<![\w.~-]){re.escape(home)}(?![\w.-])", "~", text) if len(home) > 1 else text

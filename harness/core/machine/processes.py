@@ -60,7 +60,7 @@ def _this_place() -> str:
     with contextlib.suppress(OSError):
         namespace = str(Path("/proc/self/ns/pid").readlink())
     host = this_host()
-    return f"{host.name} boot {boot or host.id} {namespace}".strip()
+    return f"{host} boot {boot} {namespace}".strip()
 
 
 def _start_of(pid: int) -> str | None:

@@ -43,7 +43,7 @@ def _sources_of_model(target: str) -> list[Path]:
     """Return the files that ``FILE.py:NAME`` imports, or the package's files of ``package.module:NAME``."""
     place = target.rpartition(":")[0]
     if place.endswith(".py"):
-        return imported_files(Path(place))
+        return imported_files(Path(place).expanduser())
     spec = importlib.util.find_spec(place.partition(".")[0])
     if spec is None:
         return []

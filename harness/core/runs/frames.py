@@ -48,7 +48,7 @@ def _row(record: Record) -> dict[str, object]:
         "precision": record.configuration.precision,
         "threads": record.configuration.threads,
         "cpu": record.machine.cpu,
-        "host": record.machine.host_text or None,
+        "host": record.machine.host,
         "seed": record.seed,
         "batch_size": record.batch_size,
         "parameters": record.parameters,

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 
 from harness.core.machine.cpus import WORKER_CPUS
 from harness.core.machine.description import Machine, describe_machine
+from harness.core.machine.files import without_home
 from harness.core.machine.worker_variables import inherited_variables, variables_text, worker_variables
 from harness.core.plugins import registry
 from harness.core.plugins.sources import sources_of, sources_of_models
@@ -58,8 +59,8 @@ def ingredients_of(request: RunRequest, *, certify: bool, machine: Machine | Non
         "certification": "yes" if certify else "no",
         **({} if request.judges_times else {"times": "not judged"}),
         "worker's variables": " ".join(f"{name}={value}" for name, value in sorted(variables.items())),
-        "inherited variables": variables_text(inherited),
-        "machine": f"{machine.host_text}: {machine.model_text}",
+        "inherited variables": without_home(variables_text(inherited)),
+        "machine": f"{machine.host or ''}: {machine.model_text}",
         "Python": machine.python,
         "harness": machine.harness,
     }

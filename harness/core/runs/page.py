@@ -106,7 +106,7 @@ def _scores_and_machine(record: Record) -> list[Node]:
     machine = record.machine
     git = f"{machine.git.commit}{' + changes' if machine.git.dirty else ''}" if machine.git else "none"
     described = {
-        "host": machine.host_text or NOTHING,
+        "host": machine.host or NOTHING,
         "cpu": machine.cpu,
         "cores": f"{machine.physical_cores} physical, {machine.logical_cpus} logical, "
         f"{machine.allowed_cpus} allowed",

@@ -44,7 +44,7 @@ _NAMES: dict[str, Callable[[Record], tuple[str, ...]]] = {
     "device": _device_names,
     "seed": lambda record: (str(record.seed),),
     "status": lambda record: (record.status,),
-    "host": lambda record: (record.machine.host_text.partition(" (")[0], record.machine.host_text),
+    "host": lambda record: (record.machine.host or "",),
 }
 _SINCE = "since"
 #: The names of filters, beside the options of tasks.

@@ -32,7 +32,7 @@ class ReadyNode(Protocol):
 
     @property
     def name(self) -> str:
-        """The host, ``alpha (3f2a1c09d4e7)``."""
+        """The host, ``3f2a1c09d4e7``."""
 
     @property
     def lacking(self) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from harness.core.documents.numbers import first_of
+from harness.core.machine.files import without_home
 from harness.core.models.arguments import literal, split_values
 from harness.core.models.reading import read_variants
 from harness.core.models.task_file import (
@@ -254,6 +255,6 @@ def models_folder(results: Path) -> Path:
 
 
 def absolute(target: str) -> str:
-    """Return ``target`` with the whole path of its file: workers may run in another folder."""
+    """Return ``target`` with the whole path of its file, from ``~``: workers may run in another folder."""
     place, name = split_target(target)
-    return f"{Path(place).resolve()}:{name}" if is_file(target) else target
+    return f"{without_home(str(Path(place).resolve()))}:{name}" if is_file(target) else target

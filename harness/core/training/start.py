@@ -9,6 +9,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
+from harness.core.machine.files import without_home
 from harness.errors import UsageError
 from harness.layers import Native
 from harness.spec.task import Start, Task
@@ -24,7 +25,7 @@ def start_of(path: Path) -> Start:
     Raises:
         UsageError: the file cannot be read.
     """
-    return Start(str(path.resolve()), hashlib.sha256(_content(path)).hexdigest())
+    return Start(without_home(str(path.resolve())), hashlib.sha256(_content(path)).hexdigest())
 
 
 def started(task: Task, start: Start) -> dict[str, npt.NDArray[np.float64]]:
@@ -36,7 +37,7 @@ def started(task: Task, start: Start) -> dict[str, npt.NDArray[np.float64]]:
     Raises:
         UsageError: the file cannot be read, has changed, or no array of it belongs to a weight.
     """
-    content = _content(Path(start.path))
+    content = _content(Path(start.path).expanduser())
     if hashlib.sha256(content).hexdigest() != start.sha256:
         raise UsageError(f"{start.path} has changed since the run was planned; start the command again")
     try:

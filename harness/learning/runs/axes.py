@@ -1,6 +1,5 @@
 """Axes: the options of a task and the fields of a record by whose values runs are compared."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -103,10 +102,6 @@ class Traits(NamedTuple):
     labels: Mapping[str, str]
 
 
-#: The beginning of a host's id, which is enough in a title.
-_HOST_ID = re.compile(r"(\([0-9a-f]{4})[0-9a-f]*\)$")
-
-
 def traits(conditions: Conditions, record: Record) -> Traits:
     """Return what the names of task and data set do not state; ``record`` has these conditions."""
     labels = {
@@ -117,7 +112,7 @@ def traits(conditions: Conditions, record: Record) -> Traits:
         "device": conditions.device or "unknown device",
         "threads": counted(conditions.threads, "thread"),
         "machine": conditions.machine,
-        "host": _HOST_ID.sub(r"\1)", conditions.host) or "unknown host",
+        "host": f"host {conditions.host[:4]}" if conditions.host else "unknown host",
         "evaluation": f"scores: {evaluation_text(conditions.evaluation)}",
         "certified": "" if conditions.certified else "not certified",
         "variables": conditions.variables,

@@ -122,7 +122,7 @@ def _fits(duel: DuelRecord, group: RunGroup) -> bool:
         task == description
         and duel.dataset.fingerprint == conditions.fingerprint
         and duel.machine.model_text == conditions.machine
-        and duel.machine.host_text == conditions.host
+        and (duel.machine.host or "") == conditions.host
         and variables_text(duel.inherited_variables) == conditions.variables
         and all(own.certificate and own.certificate.certified for own in duel.configurations)
     )

@@ -56,7 +56,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
             machine=record.machine.model_text,
             certified=bool(record.certificate and record.certificate.certified),
             variables=variables_text(record.inherited_variables),
-            host=record.machine.host_text,
+            host=record.machine.host or "",
         )
 
     def apart_from(self, *names: str) -> tuple[object, ...]:

@@ -1,6 +1,5 @@
 """``harness bundle``: records with all that they need in one file, for others; and such a file, unpacked."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from harness.core.shell.features import records
 from harness.core.shell.paths import InputFile, OutputFile, UserPath
 from harness.core.shell.printing import echo
 from harness.errors import UsageError
-from harness.sharing.bundle.making import Asked, make, write_zip
+from harness.sharing.bundle.making import Bundle, make, write_zip
 from harness.sharing.bundle.offer import Offer
 from harness.sharing.bundle.opening import opened
 
@@ -33,7 +32,6 @@ class Given:
     to: Path | None
     data: bool
     weights: bool
-    as_is: bool
     dry_run: bool
     open: Path | None
     results: Path
@@ -44,13 +42,8 @@ class Given:
 @click.option(
     "--to", type=UserPath(), metavar="PATH", help="The bundle to write, a .zip; with --open, a new folder."
 )
-@click.option("--data", is_flag=True, help="Add the files given by --dataset, up to 64 MiB each.")
+@click.option("--data", is_flag=True, help="Add the files given by --dataset.")
 @click.option("--weights", is_flag=True, help="Add the weights that --save-weights has kept.")
-@click.option(
-    "--as-is",
-    is_flag=True,
-    help="Add code as it is, though it has the name of a host or user or a home folder. Secrets are refused.",
-)
 @options.dry_run
 @click.option(
     "--open",
@@ -64,15 +57,14 @@ def command(_ctx: click.Context, given: Given) -> None:
     """Pack records with all that they need into one file, for others to repeat.
 
     RECORD is a file, an id, the beginning of an id, `last`, or a folder of results. A bundle has the records
-    with the files beside them, the code that they ran, a page, and a list of checksums. Names of hosts and
-    users, home folders, and values of variables that look like secrets are removed from the records.
+    with the files beside them, the code that they ran, and a page.
 
     \b
       harness bundle last --dry-run
       harness bundle last --data --to claim.zip
       harness bundle --open claim.zip --to claim
 
-    Exit code: 0, 1 if a file cannot be written, 2 if the input is wrong or code has private texts.
+    Exit code: 0, 1 if a file cannot be written, 2 if the input is wrong.
     """  # noqa: D301  click's mark for lines that it must not wrap
     if given.open is not None:
         _open(given.open, given)
@@ -81,12 +73,11 @@ def command(_ctx: click.Context, given: Given) -> None:
         raise UsageError("name the records to bundle, such as: harness bundle last --to claim.zip")
     target = _target(given)
     results = [result for name in given.names for result in _named(name, given.results)]
-    asked = Asked(given.data, given.weights, given.as_is)
     with GuardedFolder("bundle") as staging, writing(target):
-        made = make(results, asked, staging.path, target.name)
+        bundle = make(results, target.name, staging.path, data=given.data, weights=given.weights)
         if not given.dry_run:
-            write_zip(made.files, target)
-        echo(terminal_text(_list(made.files, made.left_out, target, given)))
+            write_zip(bundle.files, target)
+        echo(terminal_text(_list(bundle, target, given)))
 
 
 def _target(given: Given) -> Path:
@@ -110,12 +101,15 @@ def _named(name: str, results: Path) -> list[Result]:
     raise UsageError(f"no records in {name}; give a folder of results, such as results")
 
 
-def _list(files: Mapping[str, Path], left_out: Iterable[str], target: Path, given: Given) -> Document:
-    sizes = {name: path.stat().st_size for name, path in files.items()}
-    rows = [[name, f"{size:,}"] for name, size in sizes.items()]
+def _list(bundle: Bundle, target: Path, given: Given) -> Document:
+    sizes = bundle.sizes()
+    rows = [[name, f"{size:,}"] for name, size in sorted(sizes.items())]
     total = f"{len(sizes)} files, {sum(sizes.values()):,} bytes"
     headline = f"{target} would have {total}" if given.dry_run else f"{target} has {total}"
-    nodes: list[Node] = [Table(("file", "bytes"), rows, form="texts"), Items([*left_out], "Left out")]
+    nodes: list[Node] = [
+        Table(("file", "bytes"), rows, form="texts"),
+        Items([*bundle.left_out], "Left out"),
+    ]
     return Document("bundle", "Bundle", nodes, headline=[headline])
 
 
@@ -125,7 +119,7 @@ def _open(path: Path, given: Given) -> None:
     Raises:
         UsageError: other options are given, or the bundle is refused.
     """
-    if given.names or given.data or given.weights or given.as_is or given.dry_run:
+    if given.names or given.data or given.weights or given.dry_run:
         raise UsageError("--open takes a bundle and --to FOLDER alone")
     if given.to is None:
         raise UsageError(f"give the new folder to unpack {path.name} into: --to {path.stem}")

@@ -123,7 +123,7 @@ def _entry(kind: RecordKind[Any], record: Any, path: Path) -> Entry:
     listed = kind.row_of(record)
     entry = Entry(kind.folder, path.stem, "", *listed, "", "")
     if isinstance(record, Envelope):
-        host = f", {record.machine.host_text}" if record.machine.host_text else ""
+        host = f", host {record.machine.host}" if record.machine.host else ""
         machine = f"{record.machine.model_text}{host}"
         entry = entry._replace(started=record.started_at, status=record.status, machine=machine)
     if kind is RUNS and isinstance(record, Record):

@@ -16,8 +16,8 @@ from harness.core.plugins.files import name_plugin_files, plugin_files
 from harness.core.shell import features
 from harness.core.shell.printing import echo, print_error_line
 from harness.errors import UsageError
-from harness.sharing.bundle.manifest import DATA, MANIFEST, RESULTS
 from harness.sharing.bundle.offer import Offer
+from harness.sharing.bundle.opening import DATA, MANIFEST, RESULTS
 from harness.sharing.reproduce.recorded_command import RecordedCommand
 
 #: In the folder of an opened bundle: where its commands are given again.
@@ -37,6 +37,9 @@ def confirmation(*, yes: bool) -> Callable[[Offer], None]:
 
     def confirm(offered: Offer) -> None:
         print_error_line(terminal_text(offered.document()))
+        for source in offered.sources:
+            print_error_line(f"\n# {source.path}, sha256 {source.sha256}")
+            echo(_content(offered.results, source), err=True)
         if yes:
             return
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -44,22 +47,11 @@ def confirmation(*, yes: bool) -> Callable[[Offer], None]:
                 f"{offered.bundle} was not opened: nobody can be asked here whether its code may run. "
                 "Read what is shown above, and add --yes to agree"
             )
-        while (answer := _answer()) == "s":
-            for source in offered.sources.values():
-                print_error_line(f"\n# {source.path}, sha256 {source.sha256}")
-                echo(_content(offered.results, source), err=True)
-        if answer != "y":
+        print_error_line("Run this? [y: yes, n: no]")
+        if sys.stdin.readline().strip().lower() != "y":
             raise UsageError(f"{offered.bundle} was not opened; nothing of it was run or installed")
 
     return confirm
-
-
-def _answer() -> str:
-    print_error_line("Run this? [y: yes, n: no, s: show the code]")
-    try:
-        return sys.stdin.readline().strip().lower()[:1]
-    except UnicodeDecodeError:
-        return "n"
 
 
 def _content(results: Path, source: SourceFile) -> str:
@@ -115,7 +107,7 @@ def lay_out(records: Iterable[Envelope], results: Path, to: Path) -> list[str]:
         shutil.copytree(data, to, dirs_exist_ok=True)
     outside, written = dict[str, None](), dict[str, str]()
     for source in [source for record in records for source in record.sources]:
-        if Path(source.path).is_absolute():
+        if source.path.startswith(("/", "~")):
             outside[source.path] = None
             continue
         if written.setdefault(source.path, source.sha256) != source.sha256:

@@ -1,7 +1,6 @@
 """``harness reproduce``: repeat records here, and judge whether they agree."""
 
 import datetime
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from harness.core.plugins.files import plugin_files
 from harness.core.shell import options
 from harness.core.shell.paths import UserPath
 from harness.core.shell.plugin_option import plugin_option
-from harness.core.shell.printing import echo, echo_json, print_error, print_error_line
+from harness.core.shell.printing import echo, echo_json, print_error
 from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import HarnessError, UsageError
 
@@ -99,8 +98,6 @@ def command(ctx: click.Context, given: Given) -> None:
     if given.environment:
         ctx.exit(_in_environment(selection.kinds, folder, given))
     _refuse_lacking(selection.kinds)
-    if not of_bundle and (stated := _stated(selection.kinds)):
-        print_error_line(stated)
     _refuse_own(folder, selection.kinds)
     place = Place(prepare_folder(folder), given.quiet, given.jobs)
     reproduced: list[Reproduced] = []
@@ -139,23 +136,6 @@ def _refuse_own(folder: Path, kinds: Sequence[Any]) -> None:
     for stored in [stored for readable in kinds for stored in readable.records]:
         if stored.path.resolve().is_relative_to(folder.resolve()):
             raise UsageError(f"--to {folder} has {stored.path}, which is to be repeated; give another folder")
-
-
-def _stated(kinds: Sequence[Any]) -> str:
-    """Return a line on the interpreters and variables that the user's own records ask for, if any."""
-    from harness.core.plugins.configuration import Configuration
-    from harness.sharing.bundle.parts import parts_of
-
-    pythons, variables = dict[str, None](), dict[str, None]()
-    for kind in kinds:
-        parts = [part for stored in kind.records for _, part in parts_of(stored.record)]
-        for each in [part for part in parts if isinstance(part, Configuration)]:
-            if kind.repetition.commands and each.python != sys.executable:  # others use this interpreter
-                pythons[each.python] = None
-            variables |= dict.fromkeys(f"{name}={value}" for name, value in each.variables)
-    named = {"interpreters": pythons, "variables": variables}
-    parts = [f"{what} {', '.join(texts)}" for what, texts in named.items() if texts]
-    return f"The records ask for {' and '.join(parts)}." if parts else ""
 
 
 def _refuse_lacking(kinds: Sequence[Any]) -> None:

@@ -1,5 +1,6 @@
 """A recorded command line as its options and arguments, so that it can be given again with some replaced."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ class RecordedCommand:
         """
         from harness.core.shell.main import cli
 
+        words = [re.sub(r"(?<![\w./~-])~/", f"{Path.home()}/", word) for word in words]
         self.name = next(iter(words), "")
         command = cli.get_command(click.Context(cli), self.name) if self.name in allowed else None
         if command is None:

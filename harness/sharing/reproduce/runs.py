@@ -62,8 +62,8 @@ class RunRepetition(Repetition[Record]):
         """See :meth:`Repetition.refusal`; a study's tuning is not repeated either."""
         if record.seed == TRIAL_SEED:
             return "a study tries settings in it"
-        has_losses = record.first_losses or record.status != "ok"
-        return super().refusal(record) if has_losses else "the record has no losses to compare"
+        is_reduced = record.status == "ok" and not record.blocks and not record.first_losses
+        return "the record has no losses to compare" if is_reduced else super().refusal(record)
 
     def lacking(self, stored: Stored[Record]) -> Iterator[str]:
         """See :meth:`Repetition.lacking`."""
@@ -181,7 +181,7 @@ def _lacking_file(dataset: DatasetRecord) -> Iterator[str]:
 
     file, fingerprint = dataset.file, dataset.fingerprint or ""
     assert file is not None  # noqa: S101  the caller has checked it
-    path = Path(file.path)
+    path = Path(file.path).expanduser()
     if not path.exists():
         if kept_data.is_kept(fingerprint):
             kept_data.announce(dataset.name, fingerprint, file)
@@ -210,7 +210,9 @@ def _changed(name: str, there: str, here: str) -> str:
 def lacking_code(targets: Iterable[str]) -> Iterator[str]:
     """Yield that files of the user's own code, which ``targets`` name, do not exist here."""
     places = dict.fromkeys(target.rpartition(":")[0] for target in targets)
-    if missing := [place for place in places if place.endswith(".py") and not Path(place).is_file()]:
+    if missing := [
+        place for place in places if place.endswith(".py") and not Path(place).expanduser().is_file()
+    ]:
         yield f"the user's own code: {first_of(missing, _MOST_NAMED)} does not exist"
 
 

@@ -165,7 +165,7 @@ def _named(name: str, agreement: Agreement, mine: DuelResult) -> Agreement:
 
 def _own_python(record: DuelRecord) -> list[str]:
     """Return the interpreters of the configurations where they are not all the same."""
-    every = [each.configuration.python for each in record.configurations]
+    every = [str(Path(each.configuration.python).expanduser()) for each in record.configurations]
     return every if len(set(every)) > 1 else []
 
 
@@ -181,7 +181,8 @@ def _written(each: ConfigurationRecord, record: DuelRecord) -> str:
     Each setting is one quoted word: no text of a record adds a setting that nobody was shown.
     """
     asked, first = each.configuration, record.configurations[0]
-    python = [f"python={asked.python}"] if _own_python(record) and asked.python != sys.executable else []
+    own = str(Path(asked.python).expanduser())
+    python = [f"python={own}"] if _own_python(record) and own != sys.executable else []
     variables = [f"env.{name}={value}" for name, value in asked.variables]
     size = [f"batch_size={each.batch_size}"] if each.batch_size != first.batch_size else []
     private = [

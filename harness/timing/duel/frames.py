@@ -34,7 +34,7 @@ def _conditions(record: DuelRecord) -> dict[str, object]:
         "task": record.work_name,
         "dataset": record.dataset_name,
         "cpu": record.machine.cpu,
-        "host": record.machine.host_text or None,
+        "host": record.machine.host,
         "seed": record.seed,
         "margin": record.margin,
         "stopped_because": record.stopped_because,

@@ -32,7 +32,7 @@ def _gate(record: GateRecord) -> dict[str, object]:
         "base_commit": record.base.commit,
         "head_commit": record.head.commit,
         "cpu": record.machine.cpu,
-        "host": record.machine.host_text or None,
+        "host": record.machine.host,
     }
 
 

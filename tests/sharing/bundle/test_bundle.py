@@ -2,11 +2,12 @@
 
 import json
 import zipfile
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-from support.made_bundles import PRIVATE, TOKEN, USER, own_record, private_record, save_own
+from support.made_bundles import own_record, save_own
 from support.made_records import made_record
 from support.records import make_unfinished_record
 
@@ -15,8 +16,7 @@ from harness.core.data_files.reading import READERS, read_data_file
 from harness.core.data_files.settings import settings_of
 from harness.core.documents.kinds import encode_document
 from harness.core.runs.store import RUNS
-from harness.sharing.bundle import manifest
-from harness.sharing.bundle.opening import opened
+from harness.sharing.bundle.opening import SUFFIXES, opened
 from harness.sharing.reproduce.bundles import lay_out
 from harness.spec.description import description_sha256
 
@@ -45,7 +45,7 @@ def test_a_bundle_has_the_record_its_code_and_its_data_and_repeats_elsewhere(qui
     sources = {f"results/sources/{file.name}" for file in tmp_path.glob("results/sources/*")}
     assert len(sources) == 2
     expected = {"bundle.json", "README.txt", f"results/runs/{path.name}", "data/data.npz", *sources}
-    assert names_in("claim.zip") - {"page.html"} == expected
+    assert names_in("claim.zip") - {"pages/runs.html"} == expected
     assert "harness reproduce claim.zip" in text_in("claim.zip", "README.txt")
 
     (record_path,) = opened(tmp_path / "claim.zip", tmp_path / "theirs", lambda _: None)
@@ -56,23 +56,6 @@ def test_a_bundle_has_the_record_its_code_and_its_data_and_repeats_elsewhere(qui
     assert lay_out([record], tmp_path / "theirs" / "results", tmp_path / "place") == []
     for name in ("net.py", "helper.py", "data.npz"):
         assert (tmp_path / "place" / name).read_bytes() == (tmp_path / name).read_bytes()
-
-
-def test_planted_private_texts_are_in_no_file_of_a_bundle(quick, tmp_path):
-    save_own(tmp_path, private_record(tmp_path))
-    done = quick("bundle", "last", "--to", "claim.zip", USER=USER, PLANTED_TOKEN=TOKEN)
-    assert done.returncode == 0, done.stderr
-    for name in names_in("claim.zip"):
-        text = text_in("claim.zip", name)
-        assert [each for each in (*PRIVATE, str(tmp_path)) if each in text] == [], name
-
-
-def test_equal_records_make_an_equal_bundle(quick, tmp_path):
-    save_own(tmp_path)
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        assert quick("bundle", "last", "--to", f"{name}/claim.zip").returncode == 0
-    assert (tmp_path / "one/claim.zip").read_bytes() == (tmp_path / "two/claim.zip").read_bytes()
 
 
 def test_a_dry_run_lists_and_writes_nothing(quick, tmp_path):
@@ -99,48 +82,29 @@ def test_weights_are_left_out_unless_asked_for(quick, tmp_path):
     assert {name for name in names_in("claim.zip") if name.endswith(("png", "safetensors"))} == beside
 
 
-def test_a_file_that_compresses_too_well_is_stored_so_that_its_bundle_can_be_opened(quick, tmp_path):
-    (path,) = save_own(tmp_path)
-    (path.parent / f"{path.stem}-last.safetensors").write_bytes(bytes(2**24))
-    assert quick("bundle", "last", "--weights", "--to", "claim.zip").returncode == 0
-    assert opened(tmp_path / "claim.zip", tmp_path / "theirs", lambda _: None)
-
-
-@pytest.mark.parametrize(
-    ("line", "private", "flag", "code"),
-    [
-        (f"KEY = '{TOKEN}'", "the value of PLANTED_TOKEN", (), 2),
-        (f"KEY = '{TOKEN}'", "the value of PLANTED_TOKEN", ("--as-is",), 2),
-        (f"ROOT = '/home/{USER}/data'", "a home folder", (), 2),
-        (f"ROOT = '/home/{USER}/data'", "", ("--as-is",), 0),
-    ],
-)
-def test_code_with_private_texts_is_refused_by_line(quick, tmp_path, line, private, flag, code):
-    record = own_record(tmp_path)
-    (tmp_path / "helper.py").write_text(f"import os\n{line}\n")
-    save_own(tmp_path, record)
-    done = quick("bundle", "last", "--to", "claim.zip", *flag, PLANTED_TOKEN=TOKEN)
-    assert done.returncode == code, done.stderr
-    assert (tmp_path / "claim.zip").exists() == (code == 0)
-    if code:
-        assert f"helper.py:2 has {private}" in done.stderr
-        assert TOKEN not in done.stderr
-
-
-def test_changed_data_are_refused(quick, tmp_path):
-    save_own(tmp_path, with_fingerprint(own_record(tmp_path), tmp_path))
-    np.savez(tmp_path / "data.npz", x=np.ones((60, 2), np.float32), y=np.resize([0, 1], 60))
-    done = quick("bundle", "last", "--data", "--to", "claim.zip")
-    assert done.returncode == 2
-    assert "data.npz is not what the record was made of" in done.stderr
-
-
-def test_large_data_and_lost_data_are_left_out(quick, tmp_path, monkeypatch):
+def test_lost_data_are_left_out(quick, tmp_path):
     save_own(tmp_path)
-    monkeypatch.setattr(manifest, "MOST_DATA_BYTES", 100)
-    assert "100 bytes are the most" in quick("bundle", "last", "--data", "--dry-run").stdout
     (tmp_path / "data.npz").unlink()
     assert "no longer" in quick("bundle", "last", "--data", "--dry-run").stdout
+
+
+def test_files_outside_the_folder_of_the_command_get_a_place_in_it(quick, tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    record = own_record(tmp_path)
+    record.command[2] = "../net.py:make"
+    save_own(work, record)
+    done = quick("bundle", "last", "--data", "--results", str(work / "results"), "--to", "claim.zip")
+    assert done.returncode == 0, done.stderr
+    (path,) = opened(Path("claim.zip").absolute(), tmp_path / "theirs", lambda _: None)
+    outside = f"outside{tmp_path}"
+    record = RUNS.read(path)
+    assert record.command[2] == f"{outside}/net.py:make"
+    assert record.dataset.file.path == f"{outside}/data.npz"
+    assert {source.path for source in record.sources} == {f"{outside}/net.py", f"{outside}/helper.py"}
+    lay_out([record], tmp_path / "theirs" / "results", tmp_path / "place")
+    assert (tmp_path / "place" / outside / "data.npz").is_file()
 
 
 def test_a_lost_source_is_named(quick, tmp_path):
@@ -170,8 +134,7 @@ def test_a_folder_of_results_and_an_id_name_records(quick, tmp_path):
 
 
 def test_the_files_of_data_are_those_that_harness_reads():
-    known = {*READERS, *pictures._SUFFIXES}
-    assert {f".{suffix}" for suffix in manifest.DATA_SUFFIXES} == known
+    assert {*SUFFIXES} >= {*READERS, *pictures._SUFFIXES}
 
 
 @pytest.mark.parametrize(
@@ -215,7 +178,6 @@ def test_open_lists_what_would_run_and_runs_nothing(quick, tmp_path):
     done = quick("bundle", "--open", "claim.zip", "--to", "theirs")
     assert done.returncode == 0, done.stderr
     assert "harness run --model net.py:make" in done.stdout
-    assert "show accidents, not forgery" in done.stdout.replace("\n", " ")
     assert (tmp_path / "theirs" / "results" / "sources").is_dir()
 
 

@@ -1,6 +1,5 @@
 """A stranger's bundle: whatever it is, nothing is written outside a new folder, and nothing runs unasked."""
 
-import hashlib
 import io
 import json
 import stat
@@ -14,7 +13,7 @@ from support.records import as_stored
 from harness.core.documents.kinds import encode_document
 from harness.core.runs.store import RUNS
 from harness.errors import HarnessError, UsageError
-from harness.sharing.bundle import manifest
+from harness.sharing.bundle import opening
 from harness.sharing.bundle.opening import opened
 from harness.sharing.reproduce.bundles import confirmation, lay_out
 
@@ -33,21 +32,11 @@ def content(tmp_path, monkeypatch):
     return {RECORD: path.read_bytes(), **sources, "README.txt": b"Read me\n"}
 
 
-def listed(content, **changes):
-    """The list of the files, as bundle.json has it."""
-    files = {
-        name: {"bytes": len(each), "sha256": hashlib.sha256(each).hexdigest()}
-        for name, each in content.items()
-    }
-    fields = {"format": manifest.FORMAT, "harness": "0.1.0", "records": [RECORD], "files": files} | changes
-    return json.dumps(fields).encode()
-
-
-def packed(path, content, further=(), **changes):
-    """Write a zip of ``content`` with its list, and of ``further`` entries, which the list does not have."""
+def packed(path, content, records=(RECORD,)):
+    """Write a zip of ``content`` that names ``records``."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(manifest.MANIFEST, listed(content, **changes))
-        for name, each in [*content.items(), *further]:
+        archive.writestr("bundle.json", json.dumps({"records": records}))
+        for name, each in content.items():
             archive.writestr(name, each)
     return path
 
@@ -70,11 +59,11 @@ def test_a_good_bundle_is_offered_and_unpacked(tmp_path, content):
     assert paths == [tmp_path / "new" / RECORD]
     assert paths[0].read_bytes() == content[RECORD]
     (offered,) = offers
-    assert offered.records[0].command.startswith("harness run --model net.py:make")
-    assert {source.path for source in offered.sources.values()} == {"net.py", "helper.py"}
+    assert offered.commands[0].startswith("harness run --model net.py:make")
+    assert {source.path for source in offered.sources} == {"net.py", "helper.py"}
     assert [target.rpartition("/")[2] for target in offered.callables] == ["net.py:make"]
-    assert "msgspec" in offered.requirements
-    assert offered.variables["OMP_NUM_THREADS"] == {"2"}
+    assert any(each.startswith("msgspec==") for each in offered.requirements)
+    assert offered.variables["OMP_NUM_THREADS"] == "2"
     assert oct((tmp_path / "new").stat().st_mode)[-3:] == "755"
 
 
@@ -91,107 +80,30 @@ def test_an_interpreter_and_variables_of_a_configuration_are_shown(tmp_path, con
 
 
 @pytest.mark.parametrize(
-    ("name", "match"),
-    [
-        ("../evil.py", "leads out of the folder"),
-        ("results/../../evil.py", "leads out of the folder"),
-        ("/srv/evil.py", "leads out of the folder"),
-        ("C:/evil.py", "leads out of the folder"),
-        ("results\\..\\evil.py", "a character that no name"),
-        ("results/runs/\x1b[2J.json", "a character that no name"),
-        ("results/runs/\u202egnp.json", "a character that no name"),
-        ("results/runs/", "bundles have no such file"),
-        ("results//runs/a.json", "bundles have no such file"),
-        ("results/./runs/a.json", "bundles have no such file"),
-        ("torch.py", "bundles have no such file"),
-        ("data/torch.py", "bundles have no such file"),
-        ("data/torch/__init__.so", "bundles have no such file"),
-        ("results/sources/torch.py", "bundles have no such file"),
-        ("results/runs/deep/a.json", "bundles have no such file"),
-        ("data/" + "a/" * 30 + "x.npz", "too long"),
-        ("data/" + "a" * 300 + ".npz", "too long"),
-    ],
+    "name",
+    ["../evil.json", "results/../../evil.json", "/srv/evil.json", "data/torch.py", "results/sources/a/b.py"],
 )
-def test_names_that_lead_elsewhere_are_refused(tmp_path, content, name, match):
-    assert_refused(tmp_path, packed(tmp_path / "evil.zip", content | {name: b"evil"}), match)
+def test_a_file_elsewhere_or_of_another_kind_is_refused(tmp_path, content, name):
+    path = packed(tmp_path / "evil.zip", content | {name: b"evil"})
+    assert_refused(tmp_path, path, "no bundle has a file")
 
 
-@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFDIR])
-def test_links_and_devices_are_refused(tmp_path, content, kind):
+def test_a_link_is_written_as_a_file(tmp_path, content):
     entry = zipfile.ZipInfo("data/x.npz")
-    entry.external_attr = (kind | 0o777) << 16
-    path = packed(tmp_path / "evil.zip", content, [(entry, "/etc/passwd")])
-    assert_refused(tmp_path, path, "a link or a device")
+    entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+    opened(packed(tmp_path / "evil.zip", content | {entry: "/etc/passwd"}), tmp_path / "new", lambda _: None)
+    assert not (tmp_path / "new" / "data" / "x.npz").is_symlink()
 
 
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-@pytest.mark.parametrize("name", ["README.txt", "DATA/x.npz", "data/é.npz"])
-def test_a_name_twice_is_refused(tmp_path, content, name):
-    content |= {"data/x.npz": b"1", "data/é.npz": b"2"}
-    path = packed(tmp_path / "evil.zip", content, [(name, b"another")])
-    assert_refused(tmp_path, path, "twice")
+@pytest.mark.parametrize("limit", ["MOST_BYTES", "_MOST_FILES"])
+def test_too_much_is_refused(tmp_path, content, monkeypatch, limit):
+    monkeypatch.setattr(opening, limit, 3)
+    assert_refused(tmp_path, packed(tmp_path / "evil.zip", content), "it has 5 files")
 
 
-def test_a_file_that_is_also_a_folder_is_refused(tmp_path, content):
-    content |= {"data/x.npz": b"1", "data/x.npz/y.npz": b"2"}
-    assert_refused(tmp_path, packed(tmp_path / "evil.zip", content), "is also a file")
-
-
-def test_a_bomb_is_refused_by_its_stated_size(tmp_path, content):
-    path = packed(tmp_path / "bomb.zip", content | {"data/x.npz": bytes(2**27)})
-    assert_refused(tmp_path, path, "would unpack to")
-
-
-def test_a_bomb_that_states_a_small_size_is_not_unpacked(tmp_path, content):
-    large, small = bytes(2**24), bytes(64)
-    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(manifest.MANIFEST, listed(content | {"data/x.npz": small}))
-        for name, each in (content | {"data/x.npz": large}).items():
-            archive.writestr(name, each)
-    sizes = [len(each).to_bytes(4, "little") for each in (large, small)]
-    lying = (tmp_path / "bomb.zip").read_bytes().replace(*sizes)
-    (tmp_path / "bomb.zip").write_bytes(lying)
-    with zipfile.ZipFile(tmp_path / "bomb.zip") as archive:
-        assert archive.getinfo("data/x.npz").file_size == len(small)
-    assert_refused(tmp_path, tmp_path / "bomb.zip", "damaged")
-
-
-def test_too_many_files_are_refused(tmp_path, content, monkeypatch):
-    monkeypatch.setattr(manifest, "MOST_FILES", 3)
-    assert_refused(tmp_path, packed(tmp_path / "evil.zip", content), "has 5 files")
-
-
-def test_an_encrypted_entry_is_refused(tmp_path, content):
-    path = packed(tmp_path / "evil.zip", content)
-    data = bytearray(path.read_bytes())
-    start = data.index(b"PK\x01\x02")
-    data[start + 8] |= 1
-    path.write_bytes(data)
-    assert_refused(tmp_path, path, "encrypted")
-
-
-@pytest.mark.parametrize(
-    ("changes", "match"),
-    [
-        ({"format": 2}, "has format 2"),
-        ({"records": []}, "has no record"),
-        ({"records": ["results/runs/none.json"]}, "is not in it"),
-        ({"records": ["README.txt"]}, "is not in it"),
-        ({"records": 1}, "is no bundle"),
-        ({"files": {}}, "the files differ in 'README.txt'"),
-    ],
-)
-def test_a_wrong_list_is_refused(tmp_path, content, changes, match):
-    assert_refused(tmp_path, packed(tmp_path / "evil.zip", content, **changes), match)
-
-
-def test_damage_is_named(tmp_path, content):
-    good = listed(content)
-    with zipfile.ZipFile(tmp_path / "claim.zip", "w") as archive:
-        archive.writestr(manifest.MANIFEST, good)
-        for name, each in (content | {"README.txt": b"Read it\n"}).items():
-            archive.writestr(name, each)
-    assert_refused(tmp_path, tmp_path / "claim.zip", "'README.txt' is damaged or was edited")
+@pytest.mark.parametrize("records", [[], ["results/runs/none.json"], 1])
+def test_a_list_without_records_is_refused(tmp_path, content, records):
+    assert_refused(tmp_path, packed(tmp_path / "evil.zip", content, records), "is no bundle")
 
 
 def test_a_file_that_is_no_record_is_refused_by_its_name(tmp_path, content):
@@ -210,23 +122,6 @@ def test_a_cut_bundle_is_refused(tmp_path, content):
     for cut in range(0, len(data), 97):
         (tmp_path / "claim.zip").write_bytes(data[:cut])
         assert_refused(tmp_path, tmp_path / "claim.zip", "no bundle")
-
-
-def test_a_bundle_with_any_byte_changed_never_writes_elsewhere(tmp_path, content):
-    data = packed(tmp_path / "claim.zip", content).read_bytes()
-    for place in range(0, len(data), 61):
-        changed = bytearray(data)
-        changed[place] ^= 0x15
-        (tmp_path / "claim.zip").write_bytes(changed)
-        before = everything(tmp_path)
-        try:
-            opened(tmp_path / "claim.zip", tmp_path / "new", lambda _: None)
-        except UsageError:
-            assert everything(tmp_path) == before
-        else:  # a byte that says nothing, such as a time
-            for path in sorted((tmp_path / "new").rglob("*"), reverse=True):
-                (path.rmdir if path.is_dir() else path.unlink)()
-            (tmp_path / "new").rmdir()
 
 
 def test_an_existing_folder_is_refused(tmp_path, content):
@@ -249,12 +144,12 @@ def test_without_a_terminal_nobody_is_asked_and_nothing_is_opened(tmp_path, cont
     assert not (tmp_path / "new").exists()
     shown = capsys.readouterr().err
     assert "net.py" in shown
-    assert "show accidents, not forgery" in shown
+    assert "as you trust the author of a program" in shown.replace("\n", " ")
     opened(path, tmp_path / "new", confirmation(yes=True))
     assert (tmp_path / "new" / RECORD).is_file()
 
 
-@pytest.mark.parametrize(("answers", "opens"), [("y", True), ("n", False), ("", False), ("s\ny", True)])
+@pytest.mark.parametrize(("answers", "opens"), [("y", True), ("n", False), ("", False)])
 def test_a_user_at_a_terminal_decides(tmp_path, content, monkeypatch, capsys, answers, opens):
     path = packed(tmp_path / "claim.zip", content)
     typed = io.StringIO(f"{answers}\n")
@@ -268,7 +163,7 @@ def test_a_user_at_a_terminal_decides(tmp_path, content, monkeypatch, capsys, an
         with pytest.raises(UsageError, match="nothing of it was run"):
             opened(path, tmp_path / "new", confirm)
     assert (tmp_path / "new").exists() == opens
-    assert (NET in capsys.readouterr().err) == answers.startswith("s")
+    assert NET in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("evil", ["../evil.py", "net.pth", "part/../../evil.py"])
@@ -279,12 +174,6 @@ def test_a_source_cannot_be_laid_out_elsewhere(tmp_path, content, evil):
     with pytest.raises(UsageError, match="is no path of a Python file"):
         lay_out([record], tmp_path / "new" / "results", tmp_path / "place")
     assert not (tmp_path / "evil.py").exists()
-
-
-def test_a_record_that_is_not_named_is_refused(tmp_path, content):
-    hidden = RECORD.replace("abcd", "ffff")
-    path = packed(tmp_path / "hidden.zip", {**content, hidden: content[RECORD]})
-    assert_refused(tmp_path, path, "does not name the record")
 
 
 @pytest.mark.parametrize("name", ["../../evil", "/evil", "a/evil"])

@@ -247,18 +247,9 @@ def test_a_kind_of_another_package_states_how_it_is_repeated(quick, monkeypatch)
     assert (quick.folder / "new" / "dice" / "d-again.json").exists()
 
 
-def test_compare_of_two_runs_of_one_training_says_whether_they_are_equal(quick):
-    first, again, apart = (
-        make_record(f"20260101-00000{number}-cnn", test_at_last={"loss": loss, "accuracy": 0.5})
-        for number, loss in enumerate((1.25, 1.25, 1.5))
-    )
-    save_runs(quick.folder / "results", first, again, apart)
-    equal = quick("compare", first.id, again.id).stdout
-    both = "Both are runs of cnn by torch:eager with seed 0. Their losses "
-    assert equal.startswith(f"{both}and scores are equal bit for bit.\n\ncnn on digits, 2 epochs")
-    other = quick("compare", first.id, apart.id).stdout
-    command = f"harness reproduce results/runs/{first.id}.json"
-    assert other.startswith(f"{both}or scores differ. To see whether rounding explains it: {command}\n\n")
+def test_a_record_without_losses_is_left_out(quick):
+    save_runs(quick.folder / "results", make_record(blocks=[]))
+    assert "the record has no losses to compare" in refused(quick, "results")[1]
 
 
 def test_every_kind_that_is_repeated_is_declared_and_importable():

@@ -118,7 +118,7 @@ def _machine_table(machine: Machine, threads: int, width: int) -> str:
         f"{machine.memory_bytes / 2**30:.1f} GiB, {psutil.virtual_memory().available / 2**30:.1f} GiB free"
     )
     rows = [
-        ("host", machine.host_text),
+        ("host", machine.host or "unknown"),
         ("CPU", machine.cpu),
         ("cores", cores),
         ("threads of a worker", str(threads)),
