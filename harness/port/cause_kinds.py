@@ -148,6 +148,7 @@ def merged(found: Sequence[Cause]) -> list[Cause]:
         else:
             places = [path for path in (cause.path_b, *cause.more) if path != alike.path_b]
             alike.more = list(dict.fromkeys([*alike.more, *places]))
+            alike.exchanged = [*alike.exchanged, *cause.exchanged]
     return result
 
 

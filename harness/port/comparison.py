@@ -12,7 +12,7 @@ from harness.core.models.remote_side import RemoteSide
 from harness.core.stats.deviations import largest
 from harness.errors import UsageError
 from harness.port import drawn
-from harness.port.cause_kinds import REPLACED, merged
+from harness.port.cause_kinds import merged
 from harness.port.causes import optimizers
 from harness.port.causes.dropouts import dropouts
 from harness.port.causes.state import are_momenta, initial_values, running_state
@@ -165,14 +165,7 @@ class _Check:
         if (self._lacking.a or self._lacking.b) and not self._lacking_explains:
             # Differences may follow from parameters that B was not given, unless numbers prove each cause.
             names = {*self._lacking.a, *self._lacking.b}
-            unproven = any(
-                cause.after is None
-                or cause.kind == REPLACED
-                or any(
-                    f"{each})" in text or f"{each}," in text for each in names for text in (cause.a, cause.b)
-                )
-                for cause in serious
-            )
+            unproven = any(cause.after is None or not names.isdisjoint(cause.exchanged) for cause in serious)
             return "undecided" if unproven or not serious else "different"
         if serious:
             return "different"

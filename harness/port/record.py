@@ -42,6 +42,8 @@ class Cause(msgspec.Struct, kw_only=True):
     step: int = 0
     steps: int = 0
     """The step of a loop with which the difference begins, from 1, and their count; 0 outside of loops."""
+    exchanged: list[str] = []
+    """The stored arrays of both sides that were exchanged with the calls of the cause."""
 
     @classmethod
     def at(

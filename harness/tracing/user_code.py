@@ -162,12 +162,20 @@ def split_target(target: str) -> tuple[str, str]:
 
 
 def described(error: BaseException) -> str:
-    """Return the type and the first line of an exception."""
+    """Return the type and the first line of an exception, and of Keras's the reason below that line."""
     try:
-        lines = str(error).strip().splitlines()
+        text = str(error).strip()
     except Exception:  # noqa: BLE001  a user's exception may raise here, too
-        lines = []
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        text = ""
+    first = text.partition("\n")[0]
+    reason = _IN_BOLD.search(text)
+    if reason is not None:
+        first = " ".join([first, *reason[1].split()]) if reason.start() > len(first) else reason[1]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+#: Where a layer raises, Keras names the layer first, and prints the error itself in bold.
+_IN_BOLD = re.compile(r"\x1b\[1m(.*?)\x1b\[0m", re.DOTALL)
 
 
 #: Packages whose code is not the user's.

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from harness.errors import UsageError
-from harness.tracing.user_code import split_target, user_module
+from harness.tracing.user_code import described, split_target, user_module
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "large"])
@@ -37,3 +37,21 @@ def test_another_form_names_no_model(target):
 )
 def test_files_and_modules_name_models(target):
     assert ":".join(split_target(target)) == target
+
+
+KERAS = "Exception encountered when calling Block.call().\n\n\x1b[1mshapes (3,)\nand (4,)\x1b[0m\n\nArguments"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("first\nsecond", "ValueError: first"),
+        ("", "ValueError"),
+        (
+            KERAS,
+            "ValueError: Exception encountered when calling Block.call(). shapes (3,) and (4,)",
+        ),
+    ],
+)
+def test_an_exception_is_one_line_with_the_reason_that_keras_gives_below(text, words):
+    assert described(ValueError(text)) == words

@@ -28,6 +28,7 @@ def replacements() -> tuple[Replacement, ...]:
         (backend.nn, "conv", _conv(backend.nn.conv)),
         (backend.image, "resize", _resize(backend.image.resize)),
         (tf, "cast", _cast(tf.cast)),
+        (backend.numpy, "signbit", _signbit(backend.numpy.signbit)),
         *((tf, name, _created(getattr(tf, name), values)) for name, values in _CREATED.items()),
     )
 
@@ -183,3 +184,14 @@ def _cast(original: Any) -> Any:
         return original(x, wide(dtype), name)
 
     return cast
+
+
+def _signbit(original: Any) -> Any:
+    """Read the sign of a float64 in its own bits; Keras, also for ``argmin``, reads that of a float32."""
+
+    @functools.wraps(original)
+    def signbit(x: Any) -> Tensor:
+        x = backend.convert_to_tensor(x)
+        return tf.bitcast(x, tf.int64) < 0 if x.dtype == tf.float64 else original(x)
+
+    return signbit

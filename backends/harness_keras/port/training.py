@@ -58,13 +58,17 @@ def gradients(
 ) -> tuple[Tensor, list[Tensor | None], list[Tensor | None]]:
     """Compute the loss of these inputs, and its gradients with respect to variables and to inputs.
 
-    Integer inputs have no gradient, nor has a variable on which the loss does not depend.
+    Integer inputs have no gradient, nor has a variable on which the loss does not depend; that of another
+    input is zero then.
     """
     types = [keras.backend.standardize_dtype(each.dtype) for each in inputs]
     floating = [place for place, each in enumerate(types) if keras.backend.is_float_dtype(each)]
     of_engine = _GRADIENTS[keras.config.backend()]
     value, of_variables, of_floating = of_engine(loss, variables, list(inputs), floating)
-    by_place = dict(zip(floating, of_floating, strict=True))
+    by_place = {
+        place: ops.zeros_like(inputs[place]) if made is None else made
+        for place, made in zip(floating, of_floating, strict=True)
+    }
     return value, list(of_variables), [by_place.get(place) for place in range(len(inputs))]
 
 

@@ -91,7 +91,9 @@ def causes_of(a: Expression, b: Expression, pair: Corresponding, consumer: str) 
         kind, own, other = "mask", masks[0] or "none", masks[1] or "none"
     else:
         kind = "missing call" if pair.a.calls else "extra call"
-    return [_cause(kind, pair, own, other, pair.before, pair.after, consumer)]
+    cause = _cause(kind, pair, own, other, pair.before, pair.after, consumer)
+    cause.exchanged = [name for each in (pair.a, pair.b) for name in each.stored()]
+    return [cause]
 
 
 def _mask_of(expression: Expression) -> str:

@@ -162,6 +162,15 @@ class Expression:
         used = (source for call in self.calls for source in self.trace.calls[call].inputs)
         return [source for source in dict.fromkeys(used) if source not in made]
 
+    def stored(self) -> list[str]:
+        """Name the arrays of the model that the calls use."""
+        calls = [self.trace.calls[call] for call in self.calls]
+        values = [self.trace.values[value] for call in calls for value in call.inputs]
+        return [
+            *(stored.name for call in calls for stored in call.parameters.values()),
+            *(value.name for value in values if value.source == "parameter"),
+        ]
+
     def source_of(self, value: int) -> Call | None:
         call = self._made_by.get(value)
         return None if call is None else self.trace.calls[call]

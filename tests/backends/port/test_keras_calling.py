@@ -65,3 +65,22 @@ def test_outputs_in_lists_of_dictionaries_are_named_by_their_way(keras):
         "b.1",
     ]
     assert list(dict(named_tensors(x, is_array))) == [""]
+
+
+def test_the_sign_of_a_float64_is_read_in_its_own_bits(keras):
+    import tensorflow as tf
+
+    from harness_keras.port.tensorflow_float64 import replacements
+
+    signbit = next(change for _, name, change in replacements() if name == "signbit")
+    numbers = tf.constant([-1e-300, 0.0, -0.0, 1e-300], tf.float64)
+    assert signbit(numbers).numpy().tolist() == [True, False, True, False]
+
+
+def test_a_loss_has_a_gradient_of_zero_for_an_input_that_it_does_not_use(keras):
+    from harness_keras.port.training import gradients
+
+    inputs = [keras.ops.convert_to_tensor(each) for each in (X, KEEP)]
+    value, _, made = gradients(lambda given: keras.ops.sum(given[0]), [], inputs)
+    assert value == X.sum()
+    assert [np.asarray(each).tolist() for each in made] == [X.tolist(), KEEP.tolist()]

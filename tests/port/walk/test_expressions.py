@@ -189,6 +189,7 @@ def test_without_a_change_the_smallest_expressions_are_left_with_their_lines():
     (cause,) = causes(a, b, (3, 4))
     assert (cause.kind, cause.a, cause.b) == ("other function", "sin", "exp → exp")
     assert (cause.line_a, cause.line_b) == ("model.py:2", "model.py:3")
+    assert cause.exchanged == []
 
 
 def test_equal_expressions_of_other_form_have_no_cause():
