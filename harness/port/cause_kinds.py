@@ -48,7 +48,7 @@ KINDS = {
     "untied": "a table that one side uses twice, and the other has twice",
     "flipped kernel": "kernel upside down",
     "transposed kernel": "kernel with exchanged axes",
-    "dropout": "rate, place or axes of a dropout, or a dropout that is never off",
+    "dropout": "rate of a dropout, or a dropout that is never off",
     "order": "activation before or after normalisation",
     "resizing": "grid of a resizing",
     "constant": "a number in the model's own arithmetic",

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from harness.core.documents.files import write_text
 from harness.core.documents.kinds import stamp
 from harness.core.documents.results import prepare_folder
 from harness.core.machine.description import describe_machine
@@ -17,7 +16,7 @@ from harness.core.models.reading import SideSpec
 from harness.core.shell import options
 from harness.core.shell.ending import deliver, writing
 from harness.core.shell.own_model import arguments
-from harness.core.shell.parameters import Number, WholeNumber
+from harness.core.shell.parameters import WholeNumber
 from harness.core.shell.paths import InputFile, OutputFile
 from harness.core.shell.printing import print_error_line
 from harness.core.shell.progress import Phases
@@ -43,8 +42,6 @@ class Given(options.OutputOptions):
     loss: Loss
     batch: int
     steps: int | None
-    learning_rate: float
-    page: Path | None
     map_file: Path | None
     save_map: Path | None
     save_task: Path | None
@@ -113,8 +110,6 @@ def _shape(
     most=1000,
     text="Training steps.  [default: 20, or 5 for models of more than 3 million numbers]",
 )
-@click.option("--learning-rate", type=Number(min=0, min_open=True), default=0.01, show_default=True)
-@click.option("--page", type=OutputFile(), help="Write the findings as this HTML file.")
 @click.option(
     "--map",
     "map_file",
@@ -209,7 +204,6 @@ def _compared(a: SideSpec, b: SideSpec, given: Given) -> str:
         loss=given.loss,
         batch=given.batch,
         steps=given.steps,
-        learning_rate=given.learning_rate,
         threads=given.threads or PortOptions().threads,
         timeout_seconds=given.timeout,
         names=_names(given),
@@ -230,13 +224,6 @@ def _compared(a: SideSpec, b: SideSpec, given: Given) -> str:
     )
     path = PORTS.save(record, folder)
     deliver(PORTS, record, path, given)
-    if given.page is not None:
-        from harness.core.documents.render.html import html_page
-        from harness.port.page import port_document
-
-        with writing(given.page):
-            write_text(given.page, html_page(port_document(record)))
-        print_error_line(f"Page: {given.page}")
     if given.save_map is not None:
         with writing(given.save_map):
             write_map(given.save_map, findings.parameters.pairs)

@@ -1,6 +1,5 @@
 """The comparison of two models, from their parameters to twenty training steps, and its verdict."""
 
-import time
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -65,12 +64,10 @@ _FACTOR = 10.0
 #: The default number of training steps. A large model makes fewer, and is compared on a smaller batch: a step
 #: in float64 takes seconds, and a trace takes gigabytes.
 _STEPS, _LARGE, _SMALL_BATCH, _FEW_STEPS = 20, 3_000_000, 2, 5
-#: Accumulated gradients and averaged weights may need more steps to show, but no more than these.
-_MOST_STEPS = 100
 #: Names that a line lists.
 _NAMED = 3
-#: Takes the next phase, and the seconds that it takes, None if unknown.
-Phase = Callable[..., None]
+#: Takes the next phase.
+Phase = Callable[[str], None]
 
 
 def check_models(
@@ -80,7 +77,7 @@ def check_models(
     options: PortOptions,
     phase: Phase = lambda *_: None,
 ) -> Findings:
-    """Compare the models ``a`` and ``b``; ``phase`` is called with each phase and its duration, if known.
+    """Compare the models ``a`` and ``b``; ``phase`` is called with each phase.
 
     Raises:
         UsageError: a model cannot be made, loaded or evaluated; the message states which model, and its
@@ -127,7 +124,6 @@ class _Check:
         self._notes: list[str] = []
         self._not_compared: list[str] = []
         self._lacking_explains = False
-        self._step_seconds: float | None = None
         self._same_steps = 0
 
     def findings(self) -> Findings:
@@ -183,8 +179,7 @@ class _Check:
         are_complex = dict.fromkeys(name for name, array in numbers if np.iscomplexobj(array))
         self._untrained = f"numbers are complex in {', '.join(are_complex)}" if are_complex else ""
         large = sum(array.size for array in initial_a.parameters.values()) > _LARGE
-        shown = max(map(optimizers.steps_shown, self._updates))
-        self._steps = self._options.steps or (_FEW_STEPS if large else min(max(_STEPS, shown), _MOST_STEPS))
+        self._steps = self._options.steps or (_FEW_STEPS if large else _STEPS)
         if large:
             smaller = min(self._options.batch, _SMALL_BATCH)
             self._options = msgspec.structs.replace(self._options, batch=smaller)
@@ -455,12 +450,10 @@ class _Check:
         targets = drawn.targets(self._output, self._options.loss)
 
         def differentiated(*, own: bool) -> tuple[Gradients, Gradients]:
-            began, loss = time.monotonic(), self._options.loss
-            both = self._sides.both(
+            loss = self._options.loss
+            return self._sides.both(
                 lambda side: side.gradients(inputs, targets, loss, output=self._output_name, own=own)
             )
-            self._step_seconds = time.monotonic() - began
-            return both
 
         own = any(record.own_loss for record in self._records)
         if own:
@@ -491,15 +484,14 @@ class _Check:
                 self._not_compared.append("the options of the optimizers, only what their steps do")
             self._causes += optimizers.causes_of(self._matching, a, b)
         self._causes += two_biases(self._matching)
-        options, seconds = self._options, self._step_seconds
-        self._phase("comparing training steps", None if seconds is None else seconds * self._steps)
+        options = self._options
+        self._phase("comparing training steps")
         batches = drawn.batches(self._shapes, options.batch, self._steps, self._output, options.loss)
         steps = TrainingSteps(
             self._sides,
             self._matching,
             self._updates,
             options.loss,
-            options.learning_rate,
             self._output_name,
             self._second,
         ).compare(batches, self._causes)

@@ -160,7 +160,6 @@ class PortOptions(msgspec.Struct, frozen=True, kw_only=True):
     batch: int = 4
     steps: int | None = None
     """20, or 5 for a model of more than 3 million numbers, unless given."""
-    learning_rate: float = 0.01
     threads: int = 1
     timeout_seconds: float | None = None
     names: dict[str, list[str]] = {}

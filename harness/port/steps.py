@@ -81,17 +81,16 @@ class TrainingSteps:
         matching: Matching,
         updates: tuple[Updates | None, Updates | None],
         loss: Loss,
-        learning_rate: float,
         output: str,
         second: Sequence[Mapping[str, np.ndarray]],
     ) -> None:
         """Take the ``sides`` with equal parameters, their ``updates``, and the ``output`` that is trained.
 
-        ``loss`` and ``learning_rate`` are for a side that has none of its own. ``second`` are masks of the
+        ``loss`` is for a side that has none of its own. ``second`` are masks of the
         second biases of each side that have no counterpart.
         """
         self._sides, self._matching, self._updates = sides, matching, updates
-        self._loss, self._learning_rate, self._output = loss, learning_rate, output
+        self._loss, self._output = loss, output
         self._held = {side: dict(masks) for side, masks in zip((sides.a, sides.b), second, strict=True)}
         self._aligned: list[str] = []
 
@@ -169,7 +168,6 @@ class TrainingSteps:
                 return side.train(
                     batches,
                     self._loss,
-                    self._learning_rate,
                     output=self._output,
                     aligned=bool(self._aligned),
                     held=self._held[side],

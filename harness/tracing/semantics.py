@@ -264,14 +264,10 @@ class Resize(Semantics, frozen=True):
 
 
 class Dropout(Semantics, frozen=True):
-    """Random zeros, which a side leaves out; ``active`` says whether the framework would have drawn them.
-
-    ``together`` is the number of elements that are zero together, as those of a channel.
-    """
+    """Random zeros, which a side leaves out; ``active`` says whether the framework would have drawn them."""
 
     rate: float
     active: bool
-    together: int = 1
 
 
 class Opaque(Semantics, frozen=True):

@@ -36,10 +36,6 @@ class Update(msgspec.Struct, frozen=True):
     :data:`RATED_STEPS` where they change, as far as the schedule goes; ``momentum_holds_rate`` says that the
     momentum sums steps, which contain the rate, and not gradients. Gradients are clipped by the norm of all
     of them, by that of each variable, or by value.
-
-    An update is made of the mean gradient of ``accumulation`` steps. With ``average`` the parameter is
-    replaced by its exponential moving average of this momentum, every ``average_every`` steps and at the end
-    of training.
     """
 
     rule: str
@@ -60,9 +56,6 @@ class Update(msgspec.Struct, frozen=True):
     clip_norm: float | None = None
     clip_each_norm: float | None = None
     clip_value: float | None = None
-    accumulation: int | None = None
-    average: float | None = None
-    average_every: int | None = None
 
 
 #: The rule of each parameter, by name.
@@ -70,6 +63,8 @@ Updates = dict[str, Update]
 #: Fields in which frameworks place an option otherwise than PyTorch, without a choice; see
 #: :meth:`Side.train`.
 CONVENTIONS = ("epsilon_uncorrected", "epsilon_inside", "momentum_holds_rate")
+#: The learning rate of plain descent, for sides without an optimizer of their own.
+LEARNING_RATE = 0.01
 #: The steps of which :class:`Update` gives the learning rates: the first ones, then every twentieth.
 FIRST_STEPS = 20
 RATED_STEPS = (*range(FIRST_STEPS), *range(FIRST_STEPS, 1001, 20))
@@ -143,7 +138,6 @@ class Side(Protocol):
         self,
         batches: Sequence[Batch],
         loss: Loss,
-        learning_rate: float,
         *,
         output: str = "",
         aligned: bool = False,

@@ -34,7 +34,7 @@ class Side:
     def load(self, parameters):
         self.held |= parameters
 
-    def train(self, batches, _loss, _rate, *, output, aligned, held):
+    def train(self, batches, _loss, *, output, aligned, held):
         self.asked.append((len(batches), aligned))
         values, losses = {name: array.copy() for name, array in self.held.items()}, []
         for number, batch in enumerate(batches, 1):
@@ -51,7 +51,7 @@ def compared(a, b, rules=(None, None), causes=(), steps=20):
     """The steps of two sides, one after the other."""
     sides = SimpleNamespace(a=a, b=b, both=lambda call: (call(a), call(b)))
     batches = np.random.default_rng(0).standard_normal((steps, 4))
-    return TrainingSteps(sides, MATCHING, rules, "mse", 0.1, "", ({}, {})).compare(batches, causes)
+    return TrainingSteps(sides, MATCHING, rules, "mse", "", ({}, {})).compare(batches, causes)
 
 
 def descent(_, gradient, __):

@@ -5,7 +5,6 @@ the result of the call, or NotImplemented for a form that it does not know.
 """
 
 import functools
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -133,8 +132,7 @@ def dropout(layer: Layer) -> Any:
     """Leave ``Dropout`` out; record if flax would have drawn zeros."""
     rate = float(layer.module.rate)
     active = rate > 0.0 and not layer.setting("deterministic", default=True)
-    together = math.prod(layer.x.shape[axis] for axis in layer.module.broadcast_dims)
-    does = kinds.Dropout(rate=rate, active=active, together=together)
+    does = kinds.Dropout(rate=rate, active=active)
     return layer.part(does, [layer.x], lambda new: jnp.array(new, copy=True))
 
 

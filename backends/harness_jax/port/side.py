@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FunctionType, MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from harness.tracing.calls import InputShape, Loss, Trace
 from harness.tracing.functions import Reading
 from harness.tracing.recorder import Running
 from harness.tracing.side import (
+    LEARNING_RATE,
     Batch,
     Gradients,
     Inputs,
@@ -110,14 +111,13 @@ class JaxSide:
         self,
         batches: Sequence[Batch],
         loss: Loss,
-        learning_rate: float,
         *,
         output: str = "",
         aligned: bool = False,
         held: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> Trained:
         model, function = self._model, own_loss(self._own, loss)
-        optimizer = self._own.make_optimizer() if self._own.make_optimizer else Descent(learning_rate)
+        optimizer = self._own.make_optimizer() if self._own.make_optimizer else Descent()
 
         def loss_of(tree: Any, state: Arrays, inputs: list[Any], targets: Any) -> Any:
             evaluated = model.evaluate({**state, **model.by_name(tree)}, inputs, training=True)
@@ -263,16 +263,14 @@ def _linen(recorder: Recorder) -> contextlib.AbstractContextManager[Any]:
 LossOf = Callable[[Any, Any], Any]
 
 
-class Descent(NamedTuple):
+class Descent:
     """Gradient descent in the form of an optax transformation."""
-
-    learning_rate: float
 
     def init(self, _: Any) -> None:
         """Return no state: gradient descent remembers nothing."""
 
     def update(self, gradients: Any, memory: None, _: Any) -> tuple[Any, None]:
-        return jax.tree.map(lambda gradient: -self.learning_rate * gradient, gradients), memory
+        return jax.tree.map(lambda gradient: -LEARNING_RATE * gradient, gradients), memory
 
 
 def _cross_entropy(outputs: Any, targets: Any) -> Any:

@@ -1,8 +1,7 @@
 """Layers that normalise, that work on each element, and that draw at random."""
 
 import contextlib
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -149,24 +148,12 @@ def layers_named(names: tuple[str, ...]) -> list[Any]:
     return [getattr(keras.layers, name) for name in names if hasattr(keras.layers, name)]
 
 
-def together_of(shape: Sequence[int], noise_shape: Any) -> int:
-    """Count the elements that share one number of a noise of this shape, where None is a whole axis."""
-    if noise_shape is None:
-        return 1
-    pairs = zip(shape, tuple(noise_shape), strict=True)
-    return math.prod(length for length, noise in pairs if noise is not None and int(noise) == 1)
-
-
 @reads_layer(*layers_named(_NAMES + NOISE))
 def _random_layer(running: Layer) -> Tensor:
     layer = running.layer
     rate = getattr(layer, "stddev", getattr(layer, "rate", 1.0))
     rate = float(rate) if isinstance(rate, int | float) else 1.0
-    shape, noise = tuple(running.x.shape), getattr(layer, "noise_shape", None)
-    if hasattr(layer, "_get_noise_shape"):  # a spatial dropout
-        noise = layer._get_noise_shape(running.x)  # noqa: SLF001
-    together = together_of(shape, noise)
-    does = kinds.Dropout(rate=rate, active=running.training and rate > 0, together=together)
+    does = kinds.Dropout(rate=rate, active=running.training and rate > 0)
     return running.part(does, [running.x], lambda x: x)
 
 
@@ -177,12 +164,11 @@ def without_dropout() -> contextlib.AbstractContextManager[None]:
 
 
 def _dropout(inputs: Tensor, rate: float, noise_shape: Any = None, seed: Any = None) -> Tensor:
-    del seed
+    del noise_shape, seed
     recorder = active()
     if recorder is None or not recorder.knows(inputs):
         return inputs
-    together = together_of(inputs.shape, noise_shape)
-    does = kinds.Dropout(rate=float(rate), active=rate > 0, together=together)
+    does = kinds.Dropout(rate=float(rate), active=rate > 0)
     return recorder.call("keras.random.dropout", does, [inputs], lambda x: x)
 
 

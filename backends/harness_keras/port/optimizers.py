@@ -69,7 +69,6 @@ def _rule_of(optimizer: Any, variable: keras.Variable, rates: tuple[float, ...])
         return Update("unknown")
     rule = _RULES[known]
     options: dict[str, Any] = {field: getattr(optimizer, own) for field, own in rule.options.items()}
-    average = float(optimizer.ema_momentum) if optimizer.use_ema else None
     return Update(
         rule.name,
         learning_rate=float(optimizer.learning_rate),
@@ -79,9 +78,6 @@ def _rule_of(optimizer: Any, variable: keras.Variable, rates: tuple[float, ...])
         clip_norm=optimizer.global_clipnorm,
         clip_each_norm=optimizer.clipnorm,
         clip_value=optimizer.clipvalue,
-        accumulation=optimizer.gradient_accumulation_steps,
-        average=average,
-        average_every=None if average is None else optimizer.ema_overwrite_frequency,
         **options,
         **dict.fromkeys(rule.inherent, True),
     )

@@ -15,6 +15,7 @@ from harness.errors import UsageError
 from harness.tracing.calls import InputShape, Loss, Trace
 from harness.tracing.recorder import named_tensors
 from harness.tracing.side import (
+    LEARNING_RATE,
     Batch,
     Gradients,
     Inputs,
@@ -133,7 +134,6 @@ class KerasSide:
         self,
         batches: Sequence[Batch],
         loss: Loss,
-        learning_rate: float,
         *,
         output: str = "",
         aligned: bool = False,
@@ -141,7 +141,7 @@ class KerasSide:
     ) -> Trained:
         optimizer = self._own.make_optimizer() if self._own.make_optimizer else None
         if optimizer is None:
-            optimizer = keras.optimizers.SGD(learning_rate)
+            optimizer = keras.optimizers.SGD(LEARNING_RATE)
         of = training.own_loss(self._own, loss)
         variables = list(self._model.trainable_variables)
         outputs_of = functools.partial(self._output_of, output)

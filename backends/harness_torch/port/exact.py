@@ -5,7 +5,6 @@ It asks with ``x.float()``, for example, or by being in training mode.
 
 import contextlib
 import functools
-import math
 import re
 import sys
 from collections.abc import Callable
@@ -27,25 +26,17 @@ _WIDENING = {
     **dict.fromkeys(("cfloat", "chalf"), torch.Tensor.cdouble),  # type: ignore[attr-defined]
 }
 _DROP_PATH = re.compile(r"stochastic_?depth|drop_?path|drop_?connect", re.IGNORECASE)
-
-
-#: Those that drop whole channels, with the number of axes of an input that has no batch.
-_OF_CHANNELS = {
-    "dropout1d": 2,
-    "dropout2d": None,
-    "dropout3d": 4,
-    "feature_alpha_dropout": None,
-    "feature_dropout": None,
-}
-DROPOUTS = frozenset({"alpha_dropout", "dropout", *_OF_CHANNELS})
-
-
-def dropped_together(function: Callable[..., Any], x: torch.Tensor) -> int:
-    """Count the elements that a function of dropout makes zero together."""
-    name = short_name(function)
-    if name not in _OF_CHANNELS:
-        return 1
-    return math.prod(x.shape[1 if x.dim() == _OF_CHANNELS[name] else 2 :])
+DROPOUTS = frozenset(
+    {
+        "alpha_dropout",
+        "dropout",
+        "dropout1d",
+        "dropout2d",
+        "dropout3d",
+        "feature_alpha_dropout",
+        "feature_dropout",
+    }
+)
 
 
 class Arguments(NamedTuple):

@@ -123,7 +123,6 @@ class TorchSide:
         self,
         batches: Sequence[Batch],
         loss: Loss,
-        learning_rate: float,
         *,
         output: str = "",
         aligned: bool = False,
@@ -131,7 +130,7 @@ class TorchSide:
     ) -> Trained:
         with self._holding.kept(parameters=True), torch.enable_grad():
             self._module.train()
-            optimizer, scheduler = own_optimizer(self._own, self._module.parameters(), learning_rate)
+            optimizer, scheduler = own_optimizer(self._own, self._module.parameters())
             criterion = own_loss(self._own, loss, output)
             losses = []
             for inputs, targets in batches:
@@ -152,7 +151,7 @@ class TorchSide:
     def updates(self) -> Updates | None:
         if self._own.make_optimizer is None:
             return None
-        made = own_optimizer(self._own, self._module.parameters(), 0.0)
+        made = own_optimizer(self._own, self._module.parameters())
         return rules_of(
             *made, {name: each for name, each in self._module.named_parameters() if each.requires_grad}
         )

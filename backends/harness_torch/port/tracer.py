@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import math
 from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any
@@ -18,7 +17,6 @@ from harness_torch.port.exact import (
     Arguments,
     called_by,
     drop_path_rate,
-    dropped_together,
     in_float64,
     tensors_in,
     without_dropout,
@@ -160,9 +158,7 @@ class Tracer(TorchFunctionMode):
         with self.recorder.inside(self._names.get(id(module), self.recorder.paths[-1])):
             rate = drop_path_rate(module)
             if rate is not None and args and self.recorder.knows(args[0]):
-                whole_batch = getattr(module, "mode", "row") == "batch"
-                together = math.prod(args[0].shape[0 if whole_batch else 1 :])
-                does = Dropout(rate=rate, active=module.training and rate > 0, together=together)
+                does = Dropout(rate=rate, active=module.training and rate > 0)
                 seen = Seen(does, args[:1])
                 return self.recorder.carry_out(seen, lambda tensors: tensors[0], type(module).__name__)
             if isinstance(module, torch.jit.ScriptModule):
@@ -212,10 +208,7 @@ class Tracer(TorchFunctionMode):
         bound = dict(zip(("input", "p", "training", "inplace"), call.args, strict=False)) | call.kwargs
         training = bool(bound.get("training", bound.get("train", True)))
         rate = float(bound.get("p", 0.5))
-        does = Dropout(
-            rate=rate, active=training and rate > 0, together=dropped_together(call.function, bound["input"])
-        )
-        seen = Seen(does, [bound["input"]])
+        seen = Seen(Dropout(rate=rate, active=training and rate > 0), [bound["input"]])
         return self.recorder.carry_out(seen, lambda tensors: tensors[0], full_name(call.function))
 
     def _identity(self, call: Arguments) -> Any:

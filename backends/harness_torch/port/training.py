@@ -15,7 +15,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from harness.errors import UsageError
 from harness.tracing.calls import InputShape, Loss
 from harness.tracing.recorder import named_tensors
-from harness.tracing.side import RATED_STEPS, OwnTraining, Update, Updates
+from harness.tracing.side import LEARNING_RATE, RATED_STEPS, OwnTraining, Update, Updates
 
 # Inputs and outputs: channels last outside, as the model wants them inside.
 #
@@ -243,12 +243,10 @@ def own_loss(own: OwnTraining, name: Loss, output_name: str) -> Callable[[Any, T
     return loss_of(name, output_name) if own.make_loss is None else own.make_loss()
 
 
-def own_optimizer(
-    own: OwnTraining, parameters: Iterable[Tensor], learning_rate: float
-) -> tuple[Any, Any | None]:
+def own_optimizer(own: OwnTraining, parameters: Iterable[Tensor]) -> tuple[Any, Any | None]:
     """Return the user's optimizer, or gradient descent, and the user's scheduler."""
     if own.make_optimizer is None:
-        return Descent(list(parameters), learning_rate), None
+        return Descent(list(parameters)), None
     made = own.make_optimizer(parameters)
     optimizer, scheduler = made if isinstance(made, tuple) else (made, None)
     return optimizer, scheduler
@@ -258,7 +256,6 @@ class Descent(NamedTuple):
     """Gradient descent. The one of torch imports the compiler, which takes seconds."""
 
     parameters: list[Tensor]
-    learning_rate: float
 
     def zero_grad(self) -> None:
         for parameter in self.parameters:
@@ -268,7 +265,7 @@ class Descent(NamedTuple):
     def step(self) -> None:
         for parameter in self.parameters:
             if parameter.grad is not None:
-                parameter.add_(parameter.grad, alpha=-self.learning_rate)
+                parameter.add_(parameter.grad, alpha=-LEARNING_RATE)
 
 
 #: The rules of optimizers, and the names of their options by those of :class:`Update`.

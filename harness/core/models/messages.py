@@ -62,7 +62,6 @@ class Train(msgspec.Struct, frozen=True, tag=True):
 
     batches: list[tuple[list[Any], Any]]
     loss: Loss
-    learning_rate: float
     output: str
     aligned: bool
     held: dict[str, Any]

@@ -133,13 +133,12 @@ class RemoteSide:
         self,
         batches: Sequence[Batch],
         loss: Loss,
-        learning_rate: float,
         *,
         output: str,
         aligned: bool = False,
         held: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> Trained:
-        request = messages.Train([*batches], loss, learning_rate, output, aligned, dict(held))
+        request = messages.Train([*batches], loss, output, aligned, dict(held))
         return self._call(request, Trained)
 
     def _call(self, request: messages.Request, expected: type[_R]) -> _R:

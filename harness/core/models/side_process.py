@@ -137,10 +137,8 @@ class Answering:
                 return outputs_of(trace) if outputs_only else self._sent.left_out(trace)
             case messages.Differentiate(inputs, targets, loss_name, output, of_own):
                 return side.gradients(inputs, targets, loss_name, output=output, own=of_own)
-            case messages.Train(batches, loss_name, learning_rate, output, aligned, held):
-                return side.train(
-                    batches, loss_name, learning_rate, output=output, aligned=aligned, held=held
-                )
+            case messages.Train(batches, loss_name, output, aligned, held):
+                return side.train(batches, loss_name, output=output, aligned=aligned, held=held)
             case _:
                 raise TypeError(type(request).__name__)
 

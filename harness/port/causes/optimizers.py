@@ -28,9 +28,6 @@ _NAMES = {
     "clip_norm": "clipping by the norm of all gradients",
     "clip_each_norm": "clipping by the norm of each variable's gradient",
     "clip_value": "clipping by value",
-    "accumulation": "steps in an update",
-    "average": "momentum of the averaged weights",
-    "average_every": "steps between replacements by the averaged weights",
 }
 #: The two values of a field, in words.
 _WORDS = {
@@ -40,7 +37,7 @@ _WORDS = {
     "momentum_holds_rate": ("of gradients", "of steps with their rates"),
 }
 #: Options without effect unless another one is set on both sides.
-_NEEDED = {"decay_coupled": "decay", "nesterov": "momentum", "average_every": "average"}
+_NEEDED = {"decay_coupled": "decay", "nesterov": "momentum"}
 #: Conventions that move the weights by less are harmless, as the place of Adam's epsilon usually is.
 _NOTICED = 1e-4
 #: The place of all parameters.
@@ -119,16 +116,6 @@ def _differences(a: Update, b: Update) -> Iterator[_Difference]:
         name = _NAMES.get(field, field)
         texts = f"{name} {_text(field, own, other)}", f"{name} {_other(field, own, other)}"
         yield _Difference(field, *texts, rules)
-
-
-def steps_of_update(update: Update) -> int:
-    """Return the number of steps until an update is made and, with averaging, replaces the weights."""
-    return (update.accumulation or 1) * (update.average_every or 1)
-
-
-def steps_shown(updates: Updates | None) -> int:
-    """Return the number of training steps that show the rules: two updates, or two averages."""
-    return 2 * max((steps_of_update(each) for each in (updates or {}).values()), default=0)
 
 
 def _text(field: str, value: Any, other: Any) -> str:

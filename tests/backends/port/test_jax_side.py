@@ -299,7 +299,7 @@ def test_gradients_are_those_of_finite_differences():
 def test_training_descends_and_keeps_the_model():
     side = side_of(Small(rngs()))
     before, targets = side.parameters(), np.array([0, 1])
-    trained = side.train([([PICTURES], np.zeros((2, 6)))] * 3, "mse", 0.1)
+    trained = side.train([([PICTURES], np.zeros((2, 6)))] * 3, "mse")
     assert trained.losses[2] < trained.losses[0]
     assert (trained.parameters["norm.mean"] != before["norm.mean"]).all()
     assert all((array == before[name]).all() for name, array in side.parameters().items())
@@ -312,7 +312,7 @@ def test_gradients_that_optax_accumulates_are_float64_and_held_numbers_have_none
     side = side_of(nnx.Linear(4, 2, rngs=nnx.Rngs(0)), (4,), own=own)
     batch, held = ([np.ones((3, 4))], np.ones((3, 2))), {"bias": np.array([True, False])}
     slope = side.gradients(*batch, "mse").parameters["bias"]
-    moves = side.train([batch] * 2, "mse", 0.0, held=held).parameters["bias"] - side.parameters()["bias"]
+    moves = side.train([batch] * 2, "mse", held=held).parameters["bias"] - side.parameters()["bias"]
     np.testing.assert_allclose(moves, [0.0, -0.1 * slope[1]], rtol=1e-12)
     assert {rule.rule for rule in side.updates().values()} == {"unknown"}
 

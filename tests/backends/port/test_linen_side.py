@@ -101,9 +101,9 @@ def test_gradients_and_training_use_the_collections():
     side = side_of(Convolutional(), InputShape((9, 8, 4)))
     gradients = side.gradients([PICTURES], np.array([0, 2]), "cross-entropy")
     assert set(gradients.parameters) == side.trained()
-    trained = side.train([([PICTURES], np.array([0, 2]))] * 2, "cross-entropy", 0.1)
+    trained = side.train([([PICTURES], np.array([0, 2]))] * 2, "cross-entropy")
     assert abs(trained.losses[0] - gradients.loss) < 1e-12
-    moved = side.parameters()["params/Dense_0/bias"] - 0.1 * gradients.parameters["params/Dense_0/bias"]
-    once = side.train([([PICTURES], np.array([0, 2]))], "cross-entropy", 0.1)
+    moved = side.parameters()["params/Dense_0/bias"] - 0.01 * gradients.parameters["params/Dense_0/bias"]
+    once = side.train([([PICTURES], np.array([0, 2]))], "cross-entropy")
     assert np.abs(once.parameters["params/Dense_0/bias"] - moved).max() < 1e-14
     assert set(once.parameters) == set(side.parameters())

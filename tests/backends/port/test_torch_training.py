@@ -106,11 +106,11 @@ def test_training_without_an_optimizer_is_plain_descent_and_leaves_the_side_as_i
     inputs, targets = inputs_of(VECTOR), np.ones((3, 2))
     before = side.parameters()
     gradients = side.gradients(inputs, targets, "mse")
-    trained = side.train([(inputs, targets)] * 2, "mse", 0.1)
+    trained = side.train([(inputs, targets)] * 2, "mse")
     assert trained.losses[0] == gradients.loss > trained.losses[1]
-    once = side.train([(inputs, targets)], "mse", 0.1)
+    once = side.train([(inputs, targets)], "mse")
     for name, array in once.parameters.items():
-        np.testing.assert_allclose(array, before[name] - 0.1 * gradients.parameters[name], 1e-12)
+        np.testing.assert_allclose(array, before[name] - 0.01 * gradients.parameters[name], 1e-12)
         np.testing.assert_array_equal(side.parameters()[name], before[name])
     assert side.updates() is None
 
@@ -187,7 +187,7 @@ def test_held_numbers_have_no_gradient():
     inputs, targets = inputs_of(VECTOR), np.ones((3, 2))
     before = side.parameters()["bias"]
     held = {"bias": np.array([True, False])}
-    after = side.train([(inputs, targets)], "mse", 0.1, held=held).parameters["bias"]
+    after = side.train([(inputs, targets)], "mse", held=held).parameters["bias"]
     assert (after != before).tolist() == [False, True]
 
 
@@ -201,7 +201,7 @@ def test_training_uses_the_own_optimizer_and_loss():
     loss = nn.MSELoss(reduction="sum")(twin(torch.from_numpy(inputs[0])), torch.from_numpy(targets))
     loss.backward()
     optimizer.step()
-    trained = side.train([(inputs, targets)], "mse", 0.5)
+    trained = side.train([(inputs, targets)], "mse")
     assert trained.losses == [loss.item()]
     np.testing.assert_allclose(trained.parameters["weight"], twin.weight.detach().numpy(), 1e-12)
 
@@ -274,7 +274,7 @@ def test_branches_that_are_dropped_at_random_are_kept():
 
     side = side_of(nn.Sequential(nn.Linear(6, 6), DropPath()), VECTOR)
     trace = side.trace(inputs_of(VECTOR), training=True)
-    assert trace.calls[-1].does == kinds.Dropout(rate=0.25, active=True, together=6)
+    assert trace.calls[-1].does == kinds.Dropout(rate=0.25, active=True)
     assert np.array_equal(output(trace), output(side.trace(inputs_of(VECTOR), training=False)))
     losses = {side.gradients(inputs_of(VECTOR), np.ones((3, 6)), "mse").loss for _ in range(3)}
     assert len(losses) == 1

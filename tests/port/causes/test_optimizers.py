@@ -74,16 +74,6 @@ def test_a_difference_of_some_parameters_names_them(options, kind, text):
     assert (cause.path_a, cause.path_b, cause.more) == ("kernel", "other_kernel", ["other_bias"])
 
 
-@pytest.mark.parametrize(
-    "options", [{"accumulation": 64}, {"average": 0.99}, {"average": 0.9, "average_every": 50}]
-)
-def test_accumulated_gradients_and_averages_are_causes(options):
-    causes = causes_of(Update(**ADAM), Update(**ADAM, **options))
-    assert causes
-    assert not any(cause.harmless for cause in causes)
-    assert causes_of(Update(**ADAM, **options), Update(**ADAM, **options)) == []
-
-
 def test_a_rate_that_differs_late_is_a_cause():
     rates = (0.1,) * (RATES - 1)
     (cause,) = causes_of(Update(**SGD), Update(**SGD, rates=(*rates, 0.01)))
