@@ -55,11 +55,6 @@ def synchronize(value: Any) -> None:
     jax.block_until_ready(value)
 
 
-def types() -> tuple[type, ...]:
-    """Return the type of arrays whose numbers are computed, or on their way on a device."""
-    return (type(jax.numpy.zeros(())),)  # JAX names it nowhere in public
-
-
 def profile(run: Callable[[], None]) -> list[tuple[Any, str, float, float]] | None:
     """Run ``run``, and return the events of XLA's profiler: lane, operation, start and duration in seconds.
 

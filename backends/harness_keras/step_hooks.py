@@ -63,11 +63,6 @@ def array(value: Any) -> Any:
     return keras.ops.convert_to_numpy(value) if keras.ops.is_tensor(value) else value
 
 
-def types() -> tuple[type, ...]:
-    """Return the types of the engine's tensors, whose numbers are computed, and of Keras's variables."""
-    return type(keras.ops.zeros(())), keras.Variable
-
-
 def profile(run: Callable[[], None]) -> list[tuple[Any, str, float, float]] | None:
     """Run ``run``, and return the events of TensorFlow's profiler.
 

@@ -59,16 +59,6 @@ def array(value: Any) -> Any:
     return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
 
 
-def types() -> tuple[type, ...]:
-    """Return the types of tensors whose numbers are computed, or on their way on a device."""
-    return torch.Tensor, torch.nn.Parameter
-
-
-def light(value: Any) -> Any:
-    """Return a tensor without its graph, which holds what the backward pass needs; other values unchanged."""
-    return value.detach() if isinstance(value, torch.Tensor) and value.requires_grad else value
-
-
 def profile(run: Callable[[], None]) -> list[tuple[Any, str, float, float]]:
     """Run ``run``; return the events of PyTorch's profiler: lane, operation, start and duration in s."""
     activities = [ProfilerActivity.CPU]

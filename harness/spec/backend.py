@@ -257,9 +257,7 @@ class Backend(abc.ABC):
     ``compute_in_float64()``, called right after the import in a process that is to compute in float64 what
     the user's code computes in float32,
     ``synchronize(value)``, which waits until what a step returned is computed, ``array(value)``, which makes
-    an array of NumPy of a tensor and returns anything else unchanged, ``types()``, which returns the types of
-    the framework's own tensors (other values are read within the timed block, because reading may compute
-    them), ``light(value)``, which returns a tensor without its graph and anything else unchanged, and
+    an array of NumPy of a tensor and returns anything else unchanged, and
     ``profile(run)``, which calls
     ``run()`` once under the framework's profiler and returns what it saw as tuples ``(lane, operation, start,
     duration)`` in seconds, where a lane is a thread or a stream and an empty name stands for what is no

@@ -34,8 +34,8 @@ from harness.timing.engine.preparation import Prepared, certificates, prepare
 from harness.timing.engine.record import MOST_PAIRS, PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.equal_work import compare_work, refuse_different_work
-from harness.timing.engine.steps.late import LateCalls
 from harness.timing.engine.steps.profiling import profile_sides
+from harness.timing.engine.steps.timed_calls import TimedCalls
 from harness.timing.engine.workloads import Workload
 
 
@@ -106,7 +106,7 @@ class Duel:
         self._notify = notify
         self._start = time.monotonic()
         self._pair_time = PairTime()
-        self._late = LateCalls(steps_of(request.workloads))
+        self._timed_calls = TimedCalls()
         self._reached: dict[tuple[str, bool], DuelResult | None] = {}
         self.record = new_record(request)
         self.failed_label: str | None = None
@@ -154,7 +154,7 @@ class Duel:
             else:
                 record.pairs.append(pair)
                 refuse_unequal_work(trainings_of(request.workloads), pair)
-                self._compare_late_calls(alternation)
+                self._compare_timed_calls(alternation)
                 self._pair_time.made(pair)
                 record.stopped_because = out_of_time(request, record, self._pair_time.seconds)
             record.results = self._results()
@@ -185,16 +185,16 @@ class Duel:
         trainings = trainings_of(request.workloads)
         return certificates(trainings, lambda label: self._begin(f"certifying {label}"))
 
-    def _compare_late_calls(self, alternation: Alternation) -> None:
-        """Compare the calls of steps that were drawn in the last pair.
+    def _compare_timed_calls(self, alternation: Alternation) -> None:
+        """Compare the timed calls of steps in the last pair.
 
         Raises:
             HarnessError: they compute something else.
         """
-        if self.record.step is None or alternation.returned is None:
+        if self.record.step is None:
             return
         steps = steps_of(self._request.workloads)
-        self.record.step.work = self._late.compare(self.record.step.work, alternation.returned)
+        self.record.step.work = self._timed_calls.compare(self.record.step.work, alternation.returned)
         refuse_different_work(steps, self.record.step.work)
 
     def _pair(self, alternation: Alternation, prepared: Prepared) -> PairRecord | None:

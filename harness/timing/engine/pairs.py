@@ -14,8 +14,8 @@ from harness.core.machine.calibration import Control
 from harness.core.machine.cpus import cpus_of, on_their_cores, places_to_start
 from harness.core.machine.usage import between, disturbed, read_counters
 from harness.timing.engine.record import BlockRecord, PairRecord
-from harness.timing.engine.steps.draws import Draws, PairValues
 from harness.timing.engine.steps.own import OwnStep, TimedStep
+from harness.timing.engine.steps.process import Sample
 from harness.timing.engine.timed_worker import TimedWorker
 from harness.timing.engine.workloads import Workload, pad_to_equal_size
 
@@ -57,13 +57,10 @@ class Alternation:
         deadline_seconds: Callable[[], float] = lambda: PROCESS_LIMIT_SECONDS,
         certified: bool = False,
         pairs: int = FIRST_PAIRS,
-        compares: bool | None = None,
     ) -> None:
         """Make the alternation of ``workloads``.
 
         ``deadline_seconds()`` limits a process that starts now; at least ``pairs`` pairs are made.
-        ``compares``: values of the timed calls of steps are read, from processes with a new seed. Default: if
-        there are several workloads.
         """
         self.certified = certified
         self.chance = random.SystemRandom()
@@ -76,10 +73,7 @@ class Alternation:
         self._deadline_seconds = deadline_seconds
         self._control = Control()
         self._verification = PairAudit(pairs)
-        self._compares = len(workloads) > 1 if compares is None else compares
-        self._draws: Draws | None = None
-        self._seed = 0
-        self.returned: PairValues | None = None
+        self.returned: list[Mapping[int, Mapping[str, Sample]]] = []
 
     def worker(self, index: int, cpus: list[int] | None = None) -> TimedProgram:
         """Start a fresh process of a workload, not yet set up, on ``cpus`` or else on its own CPUs.
@@ -88,7 +82,7 @@ class Alternation:
         """
         workload, variables = self.workloads[index], self.variables[index]
         if isinstance(workload, OwnStep):
-            return TimedStep(workload, variables, self._deadline_seconds(), cpus, self._draws)
+            return TimedStep(workload, variables, self._deadline_seconds(), cpus)
         return TimedWorker(workload, variables, self._deadline_seconds(), cpus, certified=self.certified)
 
     def pair(self, steps: Sequence[int], turns: int) -> PairRecord:
@@ -121,12 +115,8 @@ class Alternation:
         seconds = time.monotonic() - start
         marked = mark_disturbed(made, [workload.configuration.threads for workload in self.workloads])
         side_by_side = len(order) > 1 and self._places(order) is not None
-        own = [worker for _, worker in sorted(workers.items()) if isinstance(worker, TimedStep)]
-        seed = self._seed if own and self._compares else None
-        if own and self._draws is not None:
-            values, calls = [worker.returned for worker in own], [worker.calls for worker in own]
-            self.returned = PairValues(seed, self._draws.start, steps, calls, values)
-        return PairRecord(processes, marked, seconds, side_by_side, seed)
+        self.returned = [each.returned for _, each in sorted(workers.items()) if isinstance(each, TimedStep)]
+        return PairRecord(processes, marked, seconds, side_by_side)
 
     def before_finish(self, workers: Mapping[int, TimedProgram]) -> None:
         """Measure more in the processes of a pair, after its blocks: nothing here."""
@@ -141,13 +131,12 @@ class Alternation:
         """
         workers: dict[int, TimedProgram] = {}
         places = self._places(order)
-        seed = self._seed = self.chance.getrandbits(31)  # the same batches for all
-        self._draws = Draws() if self._compares else None
+        seed = self.chance.getrandbits(31)  # the same batches for all
         for group in [order] if places else [[index] for index in order]:
             for number, index in enumerate(group):
                 workers[index] = self.worker(index, places[number] if places else None)
                 stack.callback(workers[index].end)
-                workers[index].begin(self._dataset, seed)
+                workers[index].begin(self._dataset)
             for number, index in enumerate(group):
                 workers[index].await_build()
                 workers[index].shuffle(seed)
@@ -169,7 +158,6 @@ class Alternation:
         worker.session.resume()
         before = read_counters(pids, cpus)
         seconds = worker.block(steps)
-        observed = worker.observed_seconds
         others_seconds = between(before, read_counters(pids, cpus))
         worker.read_state()
         worker.session.pause()
@@ -181,7 +169,6 @@ class Alternation:
             control,
             others_seconds,
             disturbed=False,
-            observed_seconds=observed,
         )
 
 
@@ -198,7 +185,7 @@ def mark_disturbed(blocks: list[BlockRecord], threads: list[int]) -> list[BlockR
     for group in groups if few else [{index} for index in range(len(threads))]:
         places = [place for place, block in enumerate(blocks) if block.configuration in group]
         others = [blocks[place].others_seconds for place in places]
-        seconds = [blocks[place].observed_seconds or blocks[place].seconds for place in places]
+        seconds = [blocks[place].seconds for place in places]
         marks = disturbed(others, seconds, threads[min(group)])
         for place, mark in zip(places, marks, strict=True):
             marked[place] = msgspec.structs.replace(blocks[place], disturbed=mark)

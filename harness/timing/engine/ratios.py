@@ -19,7 +19,7 @@ remain coin tosses.
 import math
 import statistics
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -34,26 +34,7 @@ _FEWEST_TURNS_SHARE = 0.5
 _TRIMMED_SHARE = 0.2
 
 
-def reported_seconds(block: BlockRecord) -> float:
-    """Return the time of a block by the clock of its own process."""
-    return block.seconds
-
-
-def observed_seconds(block: BlockRecord) -> float:
-    """Return the time of a block by the clock of another process, which no step can move.
-
-    That of a task, whose clock is checked otherwise, is what its worker reports.
-    """
-    return block.observed_seconds or block.seconds
-
-
-#: The clock of a block.
-_Clock = Callable[[BlockRecord], float]
-
-
-def log_ratio(
-    pair: PairRecord, index: int, batch_sizes: list[int], seconds: _Clock = reported_seconds
-) -> float | None:
+def log_ratio(pair: PairRecord, index: int, batch_sizes: list[int]) -> float | None:
     """Return the log ratio of time per sample of a pair to the reference (index 0).
 
     It is the trimmed mean over the turns, because the state of the machine drifts within a pair, and
@@ -63,14 +44,12 @@ def log_ratio(
     """
 
     def per_sample(block: BlockRecord) -> float:
-        return math.log(seconds(block) / (block.steps * batch_sizes[block.configuration]))
+        return math.log(block.seconds / (block.steps * batch_sizes[block.configuration]))
 
     return _over_turns(pair, index, lambda own, reference: per_sample(own) - per_sample(reference))
 
 
-def whole_log_ratio(
-    pair: PairRecord, index: int, batch_sizes: list[int], seconds: _Clock = reported_seconds
-) -> float | None:
+def whole_log_ratio(pair: PairRecord, index: int, batch_sizes: list[int]) -> float | None:
     """Return the log ratio of the total time of the turns: no block is trimmed, however long it was.
 
     Only this shows events in few blocks of a configuration that recur, such as a checkpoint at every
@@ -80,7 +59,7 @@ def whole_log_ratio(
     if kept is None:
         return None
     per_sample = [
-        math.fsum(seconds(turn[own]) for turn in kept)
+        math.fsum(turn[own].seconds for turn in kept)
         / (sum(turn[own].steps for turn in kept) * batch_sizes[own])
         for own in (index, 0)
     ]
@@ -133,15 +112,12 @@ WITHIN_SHARE = 0.5
 class Ratios:
     """Log ratios ``(pairs,)`` of the pairs that were not lost; ``fenced`` if outliers are down-weighted.
 
-    If pairs have blocks, ``middle`` is over the blocks in the middle and ``whole`` over all blocks;
-    ``observed`` are the same pairs of steps by a clock that no step can move: no verdict in favour of either
-    side stands without it.
+    If pairs have blocks, ``middle`` is over the blocks in the middle and ``whole`` over all blocks.
     """
 
     middle: Array
     fenced: bool = False
     whole: Array | None = None
-    observed: "Ratios | None" = None
 
     @property
     def uneven(self) -> bool:
@@ -191,7 +167,7 @@ class Ratios:
         """Further means that must be small where a slowdown is called small; none without pairs.
 
         The first counts slow processes in full; the second is over all blocks of all pairs but the farthest.
-        Either may be the slowdown. Those of another clock follow.
+        Either may be the slowdown.
         """
         if not len(self.logs):
             return []
@@ -199,12 +175,7 @@ class Ratios:
         if self.whole is not None and len(self.whole) > 1:
             farthest = np.argmax(np.abs(self.whole - np.median(self.whole)))
             means.append(float(np.delete(self.whole, farthest).mean()))
-        return means + (self.observed.cautious_means if self.observed is not None else [])
-
-    @property
-    def clocks(self) -> list[Array]:
-        """The log ratios that are judged, by each clock."""
-        return [self.logs] if self.observed is None else [self.logs, self.observed.logs]
+        return means
 
     @property
     def contradicted(self) -> bool:
@@ -233,22 +204,20 @@ class Ratios:
         return self.changed(lambda logs: logs[:pairs])
 
     def changed(self, change: Callable[[Array], Array]) -> "Ratios":
-        """Return the ratios whose logarithms are all changed alike, by each clock."""
+        """Return the ratios whose logarithms are all changed alike."""
         whole = None if self.whole is None else change(self.whole)
-        observed = None if self.observed is None else self.observed.changed(change)
-        return Ratios(change(self.middle), self.fenced, whole, observed)
+        return Ratios(change(self.middle), self.fenced, whole)
 
     def within_p_value(self, limit: float) -> float:
         """Return the p-value of the test that the ratios centre below ``limit``, at least by half of it.
 
-        Valid at any number of pairs. 1 if any of the :attr:`cautious_means` is beyond the limit. Of two
-        clocks the one in favour of it less counts.
+        Valid at any number of pairs. 1 if any of the :attr:`cautious_means` is beyond the limit.
         """
         means = self.cautious_means
         return (
             1.0
             if not means or max(means) >= limit
-            else max(evidence_p_value(limit - logs, abs(limit) * WITHIN_SHARE) for logs in self.clocks)
+            else evidence_p_value(limit - self.logs, abs(limit) * WITHIN_SHARE)
         )
 
     def same_p_value(self, limit: float) -> float:
@@ -262,7 +231,7 @@ class Ratios:
         It is twice that for the side on which the centre is.
         """
         sign = 1 if self.mean > 0 else -1
-        return min(1.0, 2 * max(evidence_p_value(sign * logs, least) for logs in self.clocks))
+        return min(1.0, 2 * evidence_p_value(sign * self.logs, least))
 
 
 def _cut(off: Array) -> Array:
@@ -274,17 +243,8 @@ def _cut(off: Array) -> Array:
 def step_ratios(pairs: Iterable[PairRecord], index: int, batch_sizes: list[int]) -> Ratios:
     """Return the ratios of the time per sample, ``index`` over the reference, without lost pairs."""
     pairs = list(pairs)
-    made = _by_clock(pairs, index, batch_sizes, reported_seconds)
-    if not any(block.observed_seconds is not None for pair in pairs for block in pair.blocks):
-        return made
-    return replace(made, observed=_by_clock(pairs, index, batch_sizes, observed_seconds))
-
-
-def _by_clock(pairs: list[PairRecord], index: int, batch_sizes: list[int], seconds: _Clock) -> Ratios:
     middle, whole = (
-        np.array(
-            [log for pair in pairs if (log := of_pair(pair, index, batch_sizes, seconds)) is not None], float
-        )
+        np.array([log for pair in pairs if (log := of_pair(pair, index, batch_sizes)) is not None], float)
         for of_pair in (log_ratio, whole_log_ratio)
     )
     return Ratios(middle, fenced=True, whole=whole)

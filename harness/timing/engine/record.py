@@ -57,8 +57,6 @@ class BlockRecord(msgspec.Struct, frozen=True):
     """CPU time that other programs and, on a virtual machine, other guests used during the block."""
     disturbed: bool
     """The block and its turn are left out, because a burst of other work fell into it."""
-    observed_seconds: float | None = None
-    """Of a step of the user's own, the time by the clock of another process, with the reading of values."""
 
 
 class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,8 +98,6 @@ class PairRecord(msgspec.Struct, frozen=True):
     """Wall time, including the start of the processes."""
     side_by_side: bool = False
     """The processes imported and built at the same time, each on its own CPUs."""
-    seed: int | None = None
-    """The seed that was set before steps of the user's own were made; None where it was the usual one."""
 
     def __post_init__(self) -> None:
         """Raise ValueError if a turn lacks the block of a configuration."""

@@ -30,8 +30,6 @@ class TimedProcess:
 
     def __init__(self, label: str, session: Session) -> None:
         self._label, self.session = label, session
-        self.observed_seconds: float | None = None
-        """The last block by the clock of this process; None where only sums over all blocks are judged."""
         self._first_step_seconds = 0.0
         self._warm_up: list[float] = []
         self._settled = False
@@ -95,7 +93,7 @@ class TimedWorker(TimedProcess):
         self.described: protocol.Described
         self.built: protocol.Built
 
-    def begin(self, dataset: str, _seed: int) -> None:
+    def begin(self, dataset: str) -> None:
         """Ask the process to import and build, without waiting for it."""
         self._dataset = dataset
         with self.blamed():

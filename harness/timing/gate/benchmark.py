@@ -12,12 +12,11 @@ from harness.timing.engine.outlook import Outlook
 from harness.timing.engine.pairs import Program, steps_of, trainings_of
 from harness.timing.engine.record import MOST_PAIRS, PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
-from harness.timing.engine.steps.draws import PairValues
 from harness.timing.engine.steps.equal_work import WorkRequest, compare_work, observe_work
 from harness.timing.engine.steps.findings import WorkComparison
-from harness.timing.engine.steps.late import LateCalls
 from harness.timing.engine.steps.own import StepRefused
 from harness.timing.engine.steps.profiling import profile_sides
+from harness.timing.engine.steps.timed_calls import TimedCalls
 from harness.timing.environments.imports import ImportedFiles
 from harness.timing.environments.suite import Benchmark
 from harness.timing.gate import judgement, reasons
@@ -57,7 +56,7 @@ class BenchmarkComparison:
     def __post_init__(self) -> None:
         self.record.turns = self.turns or 0
         self._confirming_seconds = 0.0
-        self._late = LateCalls(steps_of(self.workloads))
+        self._timed_calls = TimedCalls()
         self._is_over = False
         self._pairs = PairMaker(self.workloads, self.record.dataset.name, self.say, self.files)
 
@@ -181,11 +180,12 @@ class BenchmarkComparison:
         self._judge(level, last=last)
 
     def _does_other_work(self) -> bool:
-        """Compare the drawn calls of a step in the last pair; True if head computes something else."""
+        """Compare the timed calls of a step in the last pair; True if head computes something else."""
         quality = self.record.quality
-        if quality is None:
+        if quality is None or quality.values is None:
             return False
-        self.record.quality = judged_late_calls(quality, self._late, self._pairs.returned)
+        (work,) = self._timed_calls.compare([quality.values], self._pairs.returned)
+        self.record.quality = judged_work(work)
         return self.record.quality.verdict == "FAIL"
 
     def _judge(self, level: Callable[[], float], *, last: bool) -> None:
@@ -244,14 +244,6 @@ def compare_sides(
             raise UsageError(str(refused)) from refused
         raise Ended(reasons.NewBenchmark(message=error.reason)) from error
     files.refuse_wrong_code(base, head)
-    return judged_work(work)
-
-
-def judged_late_calls(quality: QualityResult, late: LateCalls, returned: PairValues | None) -> QualityResult:
-    """Return the verdict with what the drawn calls of a pair add, which ``returned`` these values."""
-    if quality.values is None or returned is None:
-        return quality
-    (work,) = late.compare([quality.values], returned)
     return judged_work(work)
 
 

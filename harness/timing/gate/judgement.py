@@ -17,7 +17,6 @@ metric that has failed to the others. A metric is within the limit only if the p
 all blocks are within it too.
 """
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Literal
@@ -61,7 +60,7 @@ def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
         return _result(series, "look", "INVALID", reason)
     logs = series.ratios.logs
     # With fewer, the budget ended before there were more.
-    upper = max(map(_upper_end, series.ratios.clocks)) if len(logs) >= _FEWEST_LEFT else math.inf
+    upper = _upper_end(logs) if len(logs) >= _FEWEST_LEFT else math.inf
     if max(upper, *series.ratios.cautious_means) >= math.log1p(series.limit):
         return _result(series, "look", "INCONCLUSIVE", _not_saved(series) or reasons.LimitNotShown())
     return _result(series, "look", "PASS")
@@ -99,11 +98,8 @@ def _not_decided(series: PairedSeries, limit: float) -> Reason:
     ratios = series.ratios
     if ratios.ratio is None or ratios.ratio.high is None or math.log(ratios.ratio.high) >= limit:
         return reasons.NotDecided()
-    own = dataclasses.replace(ratios, observed=None)
-    if own.within_p_value(limit) <= WITHIN_LEVEL:
-        return reasons.NotShownByAll(measure="the harness's own clock")
-    if max(own.cautious_means) >= limit:
-        return reasons.NotShownByAll(measure="the mean that counts slow blocks in full")
+    if max(ratios.cautious_means) >= limit:
+        return reasons.SlowBlocks()
     return reasons.NotDecided()
 
 
@@ -133,10 +129,7 @@ def pairs_wanted(series: PairedSeries, level: float) -> int | None:
     no more pairs come; until then only being within the limit may still be shown.
     """
     limit, logs = math.log1p(series.limit), series.ratios.logs
-    by_clock = [
-        more_pairs(limit - each, abs(limit) * WITHIN_SHARE, WITHIN_LEVEL) for each in series.ratios.clocks
-    ]
-    within = None if None in by_clock else max(wanted for wanted in by_clock if wanted is not None)
+    within = more_pairs(limit - logs, abs(limit) * WITHIN_SHARE, WITHIN_LEVEL)
     worse = more_pairs(logs - min(0.0, limit), abs(limit), level)
     if worse == 0 and series.ratios.mean < limit:
         return within

@@ -16,8 +16,8 @@ from harness.timing.engine.pairs import (
 from harness.timing.engine.preparation import Prepared, is_certified, prepare
 from harness.timing.engine.record import PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
-from harness.timing.engine.steps.draws import PairValues
 from harness.timing.engine.steps.own import TimedStep
+from harness.timing.engine.steps.timed_calls import Returned
 from harness.timing.engine.workloads import Workload
 from harness.timing.environments.imports import ImportedFiles
 from harness.timing.gate import reasons
@@ -87,8 +87,8 @@ class PairMaker:
         return pair
 
     @property
-    def returned(self) -> PairValues | None:
-        """The values that steps returned in the last pair."""
+    def returned(self) -> list[Returned]:
+        """The values that steps returned in the last pair, by the numbers of their calls."""
         return self._alternation.returned
 
     @property
@@ -109,5 +109,5 @@ class PairMaker:
         self._say("trying head alone")
         alone = slice(1, 2)
         certified = self._alternation.certified
-        work(Alternation(self._workloads[alone], self._dataset, certified=certified, compares=True), alone)
+        work(Alternation(self._workloads[alone], self._dataset, certified=certified), alone)
         raise Ended(reasons.FailedBesideBase(message=failure.reason)) from failure

@@ -353,11 +353,10 @@ class NotDecided(BaseReason, frozen=True, kw_only=True):
     remedy = Step.MORE_EVIDENCE
 
 
-class NotShownByAll(BaseReason, frozen=True, kw_only=True):
-    """INCONCLUSIVE: the interval is within the limit, and a further ``measure`` of the same pairs is not."""
+class SlowBlocks(BaseReason, frozen=True, kw_only=True):
+    """INCONCLUSIVE: the interval is within the limit, and the mean that counts slow blocks in full is not."""
 
-    measure: Literal["the mean that counts slow blocks in full", "the harness's own clock"]
-    clause = "the interval is within the limit, but {measure} does not show that yet"
+    clause = "the interval is within the limit, but not the mean that counts slow blocks in full"
     remedy = Step.MORE_EVIDENCE
 
 

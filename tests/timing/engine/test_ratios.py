@@ -9,7 +9,7 @@ from support.made_pairs import changed_block, made_pair
 
 from harness.timing.engine.intervals import bootstrap_interval
 from harness.timing.engine.pairs import mark_disturbed
-from harness.timing.engine.ratios import Ratios, log_ratio, step_ratios
+from harness.timing.engine.ratios import Ratios, log_ratio
 
 
 def test_log_ratio_is_of_time_per_sample():
@@ -98,31 +98,3 @@ def test_down_weighting_makes_a_ratio_with_outliers_more_precise(tails, width, e
     assert abs(np.mean(fenced) - 0.05) < 0.003
     assert np.std(fenced) < error * np.std(plain)
     assert np.median(widths) < width
-
-
-def reporting(share, ratio=1.0):
-    """Pairs whose second configuration takes ``ratio`` times as long, and reports a share of it."""
-    pairs = []
-    for number in range(12):
-        made = made_pair(ratio * (1 + 0.002 * (number % 3 - 1)))
-        blocks = [
-            msgspec.structs.replace(
-                block,
-                seconds=block.seconds * (share if block.configuration else 1.0),
-                observed_seconds=block.seconds,
-            )
-            for block in made.blocks
-        ]
-        pairs.append(msgspec.structs.replace(made, blocks=blocks))
-    return step_ratios(pairs, 1, [1, 1])
-
-
-def test_no_verdict_in_favour_stands_on_the_clock_of_the_step_alone():
-    limit, saving = math.log(1.05), math.log(0.95)
-    assert reporting(1.0).within_p_value(limit) < 0.01
-    assert reporting(0.8, ratio=1.2).within_p_value(limit) == 1.0
-    assert reporting(1.0, ratio=0.8).within_p_value(saving) < 0.01
-    assert reporting(0.8).within_p_value(saving) == 1.0
-    assert reporting(0.92).within_p_value(saving) == 1.0
-    assert reporting(1.0, ratio=0.8).difference_p_value(0.02) < 0.01 < reporting(0.8).difference_p_value(0.02)
-    assert reporting(0.8).first(3).observed.logs == pytest.approx(np.zeros(3), abs=0.01)

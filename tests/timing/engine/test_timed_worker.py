@@ -31,7 +31,7 @@ def worker(workload):
     """A running process of it."""
     running = TimedWorker(workload, workload.worker_variables(quiet=True), deadline_seconds=60)
     try:
-        running.begin("mnist1d", 0)
+        running.begin("mnist1d")
         running.await_build()
         running.make_first_step()
         yield running

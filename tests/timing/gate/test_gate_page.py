@@ -3,7 +3,7 @@
 import re
 import shlex
 import sys
-from typing import Literal, get_args, get_type_hints
+from typing import Literal, get_args
 
 import msgspec
 import pytest
@@ -73,7 +73,6 @@ VALUES = {
     str: "text", int: 3, float: 0.5, bool: False, float | None: None, Literal["base", "head"]: "head",
     Precision: "float32", list[Precision]: ["float32"], list[str]: ["epochs"],
     dict[str, tuple[Value, Value]]: {"width": (1, 2)},
-    get_type_hints(reasons.NotShownByAll)["measure"]: "the harness's own clock",
     WorkComparison: WorkComparison(outcome="not distinguished", calls=2, deviations=[0.0, 1e-6]),
     Estimate: Estimate(0.02, 0.01, 0.03, 5),
 }  # fmt: skip

@@ -71,22 +71,13 @@ def test_each_metric_can_fail_alone(metric, changes):
     assert {look([pair(**changes)] * LOOK_PAIRS, other).verdict for other in others} == {"PASS"}
 
 
-@pytest.mark.parametrize(
-    ("changes", "measure"),
-    [
-        ({"whole": np.repeat([0.0, 0.2], [8, 4])}, "the mean that counts slow blocks in full"),
-        ({"observed": Ratios(np.full(12, 0.08))}, "the harness's own clock"),
-        ({"observed": Ratios(np.full(12, 0.048))}, "the harness's own clock"),
-    ],
-)
-def test_an_interval_within_the_limit_that_does_not_pass_names_what_is_not(changes, measure):
+def test_an_interval_within_the_limit_does_not_pass_if_slow_blocks_are_beyond_it():
     paired = of("step", noisy(np.random.default_rng(1), 12))
-    other = paired._replace(ratios=dataclasses.replace(paired.ratios, **changes))
+    slow = dataclasses.replace(paired.ratios, whole=np.repeat([0.0, 0.2], [8, 4]))
     assert confirmed(paired, 0.5, 0.01, last=True).verdict == "PASS"
-    result = confirmed(other, 0.5, 0.01, last=True)
-    assert (result.verdict, result.reasons) == ("INCONCLUSIVE", [reasons.NotShownByAll(measure=measure)])
+    result = confirmed(paired._replace(ratios=slow), 0.5, 0.01, last=True)
+    assert (result.verdict, result.reasons) == ("INCONCLUSIVE", [reasons.SlowBlocks()])
     assert result.ratio.high < 1.05
-    assert measure in reasons.reason_text(result.reasons[0])
 
 
 def test_pauses_in_few_blocks_of_head_fail():

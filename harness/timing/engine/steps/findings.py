@@ -79,11 +79,9 @@ class WorkComparison(msgspec.Struct, frozen=True, kw_only=True):
     tolerance: float | None = None
     """What takes the place of what rounding explains, if the user set it."""
     late_compared: int = 0
-    """Calls of timed blocks that were drawn and compared, over all pairs."""
+    """Timed calls, the last of a block each, that were compared, over all pairs."""
     late_call: int = 0
-    """The last of them. After it base does not agree with itself, or rounding has separated the sides."""
-    late_made: int = 0
-    """The calls that a pair made."""
+    """The last of them."""
 
     @property
     def largest(self) -> float | None:
@@ -147,11 +145,8 @@ def comparison_text(comparison: WorkComparison) -> str:
     if last and comparison.outcome in {"within tolerance", "rounding", "not distinguished"}:
         state = f" and the state after them by up to {last:.1e}"
     late = ""
-    if comparison.late_made:
-        late = (
-            f"; {comparison.late_compared:,} timed calls compared, up to call {comparison.late_call:,} of "
-            f"{comparison.late_made:,}"
-        )
+    if comparison.late_compared:
+        late = f"; {comparison.late_compared:,} timed calls compared, up to call {comparison.late_call:,}"
     exact = max((each or 0.0 for each in comparison.exact[: comparison.calls]), default=0.0)
     return _CLAUSES[comparison.outcome].format(
         first=f"the values of the first {comparison.calls} calls",

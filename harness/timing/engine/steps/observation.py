@@ -6,7 +6,6 @@ One more process of a side may have other rounding, or compute in float64, with 
 import contextlib
 import os
 import tempfile
-import time
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,20 +17,15 @@ from harness.errors import HarnessError
 from harness.timing.engine.steps.deviations import Array, Arrays, Observed
 from harness.timing.engine.steps.own import OwnStep, blaming_user
 from harness.timing.engine.steps.process import (
-    Block,
     Called,
     FirstCalls,
     Imported,
     ListImports,
     Made,
     Place,
-    ReadCalls,
     ReadState,
-    Returned,
-    Sample,
     State,
     StepSession,
-    Timed,
 )
 
 #: Fewer calls of a slow step are compared: those within this time. Further processes make as many.
@@ -106,54 +100,12 @@ def _side_by_side(
     return [found[number] for number in range(len(observing))]
 
 
-def replay(
-    processes: Sequence[Process],
-    seed: int | None,
-    steps: int,
-    calls: Sequence[int],
-    start: int,
-    seconds: float,
-) -> list[Mapping[int, Mapping[str, Sample]]]:
-    """Make the calls of timed processes again, all at the same time, in blocks of at most ``steps``.
-
-    Return the values of ``calls``, which are in order, by their numbers: those that were reached within
-    ``seconds``. ``start`` is that of the timed processes.
-
-    Raises:
-        ConfigurationFailed: a process failed.
-    """
-    found: list[dict[int, Mapping[str, Sample]]] = [{} for _ in processes]
-    with contextlib.ExitStack() as stack:
-        sessions = [_started(process, stack, seed) for process in processes]
-        for process, session in zip(processes, sessions, strict=True):
-            with blaming_user(process.workload.label, session):
-                session.receive(Made)
-        until, made = time.monotonic() + seconds, 0
-        for call in calls:
-            while made < call and time.monotonic() < until:
-                block = Block(min(steps, call - made), keep=True)
-                for session in sessions:
-                    session.send(block)
-                for process, session in zip(processes, sessions, strict=True):
-                    with blaming_user(process.workload.label, session):
-                        session.receive(Timed)
-                made += block.steps
-            if made < call:
-                break
-            for process, session, values in zip(processes, sessions, found, strict=True):
-                with blaming_user(process.workload.label, session):
-                    returned = session.call(ReadCalls([call], start), Returned).values
-                values.update({each.call: each.values for each in returned})
-    return [*found]
-
-
-def _started(process: Process, stack: contextlib.ExitStack, seed: int | None = None) -> StepSession:
-    """Start a process; ``seed`` takes the place of the target's, unless the user's code sets its own."""
+def _started(process: Process, stack: contextlib.ExitStack) -> StepSession:
     workload = process.workload
     session = workload.session(process.variables())
     stack.callback(session.kill_and_close)
     with blaming_user(workload.label, session):
-        session.send(workload.target.seeded(seed).request(process.float64))
+        session.send(workload.target.request(process.float64))
     return session
 
 

@@ -43,7 +43,7 @@ seed_of_steps = click.option(
     default=0,
     show_default=True,
     metavar="N|own",
-    help="Seed that is set before a step of your own is made (in pairs that are compared, a new one each); "
+    help="Seed that is set before a step of your own is made; "
     "own: your code sets its seeds. Of a task, the seed of the initial weights, the batch order and the "
     "random inputs.",
 )

@@ -1,7 +1,6 @@
 """Steps of the user's own in the place of tasks: workloads and timed processes."""
 
 import contextlib
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,15 +8,11 @@ from typing import Any
 
 import msgspec
 
-from harness.core.audit.sums import ClockSums
 from harness.core.certify.certificate import Certificate
-from harness.core.machine.cpus import cpus_of
-from harness.core.machine.usage import UsageMeter
 from harness.core.worker.session import Session
 from harness.errors import Declined, UsageError
 from harness.timing.engine.record import ConfigurationRecord, ProcessRecord, StepRecord
 from harness.timing.engine.sessions import ConfigurationFailed, blaming, ending
-from harness.timing.engine.steps.draws import Draws
 from harness.timing.engine.steps.process import (
     Block,
     Called,
@@ -25,8 +20,6 @@ from harness.timing.engine.steps.process import (
     ListImports,
     Made,
     MeasureMemory,
-    ReadCalls,
-    Returned,
     Sample,
     SingleCalls,
     StepSession,
@@ -125,15 +118,11 @@ class TimedStep(TimedProcess):
         variables: Mapping[str, str],
         deadline_seconds: float,
         cpus: Iterable[int] | None = None,
-        draws: Draws | None = None,
     ) -> None:
-        """Start the process; ``draws`` are of the calls that are compared with those of other processes."""
+        """Start the process."""
         super().__init__(workload.label, workload.session(variables, deadline_seconds, cpus))
-        self._workload, self._draws = workload, draws
+        self._workload = workload
         self.device = _device(variables)
-        self._cpus = cpus_of(variables)
-        self._sums: ClockSums
-        self._meter: UsageMeter
         self.made: Made
         self.built = None
         self.calls = 0
@@ -143,58 +132,30 @@ class TimedStep(TimedProcess):
         """See :func:`blaming_user`."""
         return blaming_user(self._label, self.session)
 
-    def begin(self, _dataset: str, seed: int) -> None:
-        """Ask the process to make its step, without waiting for it.
-
-        Values that are compared are of a new ``seed``, for which nobody has stored them.
-        """
-        target = self._workload.target.seeded(None if self._draws is None else seed)
+    def begin(self, _dataset: str) -> None:
+        """Ask the process to make its step, without waiting for it."""
         with self.blamed():
-            self.session.send(target.request())
+            self.session.send(self._workload.target.request())
 
     def await_build(self) -> None:
         """Wait for the step."""
         with self.blamed():
             self.made = self.session.receive(Made)
-        self._meter = UsageMeter(self.session.process.pid, self._cpus)
-        on_accelerator = not self.device.startswith("cpu")
-        self._sums = ClockSums(self._meter, len(self._cpus), on_accelerator=on_accelerator)
 
     def shuffle(self, _seed: int) -> None:
         """Do nothing: a step decides the order of its data."""
 
     def make_first_step(self) -> None:
         """Make the first call, in which many frameworks compile."""
-        self.block(1)
-        self._first_step_seconds = self.observed_seconds or 0.0
+        self._first_step_seconds = self.block(1)
 
     def block(self, steps: int) -> float:
-        """Return the seconds of ``steps`` calls, as the process reports them.
-
-        ``observed_seconds`` are those by the clock of this process. They begin before the process works and
-        end once it has returned the values that are compared; then it is stopped. So no work is missing in
-        them, whatever the process reports, and wherever it does the work.
-        """
-        self._meter.begin()
+        """Return the seconds of ``steps`` calls."""
         with self.blamed():
-            start = time.monotonic()
-            timed = self.session.call(Block(steps, keep=self._draws is not None), Timed)
-            seconds = time.monotonic() - start
-            self.calls += steps
-            if self._draws is not None:
-                kept = max(1, min(timed.kept, steps))
-                self._read_calls(self._draws, self._draws.of(self.calls - kept + 1, self.calls))
-            self.observed_seconds = time.monotonic() - start
-            if self._draws is not None:
-                self.session.pause()
-            self._sums.add(timed.seconds, seconds, self._meter.end(), self.observed_seconds - seconds)
-            if self._draws is not None and self.calls not in self.returned:
-                self._sums.refuse("missing value")
+            timed = self.session.call(Block(steps), Timed)
+        self.calls += steps
+        self.returned[self.calls] = timed.values
         return timed.seconds
-
-    def _read_calls(self, draws: Draws, calls: list[int]) -> None:
-        returned = self.session.call(ReadCalls(calls, draws.start), Returned).values
-        self.returned.update({each.call: each.values for each in returned if each.call in calls})
 
     def single_calls(self, count: int, seconds: float) -> list[float]:
         """Return the seconds of each of ``count`` calls; no call begins after ``seconds``."""
@@ -239,7 +200,6 @@ class TimedStep(TimedProcess):
     def finish(self, *, verify: bool) -> ProcessRecord:
         """Return the record of the process, with its peak memory."""
         with self.blamed():
-            clock = self._sums.judged()
             used = self.session.call(MeasureMemory(), Used)
         self.session.pause()
         return ProcessRecord(
@@ -248,7 +208,6 @@ class TimedStep(TimedProcess):
             first_step_seconds=self._first_step_seconds,
             warm_up_seconds=self._warm_up,
             settled=self._settled,
-            clock=clock,
             measured={"peak_memory_bytes": used.peak_bytes},
         )
 

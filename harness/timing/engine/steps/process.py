@@ -4,15 +4,12 @@ import json
 import os
 import re
 import sys
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from harness.core.audit.findings import Clock, DishonestClock
-from harness.core.audit.words import clock_fault
 from harness.core.plugins import registry
 from harness.core.worker import protocol
 from harness.core.worker.session import SILENCE_LIMIT_SECONDS, Session
@@ -23,8 +20,6 @@ from harness.tracing.user_code import is_file, split_target
 
 _R = TypeVar("_R", bound=msgspec.Struct)
 _PROGRAM = Path(__file__).with_name("program.py")
-#: The files that run in the process of a step.
-PROGRAM_FILES = (*sorted(map(str, _PROGRAM.parent.glob("program*.py"))), search_path.__file__)
 
 
 class Foreign(msgspec.Struct, frozen=True):
@@ -55,8 +50,6 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
     foreign: Foreign | None = None
     directory: str = ""
     """The working directory of the process. Default: that of the harness."""
-    started_ns: int = 0
-    """Bytecode that was written later, by the clock of files, is not used."""
     seed: int | None = 0
     is_step: bool = False
 
@@ -79,10 +72,6 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
     def has_file(self) -> bool:
         """Whether there is the file."""
         return self.file is not None and self.file.is_file()
-
-    def seeded(self, seed: int | None) -> "StepTarget":
-        """Return the target with another seed; None, and code that sets its own seeds: unchanged."""
-        return self if seed is None or self.seed is None else msgspec.structs.replace(self, seed=seed)
 
     @property
     def content(self) -> bytes | None:
@@ -118,7 +107,6 @@ class StepTarget(msgspec.Struct, frozen=True, kw_only=True):
             installed_first=self.installed_first,
             foreign=self.foreign,
             directory=self.directory,
-            started_ns=self.started_ns,
             arguments=self.arguments,
             seed=self.seed,
             frameworks=framework_hooks(),
@@ -141,7 +129,6 @@ class Make(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     installed_first: bool
     foreign: Foreign | None
     directory: str
-    started_ns: int
     arguments: dict[str, Any]
     seed: int | None
     frameworks: dict[str, str]
@@ -199,20 +186,9 @@ class State(msgspec.Struct, frozen=True, tag=True):
 
 
 class Block(msgspec.Struct, frozen=True, tag=True):
-    """Call the step ``steps`` times and wait for its value, as one timed block.
-
-    ``keep``: the values are kept for :class:`ReadCalls`, as far as they fit.
-    """
+    """Call the step ``steps`` times and wait for its value, as one timed block."""
 
     steps: int
-    keep: bool = False
-
-
-class ReadCalls(msgspec.Struct, frozen=True, tag=True):
-    """Return the values of these calls of the last block; ``start`` chooses the numbers of large arrays."""
-
-    calls: list[int]
-    start: int
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -227,24 +203,11 @@ class Sample(msgspec.Struct, frozen=True):
     numbers: str
 
 
-class CallValues(msgspec.Struct, frozen=True):
-    """What a call returned, by the names of the arrays."""
-
-    call: int
-    values: dict[str, Sample]
-
-
-class Returned(msgspec.Struct, frozen=True, tag=True):
-    """The values of those calls that are still known."""
-
-    values: list[CallValues]
-
-
 class Timed(msgspec.Struct, frozen=True, tag=True):
-    """The duration of a block, and the number of its last calls whose values were kept."""
+    """The duration of a block, and the arrays that its last call returned, by their names."""
 
     seconds: float
-    kept: int
+    values: dict[str, Sample]
 
 
 class SingleCalls(msgspec.Struct, frozen=True, tag=True):
@@ -273,7 +236,7 @@ class ListImports(msgspec.Struct, frozen=True, tag=True):
 class Imported(msgspec.Struct, frozen=True, tag=True):
     """The files that a process imported, without symbolic links.
 
-    ``installed`` ones lie in folders of packages or of Python's library, or are read when Python starts.
+    ``installed`` ones lie in folders of packages or of Python's library.
     """
 
     own: list[str]
@@ -294,7 +257,7 @@ class StepSession(Session):
     """The session of a step's process."""
 
     program = (str(_PROGRAM),)
-    replies = Made | Called | State | Timed | Returned | Profiled | Imported | Used | protocol.Fault
+    replies = Made | Called | State | Timed | Profiled | Imported | Used | protocol.Fault
 
     def __init__(
         self,
@@ -306,22 +269,12 @@ class StepSession(Session):
     ) -> None:
         """Start the process: see :class:`harness.core.worker.session.Session`."""
         self._silence_seconds = SILENCE_LIMIT_SECONDS if silence_seconds is None else silence_seconds
-        self._sent_at = time.perf_counter()
         super().__init__(variables, deadline_seconds, python, cpus, silence_seconds)
 
-    def send(self, request: msgspec.Struct) -> None:
-        """Send a request, after the reply to the one before it."""
-        self._sent_at = time.perf_counter()
-        super().send(request)
-
     def receive(self, expected: type[_R]) -> _R:
-        """Receive a reply; a timeout says whether the factory or the step hangs.
-
-        Raises:
-            DishonestClock: the process measured no time, or more than has passed here.
-        """
+        """Receive a reply; a timeout says whether the factory or the step hangs."""
         try:
-            reply = super().receive(expected)
+            return super().receive(expected)
         except WorkerTimeout as error:
             if not error.silent:
                 raise
@@ -331,31 +284,6 @@ class StepSession(Session):
                 "killed (--timeout DURATION, or timeout in a suite, sets this limit)",
                 silent=True,
             ) from None
-        measured, passed = _measured(reply), time.perf_counter() - self._sent_at
-        if any(each <= 0 for each in measured) or sum(measured) > passed:
-            clock = Clock(
-                outcome="dishonest",
-                fault="impossible time",
-                calls=len(measured),
-                reported_seconds=sum(measured),
-                observed_seconds=passed,
-                delay_seconds=0.0,
-            )
-            raise DishonestClock(clock_fault(clock), clock)
-        return reply
-
-
-def _measured(reply: msgspec.Struct) -> list[float]:
-    """Return the durations in a reply, which follow each other."""
-    match reply:
-        case Made(import_seconds, build_seconds):
-            return [import_seconds, build_seconds]
-        case Timed(seconds):
-            return [seconds]
-        case Called(seconds=each):
-            return each
-        case _:
-            return []
 
 
 def framework_hooks() -> dict[str, str]:

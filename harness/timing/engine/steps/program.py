@@ -10,7 +10,6 @@ import contextlib
 import importlib
 import importlib.util
 import inspect
-import itertools
 import json
 import operator
 import os
@@ -58,10 +57,10 @@ class Step:
         if request["directory"]:
             os.chdir(request["directory"])
         self._search_path = search_path.SearchPath(
-            request["folders"], request["installed_first"], request["foreign"], request["started_ns"]
+            request["folders"], request["installed_first"], request["foreign"]
         )
         start = self._now()
-        factory = _callable(_module(request, self._search_path), request["name"])
+        factory = _callable(_module(request), request["name"])
         self.import_seconds = self._now() - start
         seed = request["seed"]
         if seed is not None:
@@ -139,32 +138,20 @@ class Step:
                 "values": self._values.write(state(), written) if callable(state) else {},
             }
 
-    def block(self, steps, keep):
-        """Time a block of calls; ``keep`` their values for :meth:`returned`, as far as they fit.
-
-        A value is only referred to, so the time of a call is that without ``keep``. One whose numbers might
-        be computed later, when they are read, is read at once: that is part of the time.
-        """
-        step, times, values = self._step, itertools.repeat(None, steps), self._values
-        append, take = values.begin(keep)
+    def block(self, steps):
+        """Time a block of calls, then read the value of the last one."""
+        step, value, made = self._step, None, 0
         start = self._now()
         try:
-            if take is None:
-                for _ in times:
-                    append(step())
-            else:
-                for _ in times:
-                    append(take(step()))
+            for made in range(steps):  # noqa: B007
+                value = step()
         except BaseException:
-            self.calls += steps - operator.length_hint(times) - 1
+            self.calls += made
             raise
-        self._synchronize(values.kept[-1])
+        self._synchronize(value)
         seconds = self._now() - start
         self.calls += steps
-        return {"type": "Timed", "seconds": seconds, "kept": values.end() if keep else 0}
-
-    def returned(self, calls, start):
-        return {"type": "Returned", "values": self._values.sampled(calls, self.calls, start)}
+        return {"type": "Timed", "seconds": seconds, "values": self._values.sampled(value)}
 
     def single_calls(self, count, seconds):
         step, synchronize, taken = self._step, self._synchronize, []
@@ -195,7 +182,7 @@ class Step:
         }
 
 
-def _module(request, search_path):
+def _module(request):
     """Import the module of the factory: a file of the side's own, or a module that is found by name."""
     place = request["file"] or request["module"]
     if request["file"] and not os.path.isfile(place):  # Python would wait for the writer of a pipe
@@ -206,7 +193,6 @@ def _module(request, search_path):
             return importlib.import_module(request["module"])
         name = os.path.splitext(os.path.basename(place))[0]
         spec = importlib.util.spec_from_file_location(name, place)
-        search_path.forget_new_bytecode(spec)
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
@@ -330,8 +316,7 @@ _ANSWERS = {
         request["count"], request["seconds"], request["file"]
     ),
     "ReadState": lambda step, request: step.state(request["file"]),
-    "Block": lambda step, request: step.block(request["steps"], request["keep"]),
-    "ReadCalls": lambda step, request: step.returned(request["calls"], request["start"]),
+    "Block": lambda step, request: step.block(request["steps"]),
     "SingleCalls": lambda step, request: step.single_calls(request["count"], request["seconds"]),
     "ListImports": lambda step, _request: step.imported(),
     "Profile": lambda step, request: step.profile(request["calls"]),

@@ -13,7 +13,6 @@ class Frameworks:
 
     def __init__(self, sources):
         self.sources, self._made = sources, {}
-        self._types = set()
 
     def _hooks(self, name, of=None):
         for module, source in self.sources.items():
@@ -58,39 +57,6 @@ class Frameworks:
         for hook in self._hooks("array"):
             value = hook(value)
         return value
-
-    def light(self, value):
-        """Return an array without what it holds beside its numbers, such as a graph."""
-        for hook in self._hooks("light"):
-            value = hook(value)
-        return value
-
-    def note_types(self):
-        """Take note of the types of NumPy and of the frameworks, all of which are imported."""
-        self._types = {bool, int, float, complex}
-        if "numpy" in sys.modules:
-            numpy = sys.modules["numpy"]
-            self._types |= {numpy.ndarray, *numpy.sctypeDict.values()} - {numpy.object_}
-        for types in self._hooks("types"):
-            self._types.update(types())
-
-    def is_computed(self, value):
-        """Check that reading a value computes nothing: all types are Python's, NumPy's or a framework's own.
-
-        A subclass, an array of objects or an object with ``__array__`` may compute its numbers when they are
-        read. Of frameworks whose hooks name no types, all arrays pass that these convert.
-        """
-        kind = type(value)
-        if kind is dict:
-            return all(map(self.is_computed, value.values()))
-        if kind in (list, tuple):
-            return all(map(self.is_computed, value))
-        if value is None or isinstance(value, (dict, list, tuple)):
-            return value is None
-        if kind in self._types:
-            return getattr(getattr(value, "dtype", None), "kind", "") != "O"
-        unnamed = [module for module in self.sources if not list(self._hooks("types", module))]
-        return any(hook(value) is not value for module in unnamed for hook in self._hooks("array", module))
 
 
 class _Importing:

@@ -7,7 +7,7 @@ and runs on Python 3.8. The harness itself uses the functions about checkouts.
 import os
 import re
 import sys
-from importlib.machinery import PathFinder, SourceFileLoader
+from importlib.machinery import PathFinder
 
 _INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")
 #: A submodule's ``.git`` is a file that names a folder of the repository around it.
@@ -68,12 +68,11 @@ class SearchPath:
     """The first finder of modules in the process: it finds what the others find.
 
     It refuses the code of a ``foreign`` checkout, an object with its top and the remedy, before a line of it
-    runs. Bytecode that was written after ``started_ns`` (by the clock of files; 0: any) is not used, and the
-    source is compiled again: a process of the other side may have written it.
+    runs.
     """
 
-    def __init__(self, folders, installed_first, foreign, started_ns):
-        self._foreign, self._started_ns = foreign, started_ns
+    def __init__(self, folders, installed_first, foreign):
+        self._foreign = foreign
         self._folders, self._found = {}, set()
         if not installed_first:
             sys.path[:0] = folders
@@ -104,17 +103,6 @@ class SearchPath:
         if self._foreign is not None and not is_of_python and is_part_of(file, self._foreign["top"]):
             place = os.path.relpath(file, self._foreign["top"])
             raise ForeignCodeError(f"it imports {place}{self._foreign['remedy']}")
-        self.forget_new_bytecode(spec)
-
-    def forget_new_bytecode(self, spec):
-        """Have the loader of a module compile the source if its bytecode is newer than the beginning."""
-        if self._started_ns and isinstance(spec.loader, SourceFileLoader) and spec.cached:
-            try:
-                is_new = os.stat(spec.cached).st_ctime_ns > self._started_ns
-            except OSError:
-                return
-            if is_new:
-                spec.loader.path_stats = _without_bytecode
 
     def _real(self, file):
         """Return the file without symbolic links, which are looked up once for each folder."""
@@ -126,13 +114,13 @@ class SearchPath:
         return os.path.join(self._folders[folder], name)
 
     def imported(self):
-        """Return the files of all modules but this program, and what installed packages run at the start."""
+        """Return the files of all modules but this program."""
         files = set(self._found)
         for module in list(sys.modules.values()):
             file = getattr(module, "__file__", None)
             if isinstance(file, str) and os.path.isabs(file):  # torch.classes names no file of its own
                 files.add((file, self._real(file)))
-        own, installed = set(), set(_run_at_start())
+        own, installed = set(), set()
         for file, real in files:
             if is_installed(file) or is_installed(real) or real.startswith(_LIBRARY):
                 installed.add(real)
@@ -149,19 +137,6 @@ class _Last:
 
     def find_spec(self, name, path=None, target=None):
         return PathFinder.find_spec(name, self._folders, target) if path is None else None
-
-
-def _run_at_start():
-    """Yield the files that are no modules and that Python reads when it starts."""
-    yield from filter(os.path.isfile, [os.path.join(sys.prefix, "pyvenv.cfg")])
-    for folder in sys.path:
-        if is_installed(folder + os.sep) and os.path.isdir(folder):
-            yield from (os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".pth"))
-
-
-def _without_bytecode(path):
-    """Take the place of a loader's ``path_stats``, without which it neither reads nor writes bytecode."""
-    raise OSError(path)
 
 
 def _text(file):

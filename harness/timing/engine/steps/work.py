@@ -15,7 +15,6 @@ import numpy as np
 
 from harness.timing.engine.steps.deviations import (
     Array,
-    Arrays,
     Deviations,
     Limits,
     Observed,
@@ -136,20 +135,6 @@ def _judged(
     every = all(sure == names for sure, names in counted[: found.calls])
     most = all(2 * sure >= names for sure, names in counted[found.calls :])
     return "rounding" if every and most else "not distinguished", limits, exact
-
-
-def rounding_limits(
-    observed: Sequence[Sequence[float]], values: Sequence[Arrays], tolerance: float | None
-) -> list[float]:
-    """Return what rounding explains at each place, from the deviations that were ``observed``.
-
-    ``values`` are of base; ``tolerance`` takes the place of what rounding explains.
-    """
-    if tolerance is not None:
-        return [max(tolerance, _FACTOR * each) for each in observed[-1]]
-    is_exact = any(_is_double(array) for arrays in values for array in arrays.values())
-    floor, factor = (_EXACT_FLOOR, _EXACT_FACTOR) if is_exact else (_FLOOR, _FACTOR)
-    return [max(floor, factor * max(each)) for each in zip(*observed, strict=True)]
 
 
 def _unlimited(limits: Limits, names: Sequence[set[str]], *, inside: bool) -> Limits:

@@ -1,10 +1,6 @@
 """What belongs to a checkout, and which modules the process of a step finds."""
 
-import importlib._bootstrap_external as bootstrap
-import importlib.util
 import os
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -73,18 +69,3 @@ def test_installed_modules_come_first_where_asked(tmp_path, monkeypatch, finder)
     (checkout / "bench.py").write_text(BENCH.format(side="checkout"))
     imported, target = made(checkout)
     assert own_files(imported, target) == [str((checkout / "ownmodule.py").resolve())]
-
-
-def test_bytecode_that_is_newer_than_a_gate_is_not_used(tmp_path):
-    (tmp_path / "bench.py").write_text(BENCH.format(side="source"))
-    source = tmp_path / "ownmodule.py"
-    source.write_text("SIDE = 'source'\n")
-    with tempfile.TemporaryFile() as file:
-        started_ns = os.fstat(file.fileno()).st_ctime_ns - 1
-    bytecode, status = Path(importlib.util.cache_from_source(str(source))), source.stat()
-    code = compile("SIDE = 'foreign'\n", str(source), "exec")
-    bytecode.parent.mkdir()
-    bytecode.write_bytes(bootstrap._code_to_timestamp_pyc(code, int(status.st_mtime), status.st_size))
-    made(tmp_path, started_ns=started_ns)
-    (tmp_path / "bench.py").write_text(BENCH.format(side="foreign"))
-    made(tmp_path)  # without a gate, as Python does

@@ -137,7 +137,7 @@ def test_integers_are_compared_as_such_and_zeros_have_no_sign():
     assert found.deviation == pytest.approx(2.0**-60)
     assert not differences({"n": np.array([0.0])}, {"n": np.array([-0.0])}, 1)
     values = program_values.Values(SimpleNamespace(array=lambda value: value))
-    zeros = [values._sampled({"a": np.float32([zero, 1.0]), "b": zero}, 0) for zero in (0.0, -0.0)]
+    zeros = [values.sampled({"a": np.float32([zero, 1.0]), "b": zero}) for zero in (0.0, -0.0)]
     assert zeros[0] == zeros[1]
 
 
