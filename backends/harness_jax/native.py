@@ -49,12 +49,7 @@ def shared(make: Callable[..., _Made]) -> Callable[..., _Made]:
 
 
 def native_models(network: Network, precision: Precision) -> dict[str, "NativeModel"]:
-    """Return the models of a network by the names of their layers; programs share the models.
-
-    Raises:
-        Unsupported: there is no code for JAX, it gives no model, it cannot be compiled, or its arrays are not
-            those of the task.
-    """
+    """Return the models of a network by the names of their layers; programs share the models."""
     return {
         place.name: _native_model(place.layer, place.input_shape, precision)
         for place in network.leaves()
@@ -89,9 +84,6 @@ class NativeModel:
 
     ``hidden`` are the arrays that training changes and that the task does not name, such as a count of steps,
     as they are before the first step. They are state like the named ones, by the names given here.
-
-    Raises:
-        Unsupported: the model's arrays are not those of the layer.
     """
 
     def __init__(self, layer: Native, model: Model, precision: Precision) -> None:
@@ -239,11 +231,7 @@ def part_of(array: NativeArray, stored: Stored, whole: Shape) -> Part:
 
 
 def whole_of(name: str, shape: Shape, parts: Iterable[tuple[str, Stored]]) -> Whole:
-    """Return the array that consists of ``parts``, which must follow each other without gaps.
-
-    Raises:
-        Unsupported: there are gaps between the parts.
-    """
+    """Return the array that consists of ``parts``, which must follow each other without gaps."""
     ordered = sorted(parts, key=lambda part: part[1].start)
     axis = ordered[0][1].axis
     length = math.prod(shape) if axis is None else shape[axis] if axis < len(shape) else 0

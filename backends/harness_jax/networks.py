@@ -77,11 +77,7 @@ class _Pass:
 
 
 def forward_of(network: Network, convolutions: Convolutions, precision: Precision) -> Forward:
-    """Return the network as a function; with ``bfloat16`` it computes in bfloat16, from and to float32.
-
-    Raises:
-        Unsupported: a model of the user's own is not for JAX; see :func:`harness_jax.native.native_models`.
-    """
+    """Return the network as a function; with ``bfloat16`` it computes in bfloat16, from and to float32."""
     places = network.placed()
     leaves = [place.name for place in network.leaves()]
     natives, bfloat16 = native_models(network, precision), precision == "bfloat16"

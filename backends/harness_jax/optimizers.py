@@ -38,9 +38,6 @@ class OwnOptimizer:
     """The user's optimizer of the network ``model``, for its parameters by name.
 
     The optimizer sees the parameters of a model of the user's own in the structure of that model.
-
-    Raises:
-        Unsupported: the code fails, or returns no transformation of gradients.
     """
 
     def __init__(self, task: Task, make: Callable[[], Any], precision: Precision) -> None:
@@ -68,11 +65,7 @@ class OwnOptimizer:
         return {self._prefix + name: each for name, each in self._model.by_name(tree).items()}
 
     def init(self, parameters: Weights) -> Memory:
-        """Return the memory before the first step from these ``parameters``; it shares no array with them.
-
-        Raises:
-            Unsupported: the user's code fails.
-        """
+        """Return the memory before the first step from these ``parameters``; it shares no array with them."""
         tree = self._tree(parameters)
         try:
             state = self._made.init(tree)
@@ -90,11 +83,7 @@ class OwnOptimizer:
         )
 
     def require_rate(self, memory: Memory, schedule: Schedule) -> None:
-        """Check that a ``schedule`` can set the rates.
-
-        Raises:
-            Unsupported: the optimizer exposes no rate.
-        """
+        """Check that a ``schedule`` can set the rates."""
         if schedule != ConstantRate() and not memory.rates:
             raise Unsupported(
                 f"{self._target} exposes no learning rate that a schedule can set: make it by "
@@ -125,10 +114,6 @@ def _ends(path: tuple[Any, ...], names: tuple[str, str]) -> bool:
 
 @shared
 def own_optimizer(task: Task, precision: Precision) -> OwnOptimizer | None:
-    """Return the user's optimizer in a task, the same object for the same task; None without one.
-
-    Raises:
-        Unsupported: as :class:`OwnOptimizer`.
-    """
+    """Return the user's optimizer in a task, the same object for the same task; None without one."""
     make = feeding.own_part(task, "optimizer", own_callable)
     return None if make is None else OwnOptimizer(task, make, precision)

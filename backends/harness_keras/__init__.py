@@ -34,11 +34,7 @@ class KerasBackend(Backend):
     step_hooks: tuple[str, str] | None = ("keras", str(Path(__file__).with_name("step_hooks.py")))
 
     def environment(self, threads: int) -> dict[str, str]:
-        """Import Keras on this engine and give it ``threads`` CPU threads.
-
-        Raises:
-            Unsupported: this process has imported Keras on another engine already.
-        """
+        """Import Keras on this engine and give it ``threads`` CPU threads."""
         if "keras" not in sys.modules:
             os.environ["KERAS_BACKEND"] = self.engine
             # Start-up messages would fill the last lines of standard error, which a failure shows.

@@ -44,11 +44,7 @@ def prepare(threads: int) -> dict[str, str]:
 
 
 def select(device: str, precision: Precision) -> str:
-    """Return the name of JAX's device for ``device``; enable 64 bits if ``precision`` needs them.
-
-    Raises:
-        Unsupported: a GPU is requested and JAX sees none.
-    """
+    """Return the name of JAX's device for ``device``; enable 64 bits if ``precision`` needs them."""
     jax.config.update("jax_enable_x64", precision == "float64")
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")

@@ -38,9 +38,6 @@ class NativeModel:
 
     ``layer`` is the model. ``inputs_first`` and ``outputs_first`` say whether its channels come first,
     ``output_dtype`` is the type of what it returns, and ``draws`` says whether training draws at random.
-
-    Raises:
-        Unsupported: there is no code for Keras, or it gives no model of these inputs and outputs.
     """
 
     def __init__(self, native: Native, shape: Shape, seed: int) -> None:
@@ -189,11 +186,7 @@ class NativeSlot:
         ]
 
     def agrees(self, treatment: str, applies: Callable[[str], bool]) -> bool:
-        """Check that a treatment applies to the arrays, by their names.
-
-        Raises:
-            Unsupported: the treatment applies to some of the arrays only.
-        """
+        """Check that a treatment applies to the arrays, by their names."""
         chosen = {applies(name) for name in self.names}
         if len(chosen) > 1:
             raise Unsupported(f"{self.variable.path} holds several arrays of which only some are {treatment}")
@@ -203,11 +196,7 @@ class NativeSlot:
 def native_slots(
     place: PlacedLayer, arrays: Sequence[NativeArray], model: keras.layers.Layer, *, trained: bool
 ) -> list[NativeSlot]:
-    """Return the slots of ``arrays``; gradients change all of these arrays (``trained``) or none.
-
-    Raises:
-        Unsupported: the model trains a variable that the task does not, or the other way round.
-    """
+    """Return the slots of ``arrays``; gradients change all of these arrays (``trained``) or none."""
     variables = named_variables(model)
     trainable = {id(variable) for variable in model.trainable_variables}
     by_variable: dict[str, list[tuple[NativeArray, Stored]]] = {}
@@ -238,9 +227,6 @@ class NativeLayer(keras.layers.Layer):
 
     ``trained`` and ``held`` are the slots of its arrays. ``draws_from_engine`` says whether training may draw
     from the engine's own generator of random numbers, as Keras's dropout does on PyTorch.
-
-    Raises:
-        Unsupported: the model is not what the task says, or adds to the loss, or XLA cannot compile it.
     """
 
     def __init__(self, place: PlacedLayer, penalty: Penalty, seed: int, *, xla: bool, **options: Any) -> None:

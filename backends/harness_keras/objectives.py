@@ -168,9 +168,6 @@ def optimizer(engine: ModuleType, task: Task, exempt: list[Any]) -> keras.optimi
 
     ``exempt`` are the variables that weight decay leaves unchanged. Keras's ``global_clipnorm`` is the
     contract's ``clip_norm``.
-
-    Raises:
-        Unsupported: the user's own optimizer is none, or does not expose the rate that a schedule changes.
     """
     if (make := feeding.own_part(task, "optimizer", own_callable)) is not None:
         return _own_optimizer(task, make)

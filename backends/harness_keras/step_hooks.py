@@ -19,11 +19,7 @@ def seed(number: int) -> None:
 
 
 def compute_in_float64() -> None:
-    """Make float64 the type of weights and computations where the user's code names none.
-
-    Raises:
-        RuntimeError: this version of Keras casts results of float64 to another type all the same.
-    """
+    """Make float64 the type of weights and computations where the user's code names none."""
     keras.config.set_floatx("float64")
     # Apart from TensorFlow, results of float64 are cast to float32 where Keras promotes types.
     promotion = inspect.unwrap(keras.backend.result_type).__globals__

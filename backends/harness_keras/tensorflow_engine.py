@@ -40,11 +40,7 @@ def prepare(threads: int) -> dict[str, str]:
 
 
 def select(device: str, precision: Precision) -> str:
-    """Return the name of TensorFlow's device for ``device``, in any precision.
-
-    Raises:
-        Unsupported: a GPU is requested and TensorFlow sees none, or it uses a GPU that it must not use.
-    """
+    """Return the name of TensorFlow's device for ``device``, in any precision."""
     del precision
     gpus = tf.config.list_physical_devices("GPU")
     if device.startswith("cuda") and not gpus:

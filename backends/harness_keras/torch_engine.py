@@ -43,11 +43,7 @@ def prepare(threads: int) -> dict[str, str]:
 
 
 def select(device: str, precision: Precision) -> str:
-    """Return the name of PyTorch's device for ``device``, in any precision.
-
-    Raises:
-        Unsupported: a GPU is requested and PyTorch sees none, or the CPU is requested and Keras uses a GPU.
-    """
+    """Return the name of PyTorch's device for ``device``, in any precision."""
     del precision
     if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
         if (taken := keras.ops.zeros(()).device.type) != "cpu":

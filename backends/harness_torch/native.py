@@ -64,11 +64,7 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 
 
 def native_module(layer: Native) -> NativeModule:
-    """Make the user's module anew.
-
-    Raises:
-        Unsupported: there is no code for torch, or it gave no module.
-    """
+    """Make the user's module anew."""
     with seeded(torch.initial_seed()):  # torch itself was seeded for the program
         module = made_model(
             layer, FRAMEWORK, make_model, lambda made: isinstance(made, nn.Module), " and no torch.nn.Module"
@@ -102,12 +98,7 @@ class NativeSlot:
 
 
 def native_slots(place: PlacedLayer, layer: Native, module: NativeModule) -> Iterator[NativeSlot]:
-    """Yield the slots of all arrays.
-
-    Raises:
-        Unsupported: the task does not say where torch stores an array, or the model has other arrays than the
-            task.
-    """
+    """Yield the slots of all arrays."""
     own = dict(module.model.named_parameters(remove_duplicate=False))
     everything = {**own, **dict(module.model.named_buffers(remove_duplicate=False))}
     refuse_changed(layer, FRAMEWORK, everything, [name for name, each in own.items() if each.requires_grad])

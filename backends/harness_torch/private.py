@@ -29,11 +29,7 @@ class PrivateStep:
         update: Update,
         slots: Mapping[str, Slot | NativeSlot],
     ) -> None:
-        """Prepare the steps; ``slots`` are those of the weights by full name.
-
-        Raises:
-            Unsupported: a layer has no rule.
-        """
+        """Prepare the steps; ``slots`` are those of the weights by full name."""
         if any(isinstance(each, Recurrent) for each in module.modules()):
             raise Unsupported(
                 "torch.func has no gradients of single samples of nn.GRU and nn.LSTM, which DP-SGD needs"

@@ -47,11 +47,7 @@ class Cluster(NamedTuple):
 
 @contextlib.contextmanager
 def connected(address: str | None) -> Iterator[Cluster]:
-    """Connect to a cluster: that of ``address``, of ``RAY_ADDRESS``, or one that runs on this machine.
-
-    Raises:
-        UsageError: Ray is not installed, no cluster is reachable, or its nodes have another harness.
-    """
+    """Connect to a cluster: that of ``address``, of ``RAY_ADDRESS``, or one that runs on this machine."""
     try:
         import ray
     except ImportError:
@@ -123,11 +119,7 @@ def nodes_with_cpus() -> list[Node]:
 
 
 def _described() -> list[NodeDescription]:
-    """Describe the nodes.
-
-    Raises:
-        UsageError: there is no node, or a node has another harness; names the node.
-    """
+    """Describe the nodes."""
     nodes = nodes_with_cpus()
     if not nodes:
         raise UsageError("no node of the Ray cluster has CPUs. Add one: ray start --address HOST:PORT.")

@@ -51,11 +51,7 @@ class Nodes(Protocol):
     """The nodes of a cluster, by the ids of their places: where runs share a node, it has several."""
 
     def poll(self, seconds: float) -> list[Arrival]:
-        """Wait up to ``seconds`` for something to arrive.
-
-        Raises:
-            HarnessError: no node is left.
-        """
+        """Wait up to ``seconds`` for something to arrive."""
 
     def work(self, node: str, asked: RunRequest | PlacedWork, datasets: Iterable[str]) -> None:
         """Have the agent of an idle node do work and stream its messages; send the data sets that it lacks.
@@ -94,10 +90,6 @@ class Dispatcher:
         """Execute the runs that are left; return the records of the matrix, in its order.
 
         A Ctrl-C ends the execution; runs under way are recorded as interrupted.
-
-        Raises:
-            KeyboardInterrupt: after a Ctrl-C before any record has come from a node.
-            HarnessError: no node is left, or a record cannot be written. Runs under way are recorded.
         """
         try:
             while self._shared.left or self._running:

@@ -60,9 +60,6 @@ class RayExecutor:
 
     ``address`` is that of the cluster; None: ``RAY_ADDRESS``, or a cluster that runs on this machine. With
     ``jobs``, several runs share a node.
-
-    Raises:
-        UsageError: Ray is not installed, no cluster is reachable, or its nodes have another harness.
     """
 
     on_nodes = True

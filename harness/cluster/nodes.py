@@ -58,10 +58,6 @@ class RayNodes:
         """Occupy nodes for work on these tasks, backends and data sets, with ``jobs`` at once on each.
 
         The nodes certify the work of the runs in ``certified``, each work once.
-
-        Raises:
-            UsageError: a plugin file cannot be read.
-            DataError: a data set cannot be read on this machine.
         """
         plugins = plugin_files(set(tasks))
         once = {certified_work(request): request for request in certified}
@@ -117,11 +113,7 @@ class RayNodes:
         return self._sent[dataset]
 
     def _look_for_nodes(self) -> None:
-        """Occupy nodes that have joined.
-
-        Raises:
-            HarnessError: no node is left.
-        """
+        """Occupy nodes that have joined."""
         now = time.monotonic()
         if now - self._looked_at < _LOOK_SECONDS:
             return

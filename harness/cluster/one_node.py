@@ -22,10 +22,6 @@ def on_one_node(
     With ``host``, only the node of this host does it.
 
     The records of the work are written to ``folder``, and its events are passed to ``notify``.
-
-    Raises:
-        UsageError: every node lacks a backend; names a backend that one node lacks. Or no node has the host.
-        HarnessError: the work failed, its node was lost, or a record cannot be written.
     """
     chosen: str | None = None
     lacking: dict[str, NodeState] = {}

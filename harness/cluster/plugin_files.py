@@ -28,11 +28,7 @@ def written(plugin: PluginFile, folder: Path) -> Path:
 
 
 def plugin_files(tasks: Iterable[str]) -> list[PluginFile]:
-    """Read the plugin files of this process, with the references of ``tasks`` that are kept beside them.
-
-    Raises:
-        UsageError: a file cannot be read.
-    """
+    """Read the plugin files of this process, with the references of ``tasks`` that are kept beside them."""
     references = [reference for task in tasks if (reference := _reference(task)) is not None]
     return [_file(path, references) for path in named_files.plugin_files()]
 

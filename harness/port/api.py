@@ -20,9 +20,6 @@ def check(a: Model, b: Model, inputs: Sequence[Shape], **options: Any) -> Findin
 
     ``a`` and ``b`` are functions of a module or file that return a model, or ``FILE.py:CALLABLE`` or
     ``package.module:CALLABLE``. ``inputs`` are shapes without the batch, channels last.
-
-    Raises:
-        UsageError: a model cannot be made or evaluated; the message states which model, and why.
     """
     shapes = [each if isinstance(each, InputShape) else InputShape(tuple(each)) for each in inputs]
     return check_models(SideSpec(_target(a)), SideSpec(_target(b)), shapes, PortOptions(**options))
@@ -45,12 +42,7 @@ def _target(model: Model) -> str:
 
 
 def assert_same_model(a: Model, b: Model, inputs: Sequence[Shape], **options: Any) -> Findings:
-    """Fail with the causes unless two models are equal up to harmless causes; see :func:`check`.
-
-    Raises:
-        AssertionError: the models differ, or could not be compared.
-        UsageError: as :func:`check`.
-    """
+    """Fail with the causes unless two models are equal up to harmless causes; see :func:`check`."""
     findings = check(a, b, inputs, **options)
     if not findings.equal:
         from harness.port.page import described

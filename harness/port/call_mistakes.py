@@ -57,11 +57,7 @@ class Alternative(NamedTuple):
     moved: Callable[[np.ndarray], np.ndarray] | None = None
 
     def output(self, inputs: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the first output for ``inputs``, in the order of the original call.
-
-        Raises:
-            NoReference: the call has no formula, or does not fit the arrays.
-        """
+        """Return the first output for ``inputs``, in the order of the original call."""
         if self.moved is not None:
             return self.moved(inputs[0])
         given = [inputs[place] for place in self.order] if self.order else inputs

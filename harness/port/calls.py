@@ -31,11 +31,7 @@ class NoReference(Exception):
 
 
 def compute(does: Semantics, inputs: Sequence[Any], parameters: Mapping[str, Any]) -> list[np.ndarray]:
-    """Compute the outputs of the call ``does`` of ``inputs`` with canonical ``parameters``, in float64.
-
-    Raises:
-        NoReference: the call has no formula, or the formula does not fit the arrays.
-    """
+    """Compute the outputs of the call ``does`` of ``inputs`` with canonical ``parameters``, in float64."""
     if type(does) not in _FORMULAS:
         raise NoReference(type(does).__name__)
     try:

@@ -77,12 +77,7 @@ def check_models(
     options: PortOptions,
     phase: Phase = lambda *_: None,
 ) -> Findings:
-    """Compare the models ``a`` and ``b``; ``phase`` is called with each phase.
-
-    Raises:
-        UsageError: a model cannot be made, loaded or evaluated; the message states which model, and its
-            error.
-    """
+    """Compare the models ``a`` and ``b``; ``phase`` is called with each phase."""
     with Sides(a, b, options.threads, options.timeout_seconds) as sides:
         phase("making the models")
         given = {sides.a: a.arguments, sides.b: b.arguments}
@@ -421,11 +416,7 @@ class _Check:
             self._causes += found
 
     def _differentiated(self, compare: Callable[[], None]) -> None:
-        """Call ``compare``, unless a model runs and has no gradients, such as a ``while_loop`` of JAX.
-
-        Raises:
-            UsageError: the models have gradients, and a loss or an optimizer of the user's fails.
-        """
+        """Call ``compare``, unless a model runs and has no gradients, such as a ``while_loop`` of JAX."""
         try:
             compare()
         except UsageError as error:

@@ -40,10 +40,6 @@ def save_task(
 
     ``names`` are pairs of parameters that the user gives. Until the models of a pair are proved equal,
     existing files stay.
-
-    Raises:
-        UsageError: no data set is given, a model cannot be made, or a file cannot be written.
-        HarnessError: the models of a pair compute different things; the message says where.
     """
     if dataset is None:
         raise UsageError("--save-task needs --dataset, which the model is trained on")
@@ -79,12 +75,7 @@ def _write_pair(
     names: NameMap,
     saved_by: str,
 ) -> WrittenTask:
-    """Write the plugin file of a pair; see :func:`write_model_task` and :func:`read_model`.
-
-    Raises:
-        UsageError: a model cannot be made or evaluated, does not fit the data, or has no counterpart; or the
-            file cannot be written.
-    """
+    """Write the plugin file of a pair; see :func:`write_model_task` and :func:`read_model`."""
     a, b = (read_model(spec, data.shape, None, phase) for spec in specs)
     layer = msgspec.structs.replace(native_pair(a, b, data.shape, names), saved_by=saved_by)
     own = [array.name for array in layer.held if not array.shared]
@@ -102,11 +93,7 @@ def _reference(written: WrittenTask) -> Path:
 
 
 def _agree(written: WrittenTask, specs: Sequence[SideSpec], phases: Phases) -> None:
-    """Write the reference of a pair in float64.
-
-    Raises:
-        HarnessError: the models compute different things; the message says where, and how to find the cause.
-    """
+    """Write the reference of a pair in float64."""
     phases.begin(f"Comparing {' and '.join(spec.target for spec in specs)} in float64 …")
     try:
         write_reference(registry.task(written.name), written.backends, _reference(written), phases.advance)

@@ -16,11 +16,7 @@ class Sides:
     """The processes of both models: a context manager, which ends them."""
 
     def __init__(self, a: SideSpec, b: SideSpec, threads: int, timeout_seconds: float | None) -> None:
-        """Start a process for each of the models ``a`` and ``b``, with ``threads`` CPU threads each.
-
-        Raises:
-            HarnessError: a process cannot be started.
-        """
+        """Start a process for each of the models ``a`` and ``b``, with ``threads`` CPU threads each."""
         self._stack = contextlib.ExitStack()
         # Closed last: its threads, one a side, wait for the processes, and end when these end.
         self._pool = self._stack.enter_context(ThreadPoolExecutor(2))

@@ -31,9 +31,6 @@ def user_module(place: str) -> ModuleType:
     """Import the module of a target's first part: a file, an installed module, or one in the current folder.
 
     The current folder comes last: in a gate it is the folder of head, and base must not import its code.
-
-    Raises:
-        UsageError: there is no such module, or its import raised an error; the message states which.
     """
     try:
         if place.endswith(_FILE):
@@ -50,11 +47,7 @@ def user_module(place: str) -> ModuleType:
 
 
 def _source(path: Path) -> Path:
-    """Return the path of a file that can be read: Python reads a device or a pipe without end.
-
-    Raises:
-        UsageError: there is no such path, or it is not a file.
-    """
+    """Return the path of a file that can be read: Python reads a device or a pipe without end."""
     try:
         status = path.stat()
     except OSError as error:
@@ -77,11 +70,7 @@ def _file(path: Path) -> ModuleType:
 
 
 def user_callable(module: ModuleType, name: str, place: str) -> Callable[..., Any]:
-    """Return the callable of this name.
-
-    Raises:
-        UsageError: there is none; the message lists the callables of the module.
-    """
+    """Return the callable of this name."""
     found: Any = module
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -93,11 +82,7 @@ def user_callable(module: ModuleType, name: str, place: str) -> Callable[..., An
 
 
 def call_user(factory: Callable[..., Any], target: str, arguments: Mapping[str, Any]) -> Any:
-    """Call ``factory`` and return the result.
-
-    Raises:
-        UsageError: the callable needs other arguments, or raised an error; the message states which.
-    """
+    """Call ``factory`` and return the result."""
     _check_arguments(factory, target, arguments)
     try:
         return factory(**_with_tuples(factory, arguments))
@@ -149,11 +134,7 @@ def _check_arguments(factory: Callable[..., Any], target: str, arguments: Mappin
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """Split a target into its file or module, and the name in it; ``~`` becomes the home folder.
-
-    Raises:
-        UsageError: the target has another form.
-    """
+    """Split a target into its file or module, and the name in it; ``~`` becomes the home folder."""
     place, _, name = target.rpartition(":")
     is_place = (place.endswith(_FILE) and "\0" not in place) or _NAMES.fullmatch(place)
     if not is_place or not _NAMES.fullmatch(name):

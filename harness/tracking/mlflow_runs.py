@@ -42,9 +42,6 @@ class MlflowTool:
 
     ``uri`` None: the value of ``MLFLOW_TRACKING_URI`` or MLflow's default. ``experiment`` None: the value of
     ``MLFLOW_EXPERIMENT_NAME``, or ``harness``.
-
-    Raises:
-        UsageError: MLflow is not installed, or supports no such URI.
     """
 
     name = "mlflow"

@@ -115,9 +115,6 @@ class TensorboardTool:
     """See :class:`harness.tracking.tool.Tool`. ``tensorboard --logdir`` reads ``folder``.
 
     An existing event file of the run is overwritten.
-
-    Raises:
-        UsageError: TensorBoard is not installed.
     """
 
     name = "tensorboard"
@@ -146,11 +143,7 @@ class TensorboardTool:
 
 
 def tool(results: Path) -> TensorboardTool:
-    """Make the tool that writes to a folder of the results.
-
-    Raises:
-        UsageError: TensorBoard is not installed.
-    """
+    """Make the tool that writes to a folder of the results."""
     return TensorboardTool(results / _FOLDER)
 
 

@@ -87,11 +87,7 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
     ] = 1.0
 
     def make_optimizer(self) -> Optimizer:
-        """Return the optimizer that these options describe.
-
-        Raises:
-            ValueError: options exclude each other; the message is for the user.
-        """
+        """Return the optimizer that these options describe."""
         defaults = type(self)()
         if self.optimizer != "sgd" and (self.momentum not in {0.0, defaults.momentum} or self.nesterov):
             raise ValueError(f"momentum and nesterov belong to optimizer=sgd, not to {self.optimizer}")
@@ -120,19 +116,11 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
                 return LinearDecay(_FINAL_FACTOR, self.warmup_steps)
 
     def make_objective(self) -> Objective:
-        """Return the objective that these options describe.
-
-        Raises:
-            ValueError: options exclude each other; the message is for the user.
-        """
+        """Return the objective that these options describe."""
         return Classification()
 
     def make_parts(self) -> dict[str, Any]:
-        """Return the fields of the task for which only some tasks have options.
-
-        Raises:
-            ValueError: options exclude each other; the message is for the user.
-        """
+        """Return the fields of the task for which only some tasks have options."""
         return {}
 
     def make_task(
@@ -147,11 +135,7 @@ class TrainingOptions(Struct, frozen=True, kw_only=True):
         decay_embeddings: bool = False,
         samples_per_epoch: int | None = None,
     ) -> Task:
-        """Return the task that trains ``networks`` by these options, by default for their objective.
-
-        Raises:
-            ValueError: options exclude each other; the message is for the user.
-        """
+        """Return the task that trains ``networks`` by these options, by default for their objective."""
         if self.learning_rate * self.weight_decay >= 1:
             raise ValueError(
                 "learning_rate times weight_decay must be below 1: a step shrinks each kernel by this share"
@@ -198,11 +182,7 @@ _REPLACED = {
 
 
 def with_own_code(task: Task, options: TrainingOptions, code: OwnCode, start: Start | None) -> Task:
-    """Return the task with parts of its training in the user's own code, and weights to start from.
-
-    Raises:
-        ValueError: options are not at their defaults that the code replaces; the message is for the user.
-    """
+    """Return the task with parts of its training in the user's own code, and weights to start from."""
     defaults = type(options)()
     for part in code.given:
         known = [name for name in _REPLACED[part] if hasattr(options, name)]

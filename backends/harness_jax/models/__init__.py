@@ -43,9 +43,6 @@ def model_of(built: Any, shapes: Sequence[InputShape], *, exact: bool) -> "Model
     """Wrap the model that a user's callable returned, for inputs of these ``shapes``.
 
     If ``exact``, the model computes in float64 and in the more exact of its ways; else as the user wrote it.
-
-    Raises:
-        ValueError: ``built`` is no model.
     """
     match kind_of(built):
         case "nnx":

@@ -74,11 +74,7 @@ def _affine(running: Layer, **further: Any) -> dict[str, Stored]:
 
 
 def _channels_first(axis: Any, rank: int) -> bool:
-    """Check that the channels are on the second axis.
-
-    Raises:
-        Unreadable: the channels are neither on the second nor on the last axis.
-    """
+    """Check that the channels are on the second axis."""
     axis = axis[0] if isinstance(axis, list | tuple) and len(axis) == 1 else axis
     if not isinstance(axis, int):
         raise Unreadable

@@ -53,11 +53,7 @@ class Layer(Running):
         return bool(self.get("training"))
 
     def stored(self, variable: Any, **part: Any) -> Stored:
-        """Return the parameter of a role.
-
-        Raises:
-            Unreadable: the layer uses something other than an unchanged variable of the model.
-        """
+        """Return the parameter of a role."""
         name = self.recorder.names.get(id(variable))
         if name is None:
             raise Unreadable

@@ -35,11 +35,7 @@ Tensor = Any
 
 
 class KerasSide:
-    """The side of a model or layer.
-
-    Raises:
-        UsageError: the model does not take inputs of these shapes.
-    """
+    """The side of a model or layer."""
 
     draws = False
     seeded = True
@@ -59,11 +55,7 @@ class KerasSide:
         self._opaque: dict[bool, set[tuple[Any, ...]]] = {}
 
     def _evaluate_once(self) -> None:
-        """Make the parameters of a model that makes them at its first call.
-
-        Raises:
-            UsageError: the model does not take inputs of these shapes.
-        """
+        """Make the parameters of a model that makes them at its first call."""
         try:
             with without_dropout():
                 self._call(self._layout.zeros(), training=False)

@@ -106,11 +106,7 @@ class NotTranslated(Exception):
 
 
 def require(covered: bool) -> None:
-    """Leave a function unchanged unless a rewriting covers its arguments.
-
-    Raises:
-        NotTranslated: the rewriting does not cover them.
-    """
+    """Leave a function unchanged unless a rewriting covers its arguments."""
     if not covered:
         raise NotTranslated
 

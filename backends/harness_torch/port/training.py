@@ -48,11 +48,7 @@ def candidates(shapes: Sequence[InputShape]) -> list[tuple[bool | None, ...]]:
 def find_layouts(
     evaluate: Callable[[list[Tensor]], Any], shapes: Sequence[InputShape]
 ) -> tuple[bool | None, ...]:
-    """Return the first layouts with which the model can be evaluated.
-
-    Raises:
-        UsageError: no layouts fit.
-    """
+    """Return the first layouts with which the model can be evaluated."""
     first, hint = None, ""
     for layouts in candidates(shapes):
         with _linear_inputs() as last:
@@ -161,12 +157,7 @@ class Holding:
         return {name: array_of(tensor) for name, tensor in self.tensors().items()}
 
     def load(self, parameters: Mapping[str, np.ndarray]) -> None:
-        """Replace the numbers of tensors; the old arrays stay unchanged for other users.
-
-        Raises:
-            KeyError: the module has no parameter of a name.
-            ValueError: a shape differs.
-        """
+        """Replace the numbers of tensors; the old arrays stay unchanged for other users."""
         tensors = self.tensors()
         for name, array in parameters.items():
             if tuple(array.shape) != tuple(tensors[name].shape):
@@ -227,11 +218,7 @@ def loss_of(name: Loss, output_name: str = "") -> Callable[[Any, Tensor], Tensor
 
 
 def chosen(outputs: Any, name: str) -> Tensor:
-    """Return the tensor named ``name`` among a model's outputs, or else the first.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Return the tensor named ``name`` among a model's outputs, or else the first."""
     found = dict(named_outputs(outputs))
     if not found:
         raise ValueError("the model returns no tensor")

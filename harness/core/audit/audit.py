@@ -186,9 +186,6 @@ class AuditedTraining:
         ``known_step_seconds`` is the time of a step of a run, whose order was known beforehand: a few more
         steps are made in another order. If these steps are slower, two new processes repeat the run's
         beginning in both orders, in turn. Do not use the program's weights afterwards.
-
-        Raises:
-            DishonestClock: the reported times cannot be trusted.
         """
         clock = self._clock
         assert clock is not None  # noqa: S101  times are judged
@@ -224,9 +221,6 @@ class AuditedTraining:
         process of its own, whole segments at a time, however long it takes. Other work is repeated within the
         budget, of which readings of states have taken their part, or for a few steps if none is left; without
         a budget, a whole segment is repeated.
-
-        Raises:
-            WorkDiffers: the second program does not compute what was reported.
         """
         begun = time.monotonic()
         seconds = max(0.0, (budget_seconds or 0.0) - self._segments.reading_seconds)

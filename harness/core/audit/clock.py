@@ -63,11 +63,7 @@ class TrainingClock(ClockSums):
         return min(times), self._meter.end().own / _PINGS
 
     def train(self, steps: int) -> protocol.Trained:
-        """Make the next steps; raises as :meth:`Session.receive` does.
-
-        Raises:
-            DishonestClock: the steps took no time by the worker's clock.
-        """
+        """Make the next steps; raises as :meth:`Session.receive` does."""
         return self._train(steps)
 
     def _train(self, steps: int, *loads: Load) -> protocol.Trained:

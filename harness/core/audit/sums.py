@@ -73,11 +73,7 @@ class ClockSums:
         raise DishonestClock(clock_fault(clock), clock)
 
     def judged(self) -> Clock:
-        """Judge all calls so far by the sums.
-
-        Raises:
-            DishonestClock: the worker reported too little time, or its calls did not do the work.
-        """
+        """Judge all calls so far by the sums."""
         clock = self._sums()
         faults = list(self._faults(clock))
         if not faults:

@@ -22,9 +22,6 @@ def make_reference(
     """Make a reference from the agreement of at least two frameworks.
 
     ``report`` is called with the next configuration and case, and the completed share of the work.
-
-    Raises:
-        HarnessError: the configurations disagree; the message names the case and the difference.
     """
     all_cases = cases(definition)
     configurations = [examiner.configuration for examiner in examiners]

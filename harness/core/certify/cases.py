@@ -248,11 +248,7 @@ class Case(msgspec.Struct, frozen=True):
 
 
 def cases(definition: TaskDefinition) -> list[Case]:
-    """Return the cases of a task, in a fixed order.
-
-    Raises:
-        HarnessError: ``define`` makes no valid task of the default options.
-    """
+    """Return the cases of a task, in a fixed order."""
     plain = plain_task(definition)
     tasks = {_GRADIENT_CASE: plain, "default": default_task(definition)}
     tasks |= tasks_by_rule(definition) | _by_objective(plain)

@@ -65,12 +65,7 @@ class _NoFloat64(Declined):
 def _in_float32(
     examiner: Examiner, definition: TaskDefinition, task: Task, declined: Declined
 ) -> Certificate:
-    """Certify a backend that declines float64 by its first losses in float32.
-
-    Raises:
-        Declined: the backend declines the cases in float32 too.
-        HarnessError: the configuration failed, hung or died.
-    """
+    """Certify a backend that declines float64 by its first losses in float32."""
     needed = cases_of_run(definition, task, "float64", long_calls=False)
     names = [case.name for case in cases(definition) if case.name in needed]
     try:

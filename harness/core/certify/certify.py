@@ -64,12 +64,7 @@ class Examiner(Protocol):
         """Begin a certification: its time limit starts now."""
 
     def examine(self, kind: Examination[_T], case: Case, precision: Precision = "float64") -> _T:
-        """Observe a case, by programs of this precision.
-
-        Raises:
-            Declined: the backend does not support the case.
-            HarnessError: the configuration failed, hung or died; the message names the case.
-        """
+        """Observe a case, by programs of this precision."""
 
 
 DROPOUT = "dropout"
@@ -122,9 +117,6 @@ def examine(
     A case whose loss the backend does not declare is not offered, nor is a case of DP-SGD that the backend
     declines. It is reported as declined if the selection names it, or if it is the first case: without the
     first case nothing is known of the network.
-
-    Raises:
-        HarnessError: the task has no reference that fits it.
     """
     reference = reference_of(definition, examiner.configuration.backend)
     examiner.begin()
@@ -245,11 +237,6 @@ def check(
     """Examine all cases, the first losses in the run's precision, and dropout where it is used.
 
     ``report`` is called with each finding, and with each case that is left out, as soon as it is known.
-
-    Raises:
-        Declined: the backend does not support every case; the message lists the declined cases with the
-            reasons.
-        HarnessError: the reference does not fit, or the configuration failed, hung or died.
     """
     findings: list[Finding] = []
     declined: dict[str, list[str]] = {}

@@ -95,10 +95,6 @@ def observe_continuation(
 
     ``second`` is called when the first program has finished: building a program may set a generator that both
     programs use.
-
-    Raises:
-        ValueError: weights are not finite.
-        ContractBroken: a program broke the contract.
     """
     losses, weights = _trained(first, order, calls[0])
     changed = saved.changed()

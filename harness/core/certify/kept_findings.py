@@ -53,9 +53,6 @@ class KeptFindings:
         """Open the findings of a configuration.
 
         None if its code is outside this environment and may change unseen.
-
-        Raises:
-            HarnessError: the task has no reference that fits it.
         """
         ours = runs_our_code(configuration.python, dict(configuration.variables))
         return cls(_digest(configuration, definition) if ours else None)

@@ -94,11 +94,6 @@ def observe_calls(programs: TrialPrograms, case: Case) -> CallsObservation:
     """Train the case in long calls by one program, and in single steps by another.
 
     The second program then repeats the last call from the state that the first program had before the call.
-
-    Raises:
-        ValueError: weights are not finite.
-        ContractBroken: the program broke the contract.
-        Unsupported: the backend does not support the case.
     """
     *calls, last = long_calls()
     long, single = _Trial(programs, case), _Trial(programs, case)

@@ -40,12 +40,7 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 def observe(programs: "TrialPrograms", case: Case) -> Observation:
-    """Build the case, train it, and reduce its results to digests.
-
-    Raises:
-        ValueError: the program broke the contract in a way that leaves nothing to compare.
-        Unsupported: the backend does not support the case.
-    """
+    """Build the case, train it, and reduce its results to digests."""
     task = case.task
     program = WatchedProgram(programs.backend, programs.plan(task), case.data())
     start = initial_weights(task, SEED)
@@ -105,11 +100,7 @@ def _unshared(task: Task) -> set[str]:
 
 
 def observe_losses(programs: "TrialPrograms", case: Case) -> Losses:
-    """Observe the losses of the first full batches in a lower precision, in which programs are timed.
-
-    Raises:
-        Unsupported: the backend does not support the case in this precision.
-    """
+    """Observe the losses of the first full batches in a lower precision, in which programs are timed."""
     task = case.task
     samples = _narrow(_as_many_as_for_the_clock(case))
     program = WatchedProgram(programs.backend, programs.plan(task), samples)

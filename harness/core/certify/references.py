@@ -49,10 +49,6 @@ def reference_of(definition: TaskDefinition, backend: str = "") -> Reference:
     """Read the committed reference of a task, checked against the task as it is now.
 
     ``backend`` is the certified backend; a remedy names it, with an installed backend of another framework.
-
-    Raises:
-        UsageError: there is no reference, it cannot be read, or it is stale; the message says how to make
-            one.
     """
     if definition.reference is None or not definition.reference.is_file():
         raise UsageError(f"task {definition.name} has no reference; {_remedy(definition, backend)}")

@@ -26,9 +26,6 @@ def cases_of_run(
     The first case shows the network: its gradients, its state, and its outputs in evaluation. Of the other
     cases the fewest are taken that together have all the rules of the run. ``long_calls`` adds the case of
     that name.
-
-    Raises:
-        HarnessError: ``define`` makes no valid task of the default options.
     """
     first, *others = cases(definition)
     names = {first.name, losses_name(precision)} - {losses_name("float64")}

@@ -24,11 +24,7 @@ _EXPECTED = "x and y, or x_train, y_train, x_test and y_test (and x_validation, 
 
 
 def read_arrays(path: Path, _settings: FileSettings) -> Content:
-    """Read the arrays of inputs and labels.
-
-    Raises:
-        UsageError: the file is broken, or other arrays are in it.
-    """
+    """Read the arrays of inputs and labels."""
     if not zipfile.is_zipfile(path):
         raise UsageError("it is no .npz file; numpy.savez writes one")
     with path.open("rb") as file, _opened(file) as archive:

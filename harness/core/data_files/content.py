@@ -34,11 +34,7 @@ class Content(NamedTuple):
 
 
 def checked(content: Content) -> Content:
-    """Check that the parts have samples, of one shape, with a label each, all of them finite.
-
-    Raises:
-        UsageError: a part does not; the message says where.
-    """
+    """Check that the parts have samples, of one shape, with a label each, all of them finite."""
     shapes: dict[str, tuple[int, ...]] = {}
     for part, rows in content.rows.items():
         where = "" if part == "all" else f" of the {part} data"
@@ -76,9 +72,6 @@ def numbers(name: str, array: np.ndarray, wanted: str) -> np.ndarray:
     """Return inputs as a network takes them: floats, int64 tokens, or pictures of bytes.
 
     ``wanted`` is the setting ``inputs``. Bytes in one row per sample become floats from 0 to 1.
-
-    Raises:
-        UsageError: the array holds something else; ``name`` is that of the array.
     """
     if array.dtype.kind not in "biuf":
         raise UsageError(f"{name} has {type_text(array)}; expected numbers")

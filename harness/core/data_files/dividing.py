@@ -19,9 +19,6 @@ def divided(
     Shuffled, the test rows are drawn, the same at every call, from each class of ``classes (n,)`` alike; the
     harness draws the validation data from the training rows. Otherwise the last rows are the test data, and
     those before them the validation data. ``names`` are those of the classes.
-
-    Raises:
-        UsageError: a part or a class would have no rows.
     """
     tested = round(count * settings.test)
     held_out = round((count - tested) * VALIDATION_FRACTION)

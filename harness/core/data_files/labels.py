@@ -27,9 +27,6 @@ def understood(labels: Mapping[Part, np.ndarray], inputs: np.ndarray, wanted: st
     """Derive the kind of task from the labels of each part, and convert them.
 
     ``inputs`` are those of one part, ``wanted`` is the setting ``labels``, ``name`` that of the labels.
-
-    Raises:
-        UsageError: the labels have another shape or type than their kind takes, or are all equal.
     """
     flat = {part: each[:, 0] if each.shape[1:] == (1,) else each for part, each in labels.items()}
     try:

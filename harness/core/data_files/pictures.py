@@ -20,11 +20,7 @@ class _Picture(NamedTuple):
 
 
 def read_pictures(folder: Path, settings: FileSettings) -> Content:
-    """Read the pictures as uint8 ``(n, height, width, 3)``, sorted by class and name.
-
-    Raises:
-        UsageError: there are none, one is broken, or they have several sizes and none is set.
-    """
+    """Read the pictures as uint8 ``(n, height, width, 3)``, sorted by class and name."""
     pictures = _found(folder)
     wanted = _size(settings.image_size)
     if wanted is None:

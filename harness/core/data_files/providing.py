@@ -13,12 +13,7 @@ from harness.spec.data import Dataset
 
 
 def provide(path: Path, settings: FileSettings) -> ReadFile:
-    """Read a file as a data set, which this process and its workers then find by its name.
-
-    Raises:
-        UsageError: as :func:`harness.core.data_files.reading.read_data_file`.
-        HarnessError: the data set cannot be written to the cache.
-    """
+    """Read a file as a data set, which this process and its workers then find by its name."""
     read = read_data_file(path, settings)
     read = read._replace(dataset=_with_free_name(read.dataset))
     try:

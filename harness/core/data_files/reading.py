@@ -38,11 +38,7 @@ class ReadFile(NamedTuple):
 
 
 def read_data_file(path: Path, settings: FileSettings) -> ReadFile:
-    """Read a file or folder of pictures as a data set.
-
-    Raises:
-        UsageError: the file is missing, broken, or no data set can be made of it; one line says why.
-    """
+    """Read a file or folder of pictures as a data set."""
     try:
         reader = _reader(path, settings)
         return _read(path, settings, checked(reader(path, settings)))

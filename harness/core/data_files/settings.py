@@ -38,11 +38,7 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 def parse_settings(assignments: Iterable[str]) -> FileSettings:
-    """Parse ``NAME=VALUE`` texts as settings of a data file.
-
-    Raises:
-        UsageError: an assignment has no ``=``, an unknown name, or a value that does not fit.
-    """
+    """Parse ``NAME=VALUE`` texts as settings of a data file."""
     values: dict[str, Value] = {}
     for assignment in assignments:
         name, sign, text = assignment.partition("=")
@@ -55,11 +51,7 @@ def parse_settings(assignments: Iterable[str]) -> FileSettings:
 
 
 def settings_of(values: Mapping[str, Value]) -> FileSettings:
-    """Return the settings with these values, which may be texts; the others have their defaults.
-
-    Raises:
-        UsageError: a name is unknown, or a value does not fit.
-    """
+    """Return the settings with these values, which may be texts; the others have their defaults."""
     described: Any = msgspec.inspect.type_info(FileSettings)
     kinds = {field.encode_name: field.type for field in described.fields}
     for name, value in values.items():

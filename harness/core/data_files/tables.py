@@ -52,11 +52,7 @@ def _frame(path: Path, read: Callable[[Path], Any]) -> "pd.DataFrame":
 
 
 def _content(frame: "pd.DataFrame", settings: FileSettings) -> Content:
-    """Divide the columns into inputs and labels.
-
-    Raises:
-        UsageError: a column is unknown, has missing values, or cannot become numbers.
-    """
+    """Divide the columns into inputs and labels."""
     frame.columns = frame.columns.map(str)
     columns = [*frame.columns]
     if not settings.target:

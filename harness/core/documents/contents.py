@@ -59,9 +59,6 @@ def contents_of(needs: Needs, results: Path) -> Contents:
     """Return the contents of a new record with these ``needs``, and keep the source files in ``results``.
 
     Files given by ``--plugin`` belong to every record.
-
-    Raises:
-        OSError: a source file cannot be stored.
     """
     paths = own_files(needs.targets, given_plugin_files())
     requirements = [HARNESS, *(each for backend in needs.backends for each in _requirements(backend))]
@@ -109,11 +106,7 @@ def source_path(results: Path, sha256: str) -> Path:
 
 
 def read_source(results: Path, source: SourceFile) -> bytes:
-    """Return the content of a source file that a record names, from the record's folder of results.
-
-    Raises:
-        UsageError: the content is not there, or was edited.
-    """
+    """Return the content of a source file that a record names, from the record's folder of results."""
     path = source_path(results, source.sha256)
     if not source.kept:
         raise UsageError(f"{source.path} is not kept: it has {source.bytes:,} bytes, sha256 {source.sha256}")

@@ -13,9 +13,6 @@ def write_bytes(path: Path, content: bytes, *, named: bool = True) -> None:
     """Write ``content`` to ``path``, and remove drafts of killed writers beside it.
 
     A path that the user ``named`` may be a link, whose target is then written. Any other link is replaced.
-
-    Raises:
-        OSError: the file cannot be written; its previous content remains.
     """
     path = path.resolve() if named else path
     sweep(path.parent)
@@ -23,11 +20,7 @@ def write_bytes(path: Path, content: bytes, *, named: bool = True) -> None:
 
 
 def write_text(path: Path, text: str, *, named: bool = True) -> None:
-    """Write a text as :func:`write_bytes`, in UTF-8; bytes of names that are not UTF-8 become question marks.
-
-    Raises:
-        OSError: the file cannot be written; its previous content remains.
-    """
+    """Write a text as :func:`write_bytes`, in UTF-8; bytes that are not UTF-8 become question marks."""
     write_bytes(path, text.encode("utf-8", "replace"), named=named)
 
 
@@ -39,9 +32,6 @@ def refuse_foreign_folder(folder: Path) -> None:
     """Raise UsageError if a folder has files that :func:`fill_folder` has not announced.
 
     A folder with hidden entries alone, such as ``.git``, counts as empty.
-
-    Raises:
-        OSError: the folder cannot be read.
     """
     try:
         names = sorted(path.name for path in folder.iterdir())
@@ -54,12 +44,7 @@ def refuse_foreign_folder(folder: Path) -> None:
 
 
 def fill_folder(folder: Path) -> None:
-    """Make a folder for many files of output, and mark it, so that the same command may fill it again.
-
-    Raises:
-        UsageError: the folder has files of the user.
-        OSError: the folder cannot be made.
-    """
+    """Make a folder for many files of output, and mark it, so that the same command may fill it again."""
     refuse_foreign_folder(folder)
     folder.mkdir(exist_ok=True)
     write_text(folder / _MARK, "harness may replace the files in this folder.\n", named=False)

@@ -46,11 +46,7 @@ class Records:
         return msgspec.defstruct("_Marks", [(kind.mark, msgspec.Raw, msgspec.Raw()) for kind in self.kinds])
 
     def kind_of(self, path: Path) -> RecordKind[Any]:
-        """Determine the kind of a record by its content: an artefact of a CI job may lie in any folder.
-
-        Raises:
-            UnreadableRecord: the file cannot be read, or holds no record.
-        """
+        """Determine the kind of a record by its content: an artefact of a CI job may lie in any folder."""
         try:
             marks = msgspec.json.decode(read_file(path), type=self._marks)
         except OSError as error:
@@ -65,11 +61,7 @@ class Records:
         raise UnreadableRecord(f"{path} is not a record of any kind ({names})")
 
     def result_in(self, path: Path) -> Result:
-        """Return the result in a file; a file in a folder of a numerous kind is not read.
-
-        Raises:
-            UnreadableRecord: see :meth:`kind_of`.
-        """
+        """Return the result in a file; a file in a folder of a numerous kind is not read."""
         folder = path.parent.name
         numerous = next((kind for kind in self.kinds if kind.numerous and kind.folder == folder), None)
         return Result(numerous or self.kind_of(path), path)
@@ -106,11 +98,7 @@ class Records:
         return sorted(unsorted, key=lambda result: result.time)
 
     def find(self, results: Path, name: str) -> Result:
-        """Find the result that is named by a path, an id or the beginning of an id.
-
-        Raises:
-            UsageError: no result matches, or several do.
-        """
+        """Find the result that is named by a path, an id or the beginning of an id."""
         if is_file(name):
             return self.result_in(Path(name))
         beginning = name.removesuffix(".json")
@@ -128,11 +116,7 @@ class Records:
         return (exact or matches)[0]
 
     def named(self, kind: RecordKind[_D], results: Path, name: str) -> tuple[_D, Path]:
-        """Read the record of a kind that is named by a path, an id, the beginning of an id or ``last``.
-
-        Raises:
-            UsageError: there is no such record, or the file cannot be read.
-        """
+        """Read the record of a kind that is named by a path, an id, the beginning of an id or ``last``."""
         if name == "last":
             records = [each for each in kind.read_each(kind.paths(results)) if isinstance(each, kind.type)]
             if not records:
@@ -144,12 +128,7 @@ class Records:
         return kind.read(path), path
 
     def last(self, results: Path) -> tuple[Result, Any, list[UnreadableRecord]]:
-        """Read the newest readable record; return its result, the record, and the errors of newer files.
-
-        Raises:
-            UsageError: there is no record.
-            UnreadableRecord: no file is readable; the error of the newest one.
-        """
+        """Read the newest readable record; return its result, the record, and the errors of newer files."""
         unreadable: list[UnreadableRecord] = []
         for result in reversed(self._some(results)):
             try:
@@ -180,11 +159,7 @@ class Records:
     def separated(
         self, kind: RecordKind[Any], arguments: Iterable[str], results: Path
     ) -> tuple[list[Result], list[str]]:
-        """Separate the arguments that name a record of another kind; return their results, and the rest.
-
-        Raises:
-            UsageError: see :meth:`find`.
-        """
+        """Separate the arguments that name a record of another kind; return their results, and the rest."""
         others: dict[Path, Result] = {}
         remaining = []
         for argument in arguments:

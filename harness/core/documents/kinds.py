@@ -76,9 +76,6 @@ def carry_out(record: Ending, work: Callable[[], None], save: Callable[[], objec
 
     After a failure or Ctrl-C, the record is saved with the reason and the results so far; an exception that
     is a fault of the program is raised again.
-
-    Raises:
-        UsageError: the work was refused; nothing is saved.
     """
     try:
         try:
@@ -128,11 +125,7 @@ class _SchemaOnly(msgspec.Struct):
 
 
 def decode(data: bytes, kind: type[_D], schema: int) -> _D:
-    """Decode a document of type ``kind`` in version ``schema``.
-
-    Raises:
-        msgspec.MsgspecError: the document has another version or type; the message names the field.
-    """
+    """Decode a document of type ``kind`` in version ``schema``."""
     try:
         decoder: msgspec.json.Decoder[_D] = _decoder(kind)
         document = decoder.decode(data)
@@ -197,11 +190,7 @@ class Listed(NamedTuple):
 
 
 def _called(function: str, *arguments: object) -> Any:
-    """Import and call a function of a kind of record.
-
-    Raises:
-        PluginError: the function of another package raises or cannot be imported.
-    """
+    """Import and call a function of a kind of record."""
     try:
         return resolve_name(function)(*arguments)
     except HarnessError:
@@ -264,11 +253,7 @@ class RecordKind(Generic[_D]):
         return text
 
     def file_of(self, record: _D, path: Path, suffix: str) -> str:
-        """Return the content of a file with this suffix, one of ``suffixes``, of a record.
-
-        Raises:
-            ImportError: a library of the extra "report" is not installed.
-        """
+        """Return the content of a file with this suffix, one of ``suffixes``, of a record."""
         renderer = {".html": "html:html_page", ".md": "markdown:markdown"}[suffix]
         content: str = resolve_name(f"{_RENDER}.{renderer}")(self.page_of(record, path))
         return content
@@ -290,10 +275,6 @@ class RecordKind(Generic[_D]):
 
         The first time, the record gets its folder, sources and distributions, and the content of the sources
         is stored beside the folder of the kind.
-
-        Raises:
-            HarnessError: the file cannot be written, for example because the disk is full, or the id of the
-                record, which somebody else may have written, leads out of the folder.
         """
         path = folder / f"{record.id}.json"
         if path.parent != folder:
@@ -309,12 +290,7 @@ class RecordKind(Generic[_D]):
         return path
 
     def read(self, path: Path) -> _D:
-        """Read the record in a file.
-
-        Raises:
-            UnreadableRecord: the file cannot be read, holds no record of this kind, was changed after it was
-                written, or has another schema.
-        """
+        """Read the record in a file."""
         try:
             content = read_file(path)
             is_verified = verify_checksum(content)

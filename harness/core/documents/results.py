@@ -15,9 +15,6 @@ def prepare_folder(folder: Path) -> Path:
     """Make a folder for records and prove that it is writable, before anything runs; return it.
 
     Drafts of killed writers are deleted.
-
-    Raises:
-        UsageError: the folder is not writable.
     """
     try:
         prove_writable(folder)

@@ -39,11 +39,7 @@ class View(msgspec.Struct, frozen=True):
     hide_busy: bool = False
 
     def document(self, document: Document, medium: Medium) -> Document:
-        """Return the document with the view of each table; those without a chosen column are left out.
-
-        Raises:
-            UsageError: no table has a column of one of these names in ``medium``.
-        """
+        """Return the document with the view of each table; those without a chosen column are left out."""
         if self == View():
             return document
         self.refuse_unknown(_tables(document.nodes, medium))
@@ -55,11 +51,7 @@ class View(msgspec.Struct, frozen=True):
         return [self._table(table, seen) for table in tables]
 
     def refuse_unknown(self, tables: Iterable[Table]) -> None:
-        """Refuse the name of a column that no table has.
-
-        Raises:
-            UsageError: names it and the nearest one.
-        """
+        """Refuse the name of a column that no table has."""
         if not self.columns:
             return
         known = dict.fromkeys(name for table in tables for name in map(column_name, table.headers) if name)

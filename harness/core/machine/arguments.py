@@ -13,11 +13,7 @@ _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*")
 
 
 def seconds_of(text: str) -> float:
-    """Parse a positive duration; a number without a unit is in seconds.
-
-    Raises:
-        UsageError: ``text`` is not a duration; the message shows the right form.
-    """
+    """Parse a positive duration; a number without a unit is in seconds."""
     match = _DURATION.fullmatch(text)
     seconds = float(match[1]) * _UNIT_SECONDS[match[2]] if match else math.nan
     if seconds == 0:
@@ -41,9 +37,6 @@ def program(option: str, path: str) -> str:
     """Return the absolute path of a program, given by a path or by a name that is looked up in ``PATH``.
 
     Links are not followed: the interpreter of a virtual environment is one.
-
-    Raises:
-        UsageError: there is no such program, or its path is not UTF-8.
     """
     # Not a Path, which would turn ./python into a name to look up.
     location = shutil.which(os.path.expanduser(path))  # noqa: PTH111

@@ -35,11 +35,7 @@ def with_checksum(document: bytes) -> bytes:
 
 
 def verify_checksum(content: bytes) -> bool:
-    """Check that the checksum of a file fits its content; False if the file has no checksum.
-
-    Raises:
-        ContentChanged: the checksum does not fit.
-    """
+    """Check that the checksum of a file fits its content; False if the file has no checksum."""
     end = content[-_LONGEST_END:]
     found = _END.search(end)
     if found is None:

@@ -8,22 +8,12 @@ _T = TypeVar("_T")
 
 
 def encode(value: object) -> bytes:
-    """Encode ``value`` as JSON; NumPy scalars and subclasses of text and numbers become plain values.
-
-    Raises:
-        TypeError: JSON cannot hold a value; the message names its type.
-    """
+    """Encode ``value`` as JSON; NumPy scalars and subclasses of text and numbers become plain values."""
     return msgspec.json.encode(value, enc_hook=_plain)
 
 
 def recorded(value: object, kind: type[_T]) -> _T:
-    """Return ``value`` as a record gives it back when it is read: as a ``kind`` of plain types.
-
-    Raises:
-        TypeError: as :func:`encode`.
-        ValueError: a text is not UTF-8.
-        msgspec.ValidationError: it is no ``kind``; the message names the field.
-    """
+    """Return ``value`` as a record gives it back when it is read: as a ``kind`` of plain types."""
     _refuse_bytes(msgspec.to_builtins(value, builtin_types=(bytes, bytearray), enc_hook=_plain))
     return msgspec.json.decode(encode(value), type=kind)
 

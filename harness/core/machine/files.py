@@ -15,11 +15,7 @@ MOST_BYTES = 2**27
 
 
 def prove_writable(folder: Path) -> None:
-    """Create the folder and write a temporary file in it.
-
-    Raises:
-        OSError: the folder is not writable.
-    """
+    """Create the folder and write a temporary file in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
@@ -42,11 +38,7 @@ def replace_result(path: Path, content: bytes) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file to the disk, completely or not at all.
-
-    Raises:
-        OSError: the file cannot be written, or is a device or a pipe; the previous content remains.
-    """
+    """Write a file to the disk, completely or not at all."""
     if os.path.exists(path) and not (is_file(path) or is_folder(path)):  # noqa: PTH110
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     draft = draft_of(path)
@@ -80,9 +72,6 @@ def read_file(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """Read a regular file.
 
     The call does not wait for the writer of a pipe, nor read a device that has no end.
-
-    Raises:
-        OSError: the file cannot be read, or :func:`refuse_unreadable` refuses it.
     """
     if "\0" in str(path):
         raise OSError(errno.EINVAL, "its name has a NUL character", str(path))

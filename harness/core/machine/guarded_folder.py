@@ -40,11 +40,7 @@ class GuardedFolder:
 
     @property
     def path(self) -> Path:
-        """Where it is, until :meth:`close`.
-
-        Raises:
-            OSError: it cannot be created.
-        """
+        """Where it is, until :meth:`close`."""
         if self._path is None:
             parent = self._parent or Path(tempfile.gettempdir())
             _sweep_once(parent)

@@ -57,11 +57,7 @@ def older_than(seconds: float, paths: Iterable[Path]) -> Iterable[Path]:
 
 
 def remove_path(path: Path) -> None:
-    """Remove a file or a folder; a path that is already removed is no error.
-
-    Raises:
-        OSError: the path cannot be removed.
-    """
+    """Remove a file or a folder; a path that is already removed is no error."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

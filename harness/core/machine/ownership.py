@@ -32,21 +32,13 @@ def new_folder_in(parent: Path, purpose: str) -> Path:
 
 
 def create_file(path: Path) -> int:
-    """Create a file, follow no link, and return its descriptor, which is its lock.
-
-    Raises:
-        OSError: the file exists or cannot be created.
-    """
+    """Create a file, follow no link, and return its descriptor, which is its lock."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     return _created(path, lambda: os.open(path, flags, 0o666))
 
 
 def create_folder(path: Path) -> int:
-    """Create a folder that only this user can enter, and return a descriptor, which is its lock.
-
-    Raises:
-        OSError: the folder exists or cannot be created.
-    """
+    """Create a folder that only this user can enter, and return a descriptor, which is its lock."""
 
     def create() -> int:
         path.mkdir(mode=0o700)
@@ -88,11 +80,7 @@ def abandoned(folders: Iterable[Path]) -> Iterator[Path]:
 
 
 def remove_abandoned(path: Path) -> None:
-    """Remove a draft or temporary folder unless a process owns it.
-
-    Raises:
-        OSError: the path cannot be removed.
-    """
+    """Remove a draft or temporary folder unless a process owns it."""
     with _seized(path) as is_seized:
         if not is_seized:
             return

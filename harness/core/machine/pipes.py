@@ -39,11 +39,6 @@ class LinePipe:
 
         ``due`` is a moment of :func:`time.monotonic`. ``watch`` is called at least once a second while this
         call waits or reads; True means that the process has ended.
-
-        Raises:
-            PipeClosed: no line will come.
-            LineOverdue: the line is not complete at ``due``, however much of it has come.
-            LineTooLong: the line is longer than ``longest_bytes``.
         """
         searched, watched = 0, time.monotonic()
         poll = select.poll()  # select() knows no descriptors above 1023
@@ -88,11 +83,7 @@ class OutputLog:
     """Give ``file`` to the process as its standard output and error, and call :meth:`trim` now and then."""
 
     def __init__(self) -> None:
-        """Make the file.
-
-        Raises:
-            OSError: no folder for temporary files is writable (FileNotFoundError), or the disk is full.
-        """
+        """Make the file."""
         self.file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  close() closes it
         self._descriptor = self.file.fileno()
         # The file may be cut while it is written to: whoever appends goes on at its new end.

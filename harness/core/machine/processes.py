@@ -132,9 +132,6 @@ def start_guard(group: int, mark: str = "") -> subprocess.Popen[bytes]:
     """Start a process that kills ``group`` when this process dies. Call :func:`release_guard` before that.
 
     With a ``mark`` it also kills all processes that have the mark, as :func:`kill_marked` does.
-
-    Raises:
-        OSError: the guard cannot be started.
     """
     return subprocess.Popen(
         [*GUARD, str(group), mark],
@@ -179,10 +176,6 @@ def run(
     """Run a command and return its output. No process that it started survives it, or this process.
 
     ``follow`` gets each line of standard output as it comes; commands with ``follow`` have no time limit.
-
-    Raises:
-        OSError: the command cannot be started.
-        subprocess.TimeoutExpired: the command took longer, and was killed.
     """
     with contextlib.ExitStack() as stack:
         # Of two pipes only one can be read line by line.

@@ -116,11 +116,7 @@ def medians(every: Iterable[Mapping[str, float]]) -> Measured:
 
 
 def gated() -> list[tuple[Quantity, Gated]]:
-    """Return the quantities that gates judge, and how.
-
-    Raises:
-        ValueError: higher values of a quantity are better.
-    """
+    """Return the quantities that gates judge, and how."""
     found = [(quantity, quantity.gated) for quantity in QUANTITIES if quantity.gated is not None]
     if wrong := [quantity.name for quantity, _ in found if quantity.better == "higher"]:
         raise ValueError(f"gates judge growth, and higher values of {', '.join(wrong)} are better")

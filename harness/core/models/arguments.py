@@ -60,11 +60,7 @@ class Argument(msgspec.Struct, frozen=True):
         return f"{known} or None" if self.optional else known
 
     def value_of(self, text: str) -> Any:
-        """Return the value that a text on the command line stands for.
-
-        Raises:
-            UsageError: the annotation or the default value makes it impossible.
-        """
+        """Return the value that a text on the command line stands for."""
         value = literal(text)
         if self.kind == "bool":
             value = _BOOLEANS.get(text, value)
@@ -103,9 +99,6 @@ class Signature(msgspec.Struct, frozen=True, tag=True):
 
         Arguments that the callable does not take are left out. A value that is the default is not an
         argument.
-
-        Raises:
-            UsageError: a value is impossible, or an argument without a default is missing.
         """
         missing = [each.name for each in self.arguments if each.required and each.name not in given]
         if missing:

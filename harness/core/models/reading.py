@@ -57,9 +57,6 @@ def read_model(
     """Make the model ``spec`` in a process of its own, and evaluate it on inputs of ``shape``.
 
     All of it may take ``timeout_seconds``, if given; ``phase`` is called with the phase that begins.
-
-    Raises:
-        UsageError: the model cannot be made or evaluated, has more than one output, or no row for a sample.
     """
     with _side(spec.target, timeout_seconds) as side:
         return _read(side, spec, shape, phase)
@@ -111,9 +108,6 @@ def read_variants(
     """Make each model with every combination of the values ``given`` to its arguments, as texts.
 
     A combination has a process of its own, because frameworks number the layers of a process.
-
-    Raises:
-        UsageError: as :func:`read_model`; or no model takes an argument, or a value is impossible.
     """
     with contextlib.ExitStack() as stack:
         phase(f"reading {', '.join(targets)}")

@@ -73,9 +73,6 @@ class RemoteSide:
 
         ``timeout_seconds`` limits each request, or all requests together unless ``limit_each``; without a
         limit a side may take as long as it uses the CPU.
-
-        Raises:
-            HarnessError: the process cannot be started.
         """
         self.target, self._timeout_seconds = target, timeout_seconds
         together = timeout_seconds is not None and not limit_each

@@ -40,12 +40,7 @@ class _Claimed(NamedTuple):
 
 
 def _claimed(target: str, arguments: Mapping[str, Any]) -> _Claimed:
-    """Call ``target``, ``FILE.py:NAME`` or ``package.module:NAME``, and find the plugin of its model.
-
-    Raises:
-        UsageError: there is no such callable, it needs other arguments, it raised, or it did not return a
-            model of a known framework.
-    """
+    """Call ``target``, ``FILE.py:NAME`` or ``package.module:NAME``, and find the plugin of its model."""
     module, factory = _found(target)
     # The plugins' modules import no framework.
     entries = importlib.metadata.entry_points(group="harness.sides")

@@ -133,9 +133,6 @@ class TaskData(NamedTuple):
         """Return the objective of a model that is trained on the data.
 
         A single output is the logit of the second of two classes.
-
-        Raises:
-            UsageError: the outputs of the model do not fit the targets.
         """
         *positions, outputs = layer.outputs or (0,)
         if self.classes is None:
@@ -176,10 +173,6 @@ def task_data(dataset: str) -> TaskData:
     """Load the data set ``dataset`` and derive inputs and objective.
 
     Integer targets are classes; other targets are numbers to be predicted.
-
-    Raises:
-        UsageError: the data set is unknown.
-        DataError: the data set is not on this machine.
     """
     data = registry.dataset(dataset).load()
     splits = [samples for samples in (data.train, data.validation, data.test) if samples is not None]
@@ -247,9 +240,6 @@ def task_file(
     There is an option for each argument in the ``choices``; the first choice is the default. ``command`` is
     the command and backends that the file suggests, such as ``run --backend torch``; ``reference`` is the
     suffix of the task's reference file, empty if the task has none. ``parts`` are values of options.
-
-    Raises:
-        UsageError: a model does not fit the data.
     """
     variants = [(choice.options, Network(data.shape.shape, (choice.layer,))) for choice in choices]
     first, *others = (_BASES[type(data.objective(choice.layer))] for choice in choices)
@@ -309,9 +299,6 @@ def write_task(
     ``path`` is the file, or a folder in which the file is named after the task. ``models`` are the models of
     the first of ``choices``; ``command`` precedes the names of their backends. ``reference`` and ``parts`` as
     in :func:`task_file`.
-
-    Raises:
-        UsageError: a model does not fit the data, or the file cannot be written.
     """
     name = task_name([model.spec.target for model in models])
     backends = [model.built.backend for model in models]
@@ -340,9 +327,6 @@ def write_model_task(
     ``path`` as in :func:`write_task`. ``taken`` are names that an option may not have; the option of an
     argument of such a name begins with ``model_``. ``saved_by`` is the command that writes the file again;
     ``parts`` as in :func:`task_file`.
-
-    Raises:
-        UsageError: the model does not fit the data, or the file cannot be written.
     """
     names = {name: f"model_{name}" if name in taken else name for name in variants[0].arguments}
     choices = []

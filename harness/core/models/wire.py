@@ -26,11 +26,7 @@ class NotAReply(Exception):
 
 
 def write(descriptor: int, message: Request | Reply, mark: bytes = b"") -> None:
-    """Write ``message`` to the pipe ``descriptor``, after the ``mark`` that its reader expects.
-
-    Raises:
-        TypeError: a value in the message cannot be sent; nothing is written then.
-    """
+    """Write ``message`` to the pipe ``descriptor``, after the ``mark`` that its reader expects."""
     arrays: list[np.ndarray] = []
 
     def place(value: Any) -> Any:
@@ -57,12 +53,7 @@ def read_request(read: ReadInto) -> Request | None:
 
 
 def read_reply(read: ReadInto, mark: bytes = b"") -> Reply:
-    """Return the next reply, which begins with ``mark``; foreign bytes before the mark are skipped.
-
-    Raises:
-        EOFError: the pipe has ended.
-        NotAReply: there are foreign bytes in the reply, or too many before it.
-    """
+    """Return the next reply, which begins with ``mark``; foreign bytes before the mark are skipped."""
     _skip_to(mark, read)
     try:
         reply: Reply | None = _read(read, Reply)

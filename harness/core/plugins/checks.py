@@ -32,11 +32,7 @@ _OPTION_TYPES = (
 
 
 def check(plugin: Backend | TaskDefinition | DataSource | StudyKind) -> None:
-    """Check a plugin's attributes against the contract.
-
-    Raises:
-        ValueError: an attribute is missing or wrong; the message names it and the expected value.
-    """
+    """Check a plugin's attributes against the contract."""
     has_summary = isinstance(getattr(plugin, "summary", None), str)
     if not has_summary:
         raise ValueError("it has no summary; expected one line of text")

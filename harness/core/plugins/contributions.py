@@ -29,12 +29,7 @@ class Contribution(NamedTuple):
 
 
 def contributions(request: Request) -> list[Contribution]:
-    """Return the contribution of each plugin file to a request; empty if the request is empty.
-
-    Raises:
-        UsageError: a file provides none of the requested names.
-        PluginError: a file cannot be loaded or breaks the contract.
-    """
+    """Return the contribution of each plugin file to a request; empty if the request is empty."""
     paths = files.plugin_files()
     asked = _with_datasets(request) if paths else {}
     if not any(asked.values()):

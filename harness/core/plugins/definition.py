@@ -25,12 +25,7 @@ _PICTURE_AXES = 3  # height, width, channels
 
 
 def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
-    """Make the task with these options.
-
-    Raises:
-        UsageError: the options exclude each other.
-        PluginError: ``define`` failed or returned no task that can be trained; the message gives the reason.
-    """
+    """Make the task with these options."""
     try:
         with nothing_on_stdout():
             task = definition.define(options)
@@ -49,11 +44,7 @@ def define_task(definition: TaskDefinition, options: msgspec.Struct) -> Task:
 
 
 def resized(task: Task, batch_size: int | None = None, epochs: int | None = None) -> Task:
-    """Return the task with another batch size or number of epochs, where given.
-
-    Raises:
-        UsageError: a batch size is given for a task that takes all training data at once.
-    """
+    """Return the task with another batch size or number of epochs, where given."""
     if batch_size and task.batch_size is None:
         raise UsageError(
             f"batch size {batch_size}: task {task.name} with these options takes all training data at once "

@@ -62,11 +62,7 @@ _FACTS = ("name", "fingerprint", "origin", "classes", "input_divisor", "series")
 
 
 def keep(dataset: Dataset) -> None:
-    """Write a data set to this machine's cache, completely or not at all.
-
-    Raises:
-        OSError: the data set cannot be written.
-    """
+    """Write a data set to this machine's cache, completely or not at all."""
     import numpy as np
 
     folder = _folder(dataset.fingerprint)
@@ -86,11 +82,7 @@ def keep(dataset: Dataset) -> None:
 
 
 def read(fingerprint: str) -> Dataset:
-    """Verify the files of the data set of this fingerprint, and return it memory-mapped.
-
-    Raises:
-        DataError: the data set is not in this machine's cache, or is damaged.
-    """
+    """Verify the files of the data set of this fingerprint, and return it memory-mapped."""
     import numpy as np
 
     folder, description = _folder(fingerprint), _describe(fingerprint)

@@ -33,11 +33,7 @@ GROUPS: dict[Kind, str] = {
 
 
 def ask(kind: Kind, name: str, where: str, load: Callable[[], object]) -> Any:
-    """Load a plugin and ask it for ``name``; return None if it has nothing of this name.
-
-    Raises:
-        PluginError: the plugin cannot be loaded or breaks the contract; the message begins with ``where``.
-    """
+    """Load a plugin and ask it for ``name``; return None if it has nothing of this name."""
     try:
         with nothing_on_stdout():
             hook: Callable[..., object] = getattr(_registered(load()).hook, f"harness_{kind}")
@@ -62,11 +58,7 @@ def ask(kind: Kind, name: str, where: str, load: Callable[[], object]) -> Any:
 
 
 def implemented(where: str, load: Callable[[], object]) -> list[Kind]:
-    """Return the kinds whose hooks a plugin implements.
-
-    Raises:
-        PluginError: the plugin cannot be loaded.
-    """
+    """Return the kinds whose hooks a plugin implements."""
     try:
         with nothing_on_stdout():
             manager = _registered(load())

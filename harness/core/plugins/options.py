@@ -61,11 +61,7 @@ def takes(kind: Any) -> _Takes:
 
 
 def parse_options(definition: TaskDefinition, assignments: Iterable[str]) -> msgspec.Struct:
-    """Parse ``KEY=VALUE`` assignments to the task's options; of several for one option, the last holds.
-
-    Raises:
-        UsageError: an assignment has no ``=``, an unknown key, or a value that does not fit.
-    """
+    """Parse ``KEY=VALUE`` assignments to the task's options; of several for one option, the last holds."""
     return options_with(definition, dict(_parsed(definition, assignments, lambda _kind, text: [text])))
 
 
@@ -74,9 +70,6 @@ def parse_alternatives(definition: TaskDefinition, assignments: Iterable[str]) -
 
     Further assignments of an option add values. The value of an option that takes text is not split at
     commas.
-
-    Raises:
-        UsageError: as :func:`parse_options`; the message names the value that does not fit.
     """
     values: dict[str, list[Value]] = {}
     for key, value in _parsed(definition, assignments, _alternatives):

@@ -47,11 +47,7 @@ def data_changed(backend: str, call: str, part: str) -> ContractBroken:
 
 
 def checked_environment(reported: object, backend: str) -> dict[str, str]:
-    """Return the result of ``environment()`` as plain text.
-
-    Raises:
-        ContractBroken: the engine or its version is missing, by which runs are distinguished.
-    """
+    """Return the result of ``environment()`` as plain text."""
     if not isinstance(reported, Mapping):
         raise _broken(backend, f"environment() returned {_kind(reported)}", "a dictionary of text")
     # Versions are often subclasses of str that a strict encoder refuses.
@@ -71,12 +67,7 @@ class UndeclaredLoss(Unsupported):
 
 
 def build(backend: Backend, plan: Plan, data: Samples) -> Program:
-    """Build a program by the backend; every program is built here.
-
-    Raises:
-        UndeclaredLoss: the backend does not declare the loss of the task, or gradients of single samples.
-        Unsupported: the backend does not support the plan, or parts of the user's own code.
-    """
+    """Build a program by the backend; every program is built here."""
     loss = plan.task.special_loss()
     if loss is not None and loss not in backend.losses:
         raise UndeclaredLoss(f"backend {backend.name} has no loss {loss}")

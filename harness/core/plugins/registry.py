@@ -100,11 +100,7 @@ def _related(kind: Kind, name: str) -> str | None:
 
 
 def from_file(path: Path, kind: Kind, name: str) -> Any:
-    """Return the plugin of this name in a plugin file; None if the file has none.
-
-    Raises:
-        PluginError: the file cannot be loaded, or contributes nothing to any request.
-    """
+    """Return the plugin of this name in a plugin file; None if the file has none."""
     where = f"plugin file {path}"
     load = functools.partial(files.import_file, path)
     plugin = ask(kind, name, where, load)
@@ -118,12 +114,7 @@ def from_file(path: Path, kind: Kind, name: str) -> Any:
 
 
 def backend(name: str) -> Backend:
-    """Load the backend of this name.
-
-    Raises:
-        UsageError: no plugin has this name.
-        PluginError: the plugin cannot be loaded.
-    """
+    """Load the backend of this name."""
     plugin: Backend = _load("backend", name)[0]
     return plugin
 

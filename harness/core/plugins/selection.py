@@ -19,33 +19,19 @@ class Selection(NamedTuple):
     written: str
 
     def mode(self, task: Task) -> str:
-        """Return the one mode for a task.
-
-        Raises:
-            UsageError: the selection asks for several modes.
-            PluginError: the backend's default is none of its modes.
-        """
+        """Return the one mode for a task."""
         if self.written == ALL:
             name, mode = self.backend.name, self.backend.modes[0]
             raise UsageError(f"{name}:{ALL}: one mode is needed here; name it, such as {name}:{mode}.")
         return self.written or default_mode(self.backend, task)
 
     def modes(self, task: Task) -> tuple[str, ...]:
-        """Return the modes for a task, all for ``*``.
-
-        Raises:
-            PluginError: the backend's default is none of its modes.
-        """
+        """Return the modes for a task, all for ``*``."""
         return self.backend.modes if self.written == ALL else (self.mode(task),)
 
 
 def select_backend(text: str) -> Selection:
-    """Return the installed backend that ``torch``, ``torch:compile`` or ``torch:*`` names.
-
-    Raises:
-        UsageError: no such backend or mode, or its framework is not installed.
-        PluginError: the plugin cannot be loaded.
-    """
+    """Return the installed backend that ``torch``, ``torch:compile`` or ``torch:*`` names."""
     selection = parse_backend(text)
     name = selection.backend.name
     state, detail = installation(name)
@@ -65,11 +51,7 @@ def parse_backend(text: str) -> Selection:
 
 
 def default_mode(backend: Backend, task: Task) -> str:
-    """Return the mode in which a backend trains a task if none is named.
-
-    Raises:
-        PluginError: the backend's method fails, or names none of its modes.
-    """
+    """Return the mode in which a backend trains a task if none is named."""
     try:
         mode = backend.default_mode(task)
     except (Exception, SystemExit) as error:

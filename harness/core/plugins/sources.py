@@ -12,12 +12,7 @@ from harness.spec.task import Task
 
 
 def sources_of(backend: str) -> list[Path]:
-    """Return the Python files of the plugin's package, or a single file and its imports beside it.
-
-    Raises:
-        UsageError: no plugin has this name.
-        PluginError: the plugin cannot be loaded.
-    """
+    """Return the Python files of the plugin's package, or a single file and its imports beside it."""
     module = sys.modules[type(registry.backend(backend)).__module__.partition(".")[0]]
     if hasattr(module, "__path__"):
         return [path for folder in module.__path__ for path in python_files(Path(folder))]

@@ -64,11 +64,7 @@ def _dropped(layer: Dropout | SelfAttention) -> float:
 
 
 def forward_all(network: str, places: Sequence[PlacedLayer], x: Array, made: Pass) -> _Result:
-    """Apply layers in their places in a network, one after the other; return output and backward pass.
-
-    Raises:
-        Unsupported: a layer is not covered.
-    """
+    """Apply layers in their places in a network, one after the other; return output and backward pass."""
     passes = []
     for place in places:
         x, backward = _forward(network, place, x, made)

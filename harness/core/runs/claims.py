@@ -48,11 +48,7 @@ class Claims:
         self._heart: threading.Thread | None = None
 
     def take(self, key: str, run: str) -> bool:
-        """Claim a run by its key; False if another process, or this one, holds it.
-
-        Raises:
-            HarnessError: claims cannot be written.
-        """
+        """Claim a run by its key; False if another process, or this one, holds it."""
         path = self._path(key)
         claim = Claim(this_process(), run, os.urandom(8).hex())
         try:
@@ -124,9 +120,6 @@ def remove_stale(path: Path) -> bool:
     """Remove a claim whose process is gone; return False if the process is alive.
 
     Only holders of the lock remove claims, so that a claim judged here is not replaced before it is removed.
-
-    Raises:
-        OSError: the claim cannot be removed.
     """
     if not is_stale(path):
         return False
@@ -168,11 +161,7 @@ def _read(path: Path) -> Claim | None:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder of claims; the kernel frees it when the process dies.
-
-    Raises:
-        OSError: the file system has no locks.
-    """
+    """Hold the lock of a folder of claims; the kernel frees it when the process dies."""
     with (folder / _LOCK).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -72,14 +72,7 @@ class TrainingRun:
         self._losses: Losses = []
 
     def carry_out(self) -> None:
-        """Import, build, train and score.
-
-        Raises:
-            Diverged: a loss is not finite; the record holds everything before it.
-            Stopped: the run falls behind.
-            DishonestClock: the times cannot be trusted.
-            WorkDiffers: the work was not what a second program computes.
-        """
+        """Import, build, train and score."""
         order, begun = self._start(), time.monotonic()
         judges_times = self._place is None
         watch = Watch(self._session.process.pid) if judges_times else None
@@ -364,9 +357,6 @@ def execute(
 
     A Ctrl-C leaves a record with status ``interrupted``. The record is saved at the start and after each
     epoch, so that measurements survive even the death of this process.
-
-    Raises:
-        HarnessError: the record cannot be written, or no worker can be started.
     """
     record = new_record(request)
     record.certificate = certificate

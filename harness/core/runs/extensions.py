@@ -48,11 +48,7 @@ class AfterTraining:
         raise NotImplementedError
 
     def require(self, task: Task) -> None:
-        """Check, before anything runs, that all that the work needs is installed.
-
-        Raises:
-            UsageError: a library is missing; says how to install it.
-        """
+        """Check, before anything runs, that all that the work needs is installed."""
 
     def arguments(self, record: Record, last_state: Path) -> Mapping[str, object] | None:
         """Return the arguments of the operation, or None if this run has nothing to work on.
@@ -75,9 +71,6 @@ def with_work(requests: "Iterable[RunRequest]", places: Iterable[str]) -> "list[
     """Return the requests, each with the work that applies to it.
 
     ``places`` name :class:`AfterTraining` objects as ``package.module:NAME``.
-
-    Raises:
-        UsageError: a library is missing that the work needs.
     """
     works: dict[str, AfterTraining] = {place: resolve_name(place) for place in places}
     return [
@@ -108,11 +101,7 @@ def work_of(request: "RunRequest") -> list[AfterTraining]:
 
 
 def carry_out(work: AfterTraining, record: Record, session: "Session", last_state: Path) -> Extension | None:
-    """Carry out work in the worker of a run; None if the run has nothing to work on.
-
-    Raises:
-        Declined: the backend does not support work that was asked for.
-    """
+    """Carry out work in the worker of a run; None if the run has nothing to work on."""
     try:
         if not work.applies(record.task.description):
             return None

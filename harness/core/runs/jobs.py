@@ -225,10 +225,6 @@ def conclude(
 
     The run is drawn at random among those ``records`` that are ``forked``: requests by the id of the record,
     which are then forgotten. It has failed if it is not equal. ``say`` prints a line.
-
-    Raises:
-        KeyboardInterrupt: after Ctrl-C.
-        HarnessError: the record cannot be written.
     """
     candidates = [record for record in records if record.id in forked]
     if not candidates:
@@ -291,10 +287,6 @@ def execute_beside(
     """Execute the runs of a matrix that are left and free at the places of ``crew``.
 
     Return the records of the matrix, in its order; after Ctrl-C those of runs under way are interrupted.
-
-    Raises:
-        KeyboardInterrupt: after a Ctrl-C while no run was under way.
-        HarnessError: a record cannot be written, or no worker can be started. Other runs are interrupted.
     """
     news: queue.SimpleQueue[_News] = queue.SimpleQueue()
     requests = [run.request for run in shared.left] if certify else []

@@ -32,11 +32,7 @@ def encoded_losses(losses: Losses) -> bytes:
 
 
 def losses_beside(record: Record, path: Path) -> Losses | None:
-    """Return the losses of all steps of the ``record`` in the file ``path``; None if they are not beside it.
-
-    Raises:
-        UsageError: the file is not the one that the run wrote.
-    """
+    """Return the losses of all steps of the ``record`` in ``path``; None if they are not beside it."""
     if record.losses is None:
         return None
     file = path.parent / Path(record.losses.name).name

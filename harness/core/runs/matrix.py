@@ -30,11 +30,7 @@ _BACKENDS = ("torch", "keras", "jax")
 
 
 def preset_backends() -> list[str]:
-    """Return the installed backends among torch, keras and jax.
-
-    Raises:
-        UsageError: none is installed.
-    """
+    """Return the installed backends among torch, keras and jax."""
     installed = [
         name
         for name in _BACKENDS
@@ -61,11 +57,7 @@ def _declares(name: str, preset: str) -> bool:
 
 
 def preset_of(definition: TaskDefinition, preset: str | None) -> Preset:
-    """Return a task's size in a preset; without a preset, one that changes nothing.
-
-    Raises:
-        UsageError: the task does not declare the preset.
-    """
+    """Return a task's size in a preset; without a preset, one that changes nothing."""
     if preset is None:
         return Preset()
     if preset not in definition.presets:
@@ -97,10 +89,6 @@ def settings(
     """Combine the values of options and the batch sizes; those given first change slowest.
 
     A combination that takes all training data at once is planned once, whatever the batch sizes.
-
-    Raises:
-        UsageError: a value does not fit, options exclude each other, or there are batch sizes and no
-            combination trains in batches.
     """
     axes = parse_alternatives(definition, assignments)
     several = {name for name, values in axes.items() if len(values) > 1}
@@ -190,12 +178,7 @@ class _Cell(NamedTuple):
 
 
 class RunMatrix:
-    """The planned runs.
-
-    Raises:
-        UsageError: a name is unknown, a backend is not installed, an option does not fit, or nothing is
-            named.
-    """
+    """The planned runs."""
 
     def __init__(self, options: MatrixOptions) -> None:
         self._options = options
@@ -207,12 +190,7 @@ class RunMatrix:
                 refuse_unfitting(planned.definition, options.dataset, planned.settings[0].task)
 
     def requests(self, progress: DownloadProgress) -> list[RunRequest]:
-        """Fetch the data sets and return the runs in order. Seeds change slowest: drift affects all alike.
-
-        Raises:
-            UsageError: a data set that was named cannot be obtained, or a batch is larger than the data.
-            DataError: no data set of a task can be obtained.
-        """
+        """Fetch the data sets and return the runs in order. Seeds change slowest: drift affects all alike."""
         datasets = [
             choose_dataset(planned.definition, planned.dataset, progress, planned.settings[0].task)
             for planned in self._tasks

@@ -70,9 +70,6 @@ class Place:
 
         With ``fresh``, or further ``variables``, it is neither forked nor prepared. Its end removes it from
         the place.
-
-        Raises:
-            HarnessError: it cannot be started, or the place is abandoned.
         """
         self._refuse_if_abandoned()
         as_usual = not fresh and not variables

@@ -132,9 +132,6 @@ def choose_dataset(
     With a ``name``, this data set or none; ``task`` as in :func:`refuse_unfitting`. Otherwise the first of
     the task's data sets that can be obtained; if it is not the task's first, the result states why it stands
     in.
-
-    Raises:
-        UsageError: the named data set does not fit the task or cannot be obtained, or none can.
     """
     if name is not None:
         refuse_unfitting(definition, name, task)
@@ -164,9 +161,6 @@ def refuse_unfitting(definition: TaskDefinition, name: str, task: Task | None = 
 
     The data sets that it lists fit; of others those of files whose arrays fit ``task``, which is by default
     the task with its usual options.
-
-    Raises:
-        UsageError: it does not, or the data set is unknown.
     """
     registry.dataset(name)  # an unknown name is reported before one that does not fit
     if name in definition.datasets:
@@ -191,11 +185,7 @@ def _fetch(name: str, progress: DownloadProgress) -> None:
 
 
 def loaded(name: str) -> Dataset:
-    """Read the data set of this name.
-
-    Raises:
-        DataError: it is missing or broken, or its plugin returned something else.
-    """
+    """Read the data set of this name."""
     dataset: object = ask_source(name, lambda source: source.load())
     if not isinstance(dataset, Dataset):
         raise DataError(f"data set {name}: load() returned {type(dataset).__name__} instead of Dataset")
@@ -205,11 +195,7 @@ def loaded(name: str) -> Dataset:
 
 
 def summary_of(name: str) -> DatasetSummary | None:
-    """Return the summary of a data set without reading its arrays; None if only the arrays contain it.
-
-    Raises:
-        DataError: as :func:`loaded`.
-    """
+    """Return the summary of a data set without reading its arrays; None if only the arrays contain it."""
     summary: object = ask_source(name, lambda source: source.summarize())
     if summary is None:
         return None
@@ -225,11 +211,7 @@ def summary_of(name: str) -> DatasetSummary | None:
 
 
 def ask_source(name: str, ask: Callable[[DataSource], _T]) -> _T:
-    """Return the result of ``ask`` on the source of this name.
-
-    Raises:
-        DataError: the source's own code raised; the message names the error and its place.
-    """
+    """Return the result of ``ask`` on the source of this name."""
     source = registry.dataset(name)
     try:
         with nothing_on_stdout():

@@ -71,11 +71,7 @@ def _number_text(text: str) -> str:
 
 
 class Selection:
-    """Selected records, to be read once. Afterwards ``unreadable`` has a message for each skipped file.
-
-    Raises:
-        UsageError: an argument is neither a filter nor the name of a record or folder.
-    """
+    """Selected records, to be read once. Afterwards ``unreadable`` has a message for each skipped file."""
 
     def __init__(self, arguments: Sequence[str], results: Path, records: Records) -> None:
         """Choose from ``records`` by ``arguments``: names and filters."""
@@ -129,11 +125,7 @@ class Selection:
         return (record for _, record in self.with_paths())
 
     def with_paths(self) -> Iterator[tuple[Path, Record]]:
-        """Yield each record that passes the filters, with its file, in the order of the files.
-
-        Raises:
-            UsageError: no record passes; the message lists the values that are present.
-        """
+        """Yield each record that passes the filters, with its file, in the order of the files."""
         passed = 0
         with no_garbage_collection():
             for path, record in zip(self.paths, self._records.read_each(RUNS, self.paths), strict=True):

@@ -174,9 +174,6 @@ class SharedRuns:
 
         Where a configuration has declined a task as unsupported, its other seeds are left out. Call
         :meth:`add` when the run is over. Several runs may be claimed at a time.
-
-        Raises:
-            HarnessError: claims cannot be written.
         """
         for run in self.left:
             if _work(run.request) in self._declined:

@@ -92,11 +92,7 @@ class Store:
         return RUNS.save(record, self.folder)
 
     def save_beside(self, record: Record, content: bytes, ending: str) -> str:
-        """Write images, losses or weights next to the record; return the name of the file: id and ``ending``.
-
-        Raises:
-            HarnessError: the file cannot be written.
-        """
+        """Write images, losses or weights next to the record; return the file name: id and ``ending``."""
         path = self.folder / f"{record.id}{ending}"
         try:
             replace_result(path, content)

@@ -44,11 +44,7 @@ def weights_description(record: Record, which: str) -> dict[str, str]:
 
 
 def weights_path(record: Record, folder: Path, *, best: bool) -> Path:
-    """Return the file with the weights of a run whose record is in ``folder``.
-
-    Raises:
-        UsageError: the run has kept none; says what to run.
-    """
+    """Return the file with the weights of a run whose record is in ``folder``."""
     if record.weights is None:
         raise UsageError(
             f"run {record.id} has kept no weights. Train it again: {repeating_command(record, folder)}"
@@ -57,11 +53,7 @@ def weights_path(record: Record, folder: Path, *, best: bool) -> Path:
 
 
 def read_weights(record: Record, folder: Path, *, best: bool) -> "dict[str, np.ndarray]":
-    """Read the weights of a run: float32 or float64 arrays by their canonical names, as they were written.
-
-    Raises:
-        UsageError: the run has kept none, or the file is missing, damaged or of another task.
-    """
+    """Read the weights of a run: float32 or float64 arrays by their canonical names, as they were written."""
     from harness.core.training.weights import UnusableWeights, decoded_for
 
     path = weights_path(record, folder, best=best)

@@ -62,12 +62,7 @@ def dataset(function: _F) -> _F:
 
 
 def provided(text: str | None, assignments: list[str], *, quiet: bool) -> str | None:
-    """Return the name of the data set ``text``; a file's data set is read with the settings ``assignments``.
-
-    Raises:
-        UsageError: no data set can be made of the file, or there are settings without a file.
-        HarnessError: the data set cannot be kept.
-    """
+    """Return the name of the data set ``text``; a file is read with the settings ``assignments``."""
     if text is None or not is_path(text):
         if assignments:
             raise UsageError(

@@ -45,12 +45,7 @@ def deliver(
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn failures to write a file of ``--to`` into errors for the user.
-
-    Raises:
-        UsageError: a library that the format needs is not installed, or the path cannot be used.
-        HarnessError: the file cannot be written for another reason, such as a full disk.
-    """
+    """Turn failures to write a file of ``--to`` into errors for the user."""
     try:
         yield
     except ImportError as error:

@@ -27,9 +27,6 @@ def run_sequence(
 
     ``plan`` describes these runs and is printed first; None for a part of a larger plan. ``trackers`` show
     the runs while they train.
-
-    Raises:
-        HarnessError: a record cannot be written, or no node is left.
     """
     requests = [run.request for run in shared.left]
     observer = RunsDisplay(
@@ -41,11 +38,7 @@ def run_sequence(
 
 
 def conclude(executor: Executor, store: Store, records: Sequence[Record], *, quiet: bool) -> None:
-    """End the runs of a command: the one that is drawn among ``records`` has failed if it is refuted.
-
-    Raises:
-        HarnessError: a record cannot be written.
-    """
+    """End the runs of a command: the one that is drawn among ``records`` has failed if it is refuted."""
     if exit_code(records) != INTERRUPTED:
         executor.conclude(store, records, (lambda _line: None) if quiet else print_error_line)
 

@@ -93,28 +93,16 @@ class Executor(Protocol):
     def execute(
         self, shared: SharedRuns, store: Store, observer: NodesObserver, *, certify: bool
     ) -> list[Record]:
-        """Execute the remaining runs of a matrix; return the records of the matrix, in its order.
-
-        Raises:
-            HarnessError: a record cannot be written, or no node is left.
-        """
+        """Execute the remaining runs of a matrix; return the records of the matrix, in its order."""
 
     def conclude(self, store: Store, records: Sequence[Record], say: Callable[[str], None]) -> None:
         """End a command: where ``records`` were forked, repeat one, drawn at random, in a fresh process.
 
         If the two computed different things, the run has failed. ``say`` prints a line.
-
-        Raises:
-            HarnessError: the record cannot be written.
         """
 
     def carry_out(self, work: PlacedWork, folder: Path, notify: Callable[[Any], None]) -> Any:
-        """Have one machine do ``work``; return its result. Its records go to ``folder`` here.
-
-        Raises:
-            UsageError: no machine has the backends.
-            HarnessError: the work failed, its machine was lost, or a record cannot be written.
-        """
+        """Have one machine do ``work``; return its result. Its records go to ``folder`` here."""
 
 
 class ThisMachine:
@@ -193,10 +181,6 @@ def executor_of(given: ExecutorOptions, jobs: AskedJobs | None = None) -> Iterat
     """Yield the executor that ``--executor`` and ``--address`` ask for, connected.
 
     With ``jobs`` it makes several runs at once on this machine, or on each node.
-
-    Raises:
-        UsageError: no cluster is reachable, or its nodes are unsuitable.
-        PluginError: the executor belongs to another package, and connecting raises.
     """
     if is_local(given):
         with this_machine(jobs) as here:

@@ -238,21 +238,13 @@ def present(hook: str) -> dict[str, Any]:
 
 
 def one(hook: str, name: str) -> Any:
-    """Import the object that a hook, which is a mapping, has under ``name``.
-
-    Raises:
-        PluginError: the object cannot be imported.
-    """
+    """Import the object that a hook, which is a mapping, has under ``name``."""
     return resolved(name, named(hook)[name])
 
 
 @contextlib.contextmanager
 def faults_named(feature: str, place: str) -> Iterator[None]:
-    """Turn errors of an object of another package at ``place`` into errors that name feature and place.
-
-    Raises:
-        PluginError: the object raised an error other than a HarnessError.
-    """
+    """Turn errors of an object of another package at ``place`` into errors that name feature and place."""
     try:
         yield
     except HarnessError:
@@ -264,11 +256,7 @@ def faults_named(feature: str, place: str) -> Iterator[None]:
 
 
 def resolved(feature: str, place: str) -> Any:
-    """Import the object of a feature at ``place``, ``package.module:NAME``.
-
-    Raises:
-        PluginError: the object of another package cannot be imported.
-    """
+    """Import the object of a feature at ``place``, ``package.module:NAME``."""
     try:
         return resolve_name(place)
     except (Exception, SystemExit) as error:

@@ -198,11 +198,7 @@ plugin_of_all = plugin_option(unnamed_means_all=True)
 def configurations(
     names: Iterable[str], task: Task, device: str, threads: int | None, precision: Precision
 ) -> list[Configuration]:
-    """Return the configurations that ``names`` of backends, ``--device`` and ``--threads`` ask for on a task.
-
-    Raises:
-        UsageError: a backend is unknown or not installed, or several of its modes are named.
-    """
+    """Return the configurations that backend ``names``, ``--device`` and ``--threads`` ask for on a task."""
     return [
         Configuration(
             selection.backend.name,
@@ -298,11 +294,7 @@ def variables(name: str, text: str) -> Callable[[_F], _F]:
 
 
 def parse_variable(option: str, assignment: str) -> tuple[str, str]:
-    """Split ``NAME=VALUE``, the value of ``option``.
-
-    Raises:
-        UsageError: the text has another form, or names a variable that the harness sets.
-    """
+    """Split ``NAME=VALUE``, the value of ``option``."""
     name, sign, value = assignment.partition("=")
     if not sign or not name:
         raise UsageError(f"{option} {assignment}: write NAME=VALUE, for example TF_ENABLE_ONEDNN_OPTS=0.")
@@ -478,11 +470,7 @@ class ExecutorOptions:
 
 
 def is_local(given: ExecutorOptions) -> bool:
-    """Check that the options ask for this machine, not for an executor of a feature.
-
-    Raises:
-        UsageError: an address is given without a cluster.
-    """
+    """Check that the options ask for this machine, not for an executor of a feature."""
     if given.address is not None and given.executor == _LOCAL:
         raise UsageError("--address names a Ray cluster: add --executor ray.")
     return given.executor == _LOCAL
@@ -527,11 +515,7 @@ class TrackingOptions:
 
 
 def trackers_of(given: TrackingOptions, results: Path) -> list[Tracker]:
-    """Make the trackers that the options ask for; ``results`` is the folder of the records.
-
-    Raises:
-        UsageError: a tool is not installed, or a URI cannot be used.
-    """
+    """Make the trackers that the options ask for; ``results`` is the folder of the records."""
     uri = given.track_uri
     makers = [features.one("trackers", name) for name in given.trackers]
     if uri and not any(getattr(maker, "takes_uri", True) for maker in makers):

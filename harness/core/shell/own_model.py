@@ -151,9 +151,6 @@ def with_own_model(given: _G) -> _G:
     """Return the options ``given`` to a command, with each --model replaced by a task.
 
     ``own`` has what is asked of each of these tasks alone, by name.
-
-    Raises:
-        UsageError: --task or no --dataset is given beside --model, or a model cannot be made.
     """
     if not given.models:
         for name, option in _OPTIONS.items():
@@ -201,11 +198,7 @@ def _own_parts(given: OwnModelOptions) -> OwnParts:
 
 
 def _report_starts(own: Mapping[str, OwnTask], parts: OwnParts) -> None:
-    """Print how many weights of each model a file has.
-
-    Raises:
-        UsageError: it has none, or is no file of weights.
-    """
+    """Print how many weights of each model a file has."""
     for name in own if parts.starts else ():
         definition = registry.task(name)
         task = define_task(definition, definition.options())
@@ -217,11 +210,7 @@ def _report_starts(own: Mapping[str, OwnTask], parts: OwnParts) -> None:
 
 
 def _backends(task: WrittenTask, given: Sequence[str]) -> list[str]:
-    """Return those of the backends ``given`` that can train a model; by default its framework's.
-
-    Raises:
-        UsageError: none of them can.
-    """
+    """Return those of the backends ``given`` that can train a model; by default its framework's."""
     (own,) = task.backends
     able = [name for name in given if parse_backend(name).backend.name.partition("-")[0] == own]
     if given and not able:

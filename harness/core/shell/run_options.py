@@ -107,11 +107,7 @@ class EvaluationOptions:
 
 
 def evaluation_of(given: EvaluationOptions) -> Evaluation:
-    """Return the evaluation that the options ask for.
-
-    Raises:
-        UsageError: --no-eval is combined with an option of the evaluation.
-    """
+    """Return the evaluation that the options ask for."""
     every, samples = given.eval_every, given.eval_samples
     if not given.no_eval:
         return Evaluation(every or 1, samples)
@@ -175,11 +171,7 @@ class RunOptions(EvaluationOptions, TrackingOptions, ExecutorOptions, OutputOpti
 
 
 def with_federated(given: RunOptions) -> RunOptions:
-    """Return the options with the task options and the epochs that ``--federated`` stands for.
-
-    Raises:
-        UsageError: --federated has another form, or another option says the same.
-    """
+    """Return the options with the task options and the epochs that ``--federated`` stands for."""
     text = given.federated
     if text is None:
         return given

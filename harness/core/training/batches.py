@@ -62,12 +62,7 @@ class BatchOrder:
 
     @classmethod
     def of_task(cls, task: Task, samples: int, seed: int) -> Self:
-        """Return the order in which a task sees ``samples`` training samples.
-
-        Raises:
-            UsageError: the task's schedule does not fit into the training, or a batch is too small to be
-                normalised.
-        """
+        """Return the order in which a task sees ``samples`` training samples."""
         latent_size = task.objective.latent_size if isinstance(task.objective, Adversarial) else 0
         taken = samples_of_epoch(task, samples)
         batch_size = taken if task.federated else task.batch_size or taken
@@ -121,11 +116,7 @@ class BatchOrder:
         return full // (full // fewest) if 2 * fewest <= full else full * -(-fewest // full)
 
     def steps(self, start: int, count: int, dtype: npt.DTypeLike = np.float64) -> Steps:
-        """Return steps ``start`` to ``start + count - 1``; latents have the training data's ``dtype``.
-
-        Raises:
-            ValueError: the steps cross the end of an epoch or mix batch sizes.
-        """
+        """Return steps ``start`` to ``start + count - 1``; latents have the training data's ``dtype``."""
         if not 1 <= count <= self.run_length(start):
             raise ValueError(f"steps {start} to {start + count - 1} are not in one epoch with one batch size")
         if self.sampled:

@@ -16,11 +16,7 @@ from harness.spec.task import Federated, Task
 
 
 def clients_of(federated: Federated, targets: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
-    """Assign each training sample to a client ``(n,)``; ``targets (n,)`` are for a Dirichlet split only.
-
-    Raises:
-        Unsupported: a client has no sample.
-    """
+    """Assign each training sample to a client ``(n,)``; ``targets (n,)`` are for a Dirichlet split only."""
     count = len(targets)
     owners = np.empty(count, np.int64)
     if federated.clients > count:
@@ -63,11 +59,7 @@ class FederatedProgram(Program):
     """
 
     def __init__(self, program: Program, task: Task, owners: npt.NDArray[np.int64]) -> None:
-        """Average clients of ``program``, which has made no step; ``owners (n,)`` are :func:`clients_of`.
-
-        Raises:
-            Unsupported: the program's optimizer cannot be started anew.
-        """
+        """Average clients of ``program``, which has made no step; ``owners (n,)`` are :func:`clients_of`."""
         assert task.federated is not None  # noqa: S101  for the type checker
         self.device = program.device
         self.drift: float | None = None

@@ -18,10 +18,6 @@ def fitted(dataset: Dataset, task: Task) -> Dataset:
     """Convert targets to the type that the contract promises to backends: int64 classes, or floats.
 
     Without the check, frameworks would broadcast mismatched shapes and train on something else.
-
-    Raises:
-        ContractBroken: the data does not fit the task; the message states what it is, and what is expected.
-        DataError: as :func:`described`.
     """
     adversarial = isinstance(task.objective, Adversarial)
     network = task.networks["discriminator" if adversarial else "model"]
@@ -66,11 +62,7 @@ class _Facts(msgspec.Struct, frozen=True):
 
 
 def described(dataset: Dataset) -> Dataset:
-    """Return the data set with its facts as records hold them.
-
-    Raises:
-        DataError: a record cannot hold a fact; the message names it.
-    """
+    """Return the data set with its facts as records hold them."""
     facts: dict[str, Any] = {name: getattr(dataset, name) for name in _Facts.__struct_fields__}
     try:
         if not isinstance(facts["classes"], str):

@@ -53,9 +53,6 @@ def initial_weights(
 
     Those that the user's code has ``made``, see :func:`own_initial`, take the place of those of their names.
     So do, before these, weights in a file from which the task starts.
-
-    Raises:
-        UsageError: the file has changed, or cannot be used.
     """
     drawn = {
         name: made[name] if name in made else _initial(parameter, seed, name)

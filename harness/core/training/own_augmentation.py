@@ -19,9 +19,6 @@ class OwnAugmentation:
 
     What it gets depends on ``seed`` and the number of the step, and not on the backend, the precision or the
     call that makes the step: numbers are float32, tokens int64.
-
-    Raises:
-        Unsupported: there is no such callable, or it cannot be used; the message says what would be right.
     """
 
     def __init__(self, task: Task, inputs: np.ndarray, seed: int) -> None:
@@ -45,9 +42,6 @@ class OwnAugmentation:
 
         They are held at once, because a call of a backend takes them whole: an array of the type of the
         training inputs, and no larger, because no call goes beyond an epoch.
-
-        Raises:
-            Unsupported: the code cannot be used with one of the batches.
         """
         if self._augment is None:
             return steps

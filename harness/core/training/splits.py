@@ -144,9 +144,6 @@ def with_canaries(train: Samples, task: Task, seed: int) -> tuple[Samples, Canar
     """Add the canaries that take part to the training samples; return all, too; see :class:`Privacy`.
 
     The same samples are canaries, with the same wrong classes, for every seed; coins depend on the seed.
-
-    Raises:
-        Unsupported: there are fewer training samples than canaries.
     """
     count = 0 if task.privacy is None else task.privacy.canaries
     if not count:

@@ -20,11 +20,7 @@ _NAMED = 4
 
 
 def start_of(path: Path) -> Start:
-    """Return the start from the present content of a file.
-
-    Raises:
-        UsageError: the file cannot be read.
-    """
+    """Return the start from the present content of a file."""
     return Start(without_home(str(path.resolve())), hashlib.sha256(_content(path)).hexdigest())
 
 
@@ -33,9 +29,6 @@ def started(task: Task, start: Start) -> dict[str, npt.NDArray[np.float64]]:
 
     An array of the file belongs to the weight of its name, or to the weight that the user's model holds under
     this name in its framework. Its shape must be that of the weight.
-
-    Raises:
-        UsageError: the file cannot be read, has changed, or no array of it belongs to a weight.
     """
     content = _content(Path(start.path).expanduser())
     if hashlib.sha256(content).hexdigest() != start.sha256:

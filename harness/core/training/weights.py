@@ -44,11 +44,7 @@ def encoded(arrays: Mapping[str, np.ndarray], description: Mapping[str, str]) ->
 
 
 def decoded(content: bytes) -> Weights:
-    """Decode the result of :func:`encoded`.
-
-    Raises:
-        UnusableWeights: the content is damaged, or no weights of the harness's.
-    """
+    """Decode the result of :func:`encoded`."""
     try:
         arrays = load(content)
         length = int.from_bytes(content[:_LENGTH_BYTES], "little")
@@ -61,12 +57,7 @@ def decoded(content: bytes) -> Weights:
 
 
 def decoded_for(task: Task, content: bytes) -> dict[str, np.ndarray]:
-    """Decode the result of :func:`encoded`, in the order of the task's weights.
-
-    Raises:
-        UnusableWeights: the content is damaged, or belongs to another task; the message names the first
-            difference.
-    """
+    """Decode the result of :func:`encoded`, in the order of the task's weights."""
     arrays, description = decoded(content)
     expected = task.weights()
     if description.get("task_sha256") != description_sha256(task):

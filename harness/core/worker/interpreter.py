@@ -32,9 +32,6 @@ def installed_harness(label: str, python: str, variables: Mapping[str, str]) -> 
     """Return the version of dl-harness that is installed for an interpreter; errors begin with ``label``.
 
     ``variables`` are set for its processes.
-
-    Raises:
-        UsageError: none is installed, or one with another protocol.
     """
     try:
         # -P: files in the current folder must not replace installed modules.

@@ -51,11 +51,7 @@ class Child(Protocol):
         """Return the exit status, negative for a signal; None while the process lives."""
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end, and return the exit status.
-
-        Raises:
-            subprocess.TimeoutExpired: the process still lives.
-        """
+        """Wait for the end, and return the exit status."""
 
 
 #: Starts a process with these variables and this log: ``start(variables, mark, log)``.
@@ -89,12 +85,7 @@ class WorkerProcess:
     """
 
     def __init__(self, name: str, start: Start, variables: Mapping[str, str]) -> None:
-        """Have ``start`` start the process with these variables; ``name`` is for messages.
-
-        Raises:
-            NoWorkersHere: the machine has no place for its log, or no shell to guard it.
-            HarnessError: the process cannot be started.
-        """
+        """Have ``start`` start the process with these variables; ``name`` is for messages."""
         self._log = _open_log()
         self.mark = new_mark()
         self._folder = GuardedFolder("worker")

@@ -148,10 +148,6 @@ class Session:
         :meth:`renew_deadline`. ``silence_seconds`` limits the time for one reply, after which the worker is
         taken to hang. Default: :data:`harness.core.worker.session.SILENCE_LIMIT_SECONDS`, and further
         periods of that length while the worker uses the CPU.
-
-        Raises:
-            CannotFork: the template cannot be forked.
-            HarnessError: the interpreter cannot be started.
         """
         requests_out, self._requests = os.pipe()
         self._replies, replies_in = os.pipe()
@@ -195,11 +191,7 @@ class Session:
             raise RequestFailed(f"{function} returned something else: {error}", "") from error
 
     def send(self, request: msgspec.Struct) -> None:
-        """Send a request. The worker carries out requests one after the other; a paused one goes on.
-
-        Raises:
-            WorkerLost: the process ended.
-        """
+        """Send a request. The worker carries out requests one after the other; a paused one goes on."""
         self.resume()
         self._unanswered.append(request)
         try:
@@ -208,14 +200,7 @@ class Session:
             raise self._death() from None
 
     def receive(self, expected: type[_R]) -> _R:
-        """Wait for the reply to the oldest request that is not answered yet.
-
-        Raises:
-            Declined: the backend does not support it.
-            RequestFailed: the request raised in the worker; :class:`MemoryRanOut` for lack of memory.
-            WorkerLost: the process ended, or was killed because its reply did not.
-            WorkerTimeout: no reply within the limits; the worker is killed.
-        """
+        """Wait for the reply to the oldest request that is not answered yet."""
         line = self._read_line()
         if self._unanswered:
             self._unanswered.popleft()
@@ -328,11 +313,7 @@ class Conversation:
         self._described: protocol.Described | None = None
 
     def describe(self) -> protocol.Described:
-        """Import the framework, at the first call, and return what the backend reports about itself.
-
-        Raises:
-            HarnessError: the worker's harness speaks another protocol.
-        """
+        """Import the framework, at the first call, and return what the backend reports about itself."""
         if self._described is None:
             self._ask()
             described = self.session.receive(protocol.Described)

@@ -44,11 +44,7 @@ class _Forked:
     """A worker that a template has forked; see :class:`harness.core.worker.process.Child`."""
 
     def __init__(self, state: socket.socket) -> None:
-        """Wait for the fork. ``state`` receives lines: the process id, later the exit status.
-
-        Raises:
-            CannotFork: the template has not forked.
-        """
+        """Wait for the fork. ``state`` receives lines: the process id, later the exit status."""
         self._state, self._received = state, b""
         self._lock = threading.Lock()
         self.returncode: int | None = None
@@ -84,11 +80,7 @@ class _Forked:
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end, and return the exit status.
-
-        Raises:
-            subprocess.TimeoutExpired: the process still lives.
-        """
+        """Wait for the end, and return the exit status."""
         with self._lock:  # a thread that ends all workers may wait, too
             if self.returncode is None:
                 line = self._line(timeout)
@@ -117,11 +109,7 @@ class Template:
     def __init__(
         self, backend: str, threads: int, variables: Mapping[str, str], *, learns: bool = True
     ) -> None:
-        """Start it, without waiting for the import. Unless it ``learns``, it imports the framework alone.
-
-        Raises:
-            HarnessError: it cannot be started.
-        """
+        """Start it, without waiting for the import. Unless it ``learns``, it imports the framework alone."""
         self._learns = learns
         self.is_spoiled = False
         self._lock = threading.Lock()

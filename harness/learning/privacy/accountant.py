@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 
 def require_accountant(privacy: Privacy | None) -> None:
-    """Refuse a training whose epsilon is finite if dp-accounting, which computes it, cannot be imported.
-
-    Raises:
-        UsageError: it is missing or broken; says how to install it.
-    """
+    """Refuse a training whose epsilon is finite if dp-accounting, which computes it, cannot be imported."""
     if privacy is None or not privacy.noise:
         return
     try:

@@ -34,11 +34,7 @@ MODEL = "model"
 
 
 def parse_axes(text: str, records: Iterable[Record]) -> tuple[str, ...]:
-    """Parse the axes in a text such as ``optimizer`` or ``optimizer,learning_rate``.
-
-    Raises:
-        UsageError: runs cannot be compared by a name, or it is no field or option of any of the records.
-    """
+    """Parse the axes in a text such as ``optimizer`` or ``optimizer,learning_rate``."""
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     options = {name for record in records for name in record.task.options}
     for name in names:

@@ -109,9 +109,6 @@ def find(
     their own appear there alone, unless they compare several configurations. With ``by`` there are no
     further sections. ``labels`` replace names of configurations and tasks; with ``quality_only`` nothing that
     is timed is compared.
-
-    Raises:
-        UsageError: ``by`` names no axis, or nothing differs in it alone; ``labels`` name nothing.
     """
     table = rows_of(runs)
     groups = grouped(table.rows)
@@ -157,11 +154,7 @@ def read_findings(
     labels: Mapping[str, str] | None = None,
     quality_only: bool = False,
 ) -> Findings:
-    """Find what the selected records show, with the studies and duels of their folders; see :func:`find`.
-
-    Raises:
-        UsageError: nothing is selected, or ``by`` does not fit; see :func:`find`.
-    """
+    """Find what the selected records show, with the studies and duels of their folders; see :func:`find`."""
     selection = Selection(arguments, results, records())
     folders = selection.folders
     duels, unreadable_duels = records().read_all(

@@ -66,10 +66,6 @@ def write_folder(findings: Findings, folder: Path) -> None:
     """Write every chart as SVG, PNG and PDF, every picture as PNG, and every text.
 
     PDFs are slides: each says what its chart shows, and of which data.
-
-    Raises:
-        UsageError: the folder has files of the user.
-        OSError: the folder cannot be written.
     """
     fill_folder(folder)
     for each in all_slides(findings):

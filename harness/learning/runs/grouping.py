@@ -145,9 +145,6 @@ def relabelled(groups: Iterable[RunGroup], labels: Mapping[str, str]) -> list[Ru
     """Return the groups with the user's names for configurations and tasks.
 
     A label of ``net`` is one of ``net width=64`` and of ``net:eager``, too, whose rest stays.
-
-    Raises:
-        UsageError: nothing has a name that is to be replaced, or two configurations would have one name.
     """
     before = list(groups)
     names = [each.name for group in before for each in group.configurations]
@@ -302,11 +299,7 @@ def arranged(groups: Iterable[RunGroup]) -> Arranged:
 
 
 def arranged_along(groups: Sequence[RunGroup], axes: tuple[str, ...]) -> Arranged:
-    """Arrange the groups along these axes; only those that hold several values of them remain.
-
-    Raises:
-        UsageError: there is none; says why.
-    """
+    """Arrange the groups along these axes; only those that hold several values of them remain."""
     every = along(groups, axes)
     compared = [group for group in every.groups if len(group.configurations) > 1]
     if not compared:

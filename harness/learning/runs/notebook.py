@@ -25,10 +25,6 @@ def write_notebook(
     Paths are those from the folder of the notebook, in which Jupyter runs it. A ``margin`` and a ``target``
     in points become fractions. Where tasks are measured in several units, those of the first comparison are
     taken.
-
-    Raises:
-        ImportError: the extra "report" is not installed.
-        OSError: it cannot be written.
     """
     factor = findings.groups[0].comparison.measure.factor if findings.groups else 1.0
     limits = {name: arguments[name] for name in ("margin", "target") if arguments.get(name) is not None}

@@ -65,12 +65,7 @@ _SOURCES = {
 
 
 def write_paper(findings: Findings, path: Path, view: View = View()) -> list[Path]:  # noqa: B008  immutable
-    """Write tables and method for LaTeX's ``input``, and a file of sources beside it; returns both paths.
-
-    Raises:
-        UsageError: no table has a column that ``view`` names.
-        OSError: a file cannot be written.
-    """
+    """Write tables and method for LaTeX's ``input``, and a file of sources beside it; returns both paths."""
     sources = path.with_suffix(".bib")
     write_text(path, latex(findings, sources.stem, view))
     write_text(sources, bibliography(), named=False)

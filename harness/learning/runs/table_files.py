@@ -16,12 +16,7 @@ _INTEGER_END = 2**63
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table in the format of the suffix, ``.csv`` or ``.parquet``.
-
-    Raises:
-        ImportError: no library for Parquet is installed.
-        OSError: it cannot be written.
-    """
+    """Write a table in the format of the suffix, ``.csv`` or ``.parquet``."""
     if path.suffix == ".csv":
         write_text(path, _without_formulas(frame).to_csv(index=False))
         return

@@ -59,11 +59,7 @@ def across_tasks_text(studies: Sequence[Study], store: Store) -> str:
 
 
 def across_tasks_page(studies: Sequence[Study], store: Store) -> str:
-    """Write the page of a kind of study over several tasks, with the parts of each task.
-
-    Raises:
-        ImportError: the extra "report" is not installed.
-    """
+    """Write the page of a kind of study over several tasks, with the parts of each task."""
     from harness.core.documents.render.html import html_page
 
     findings = _findings(studies, store)

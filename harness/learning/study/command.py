@@ -321,9 +321,6 @@ class _Conduct:
         """Measure how long a run takes, say how long the study takes, and compare that with the budget.
 
         So many ``trials`` of each tuned variant are to come.
-
-        Raises:
-            UsageError: the budget leaves fewer trials or seeds than a verdict needs.
         """
         plan, centres, seeds = self._plan, self._centres(), self._fewest_seeds
         runs = self._left(plan.runs(centres))
@@ -372,11 +369,7 @@ class _Conduct:
         self.records += [record for record in records if record.status == "interrupted"]
 
     def _keep_to_budget(self, found: dict[str, list[str]], reference: str) -> None:
-        """Leave out the variants that take longest until the budget has time for the seeds of a verdict.
-
-        Raises:
-            UsageError: as :meth:`_estimate`, if nothing was estimated yet.
-        """
+        """Leave out the variants that take longest until the budget has time for the seeds of a verdict."""
         plan, seeds = self._plan, range(self._fewest_seeds)
         if not self._pace.is_known and self._left(plan.runs(found)):
             self._estimate(0)

@@ -35,23 +35,14 @@ _MODULES = {"tune": "optuna", "privacy": "dp_accounting", "report": "vl_convert"
 
 
 def load(name: str) -> StudyKind:
-    """Load the kind of study of this name and validate it as a whole.
-
-    Raises:
-        UsageError: no plugin has this name, or the kind names something unknown; says what would be right.
-        PluginError: the plugin cannot be loaded.
-    """
+    """Load the kind of study of this name and validate it as a whole."""
     kind = registry.study(name)
     validate(kind)
     return kind
 
 
 def validate(kind: StudyKind) -> None:
-    """Check every name and every value in a kind.
-
-    Raises:
-        UsageError: something is unknown or does not fit; names it, and the nearest right name.
-    """
+    """Check every name and every value in a kind."""
     check_names(kind)
     owner = f"the study {kind.name}"
     if len(kind.variants) < FEWEST_VARIANTS:
@@ -154,11 +145,7 @@ def extras_of(kind: StudyKind) -> list[str]:
 
 
 def require_extras(extras: Iterable[str]) -> str | None:
-    """Check, before anything runs, that extras are installed; returns a warning if only the page's is not.
-
-    Raises:
-        UsageError: another one is missing; the message installs all that are missing.
-    """
+    """Check, before anything runs, that extras are installed; returns a warning if only the page's is not."""
     modules = {extra: _MODULES[extra] for extra in extras if extra in _MODULES}
     missing = [extra for extra, module in modules.items() if importlib.util.find_spec(module) is None]
     advice = f'pip install "dl-harness[{",".join(missing)}]"'
@@ -189,11 +176,7 @@ def _kinds() -> Iterator[_ListedKind]:
 
 
 def _names_in(path: Path) -> list[str]:
-    """Return the names of the kinds that a plugin file defines in its module.
-
-    Raises:
-        PluginError: the file cannot be imported, or defines none.
-    """
+    """Return the names of the kinds that a plugin file defines in its module."""
     where = f"plugin file {path}"
     try:
         module = files.import_file(path)

@@ -26,11 +26,7 @@ class Asked(Protocol):
 
 
 def of_task(given: Asked, task: str) -> dict[str, Any]:
-    """Return the options of a study that one of its tasks changes: its backends and its assignments.
-
-    Raises:
-        UsageError: an argument of the user's model has several values in a study that has its own variants.
-    """
+    """Return the options of a study that one of its tasks changes: its backends and its assignments."""
     own = given.own.get(task)
     if own is None:
         if not given.backends:
@@ -49,11 +45,7 @@ def of_task(given: Asked, task: str) -> dict[str, Any]:
 
 
 def variants_kind(own: Mapping[str, OwnTask]) -> StudyKind:
-    """Return the kind of study that compares the variants of the user's own model.
-
-    Raises:
-        UsageError: there is no model, there are several, or nothing of it has several values.
-    """
+    """Return the kind of study that compares the variants of the user's own model."""
     if len(own) != 1:
         raise UsageError(
             f"study {VARIANTS} takes one --model; several are compared by: harness run --model A --model B"

@@ -291,11 +291,7 @@ def _diverged_descriptions(study: Study, store: Store) -> set[str]:
 
 
 def newest_study(name: str, results: Path) -> "StudyReport":
-    """Read the newest study whose name begins with ``name``.
-
-    Raises:
-        UsageError: there is none, or none of its runs of the reference has succeeded.
-    """
+    """Read the newest study whose name begins with ``name``."""
     paths = [path for path in STUDIES.paths(results) if path.stem.startswith(name)]
     if not paths:
         known = ", ".join(path.stem for path in STUDIES.paths(results)) or "none"

@@ -40,10 +40,6 @@ class StudyPlan(Design):
     """The runs of a study: trials of the variants that are tuned, then every variant on every seed.
 
     The constructor fetches the data set. ``warning`` says why there will be no page; None where there will.
-
-    Raises:
-        UsageError: as :class:`Design`, or a backend or a library is not installed.
-        DataError: no data set of the task can be obtained.
     """
 
     def __init__(self, options: StudyOptions, progress: DownloadProgress) -> None:
@@ -67,11 +63,7 @@ class StudyPlan(Design):
         self._variant_of: dict[str, str] = {}
 
     def _leave_out_small(self) -> None:
-        """Leave out the variants whose training data have no batch, where the data set says how many it has.
-
-        Raises:
-            UsageError: too few variants are left, or not the first.
-        """
+        """Leave out variants whose training data have no batch, where the data set says how many it has."""
         if (summary := summary_of(self._dataset.name)) is None:
             return
         count, small = training_count(summary.samples), list[Omission]()

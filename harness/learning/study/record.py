@@ -93,11 +93,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration that made the trials, as text; unset without trials."""
 
     def __post_init__(self) -> None:
-        """Check that the parts fit together.
-
-        Raises:
-            ValueError: a name refers to nothing, or a setting is none of its range.
-        """
+        """Check that the parts fit together."""
         described = {each.name: each for each in self.kind.variants}
         names = [each.name for each in self.variants]
         if not names or len(set(names)) < len(names):

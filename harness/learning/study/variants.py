@@ -61,11 +61,7 @@ class DefinedTask(NamedTuple):
 
 
 class Design:
-    """The variants that are compared, those that are left out, and the numbers of seeds and trials.
-
-    Raises:
-        UsageError: a name is unknown, an option does not fit, or the kind does not apply to the task.
-    """
+    """The variants that are compared, those that are left out, and the numbers of seeds and trials."""
 
     def __init__(self, options: StudyOptions) -> None:
         kind, quick = options.kind, options.kind.quick if options.quick else None

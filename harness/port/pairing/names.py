@@ -21,11 +21,7 @@ NameMap = dict[str, list[str]]
 
 
 def read_map(path: Path) -> NameMap:
-    """Read pairs from a JSON file: ``{"name of A": "name of B"}``, or a list of names of B.
-
-    Raises:
-        UsageError: the file cannot be read, or has another form.
-    """
+    """Read pairs from a JSON file: ``{"name of A": "name of B"}``, or a list of names of B."""
     try:
         read = msgspec.json.decode(read_file(path), type=dict[str, str | list[str]])
     except OSError as error:
@@ -38,11 +34,7 @@ def read_map(path: Path) -> NameMap:
 
 
 def write_map(path: Path, pairs: list[ParameterPair]) -> None:
-    """Write ``pairs`` of a comparison as a file for :func:`read_map`.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
+    """Write ``pairs`` of a comparison as a file for :func:`read_map`."""
     names: NameMap = {}
     for pair in pairs:
         others = names.setdefault(pair.a, [])
@@ -53,11 +45,7 @@ def write_map(path: Path, pairs: list[ParameterPair]) -> None:
 
 
 def refuse_unknown(given: NameMap, known_a: set[str], known_b: set[str]) -> None:
-    """Refuse names that the models do not have.
-
-    Raises:
-        UsageError: the message names the first unknown name.
-    """
+    """Refuse names that the models do not have."""
     for name, others in given.items():
         if name not in known_a:
             raise UsageError(f"--map: A has no parameter {name!r}; it has {', '.join(sorted(known_a)[:5])} …")

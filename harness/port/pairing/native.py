@@ -18,12 +18,7 @@ _HINT = "`harness port` shows what differs"
 
 
 def native_pair(a: OwnModel, b: OwnModel, shape: InputShape, names: NameMap) -> Native:
-    """Return the layer of both models, with the names of A. ``names`` are pairs that the user gives.
-
-    Raises:
-        UsageError: both models are of one framework, a parameter of one model has no counterpart in the
-            other, or the user names an unknown parameter.
-    """
+    """Return the layer of both models, with the names of A. ``names`` are pairs that the user gives."""
     if a.built.plugin == b.built.plugin:
         raise UsageError(
             f"{a.spec.target} and {b.spec.target} are both models of {a.built.plugin}, and a pair is of two "
@@ -90,11 +85,7 @@ def _unshared_variances(matching: Matching, a: OwnModel, b: OwnModel) -> list[St
 def _is_new(
     of_a: Stored, of_b: Stored, models: tuple[OwnModel, OwnModel], arrays: Iterable[NativeArray]
 ) -> bool:
-    """Check that ``arrays`` do not hold the numbers of this pair yet.
-
-    Raises:
-        UsageError: one model uses an array twice where the other has two arrays.
-    """
+    """Check that ``arrays`` do not hold the numbers of this pair yet."""
     a, b = models
     for array in arrays:
         in_a = same_place(of_a, array.stored[a.built.plugin])
@@ -111,11 +102,7 @@ def _is_new(
 
 
 def _refuse_lonely(model: OwnModel, paired: set[str]) -> None:
-    """Refuse trained parameters and running statistics that the other model does not have.
-
-    Raises:
-        UsageError: the message names the first of them.
-    """
+    """Refuse trained parameters and running statistics that the other model does not have."""
     statistics = {name for name, array in model.trained.state_after.items() if np.size(array) > 1}
     changing = statistics.union(model.described.trained)
     lonely = [name for name in model.described.parameters if name in changing - paired]

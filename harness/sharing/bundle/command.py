@@ -114,11 +114,7 @@ def _list(bundle: Bundle, target: Path, given: Given) -> Document:
 
 
 def _open(path: Path, given: Given) -> None:
-    """Unpack a bundle and list what it would have a command run.
-
-    Raises:
-        UsageError: other options are given, or the bundle is refused.
-    """
+    """Unpack a bundle and list what it would have a command run."""
     if given.names or given.data or given.weights or given.dry_run:
         raise UsageError("--open takes a bundle and --to FOLDER alone")
     if given.to is None:

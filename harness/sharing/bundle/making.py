@@ -58,11 +58,7 @@ class Bundle(NamedTuple):
 
 
 def make(results: Sequence[Result], name: str, staging: Path, *, data: bool, weights: bool) -> Bundle:
-    """Return the bundle of ``results``, whose zip has this ``name``; pages are made in ``staging``.
-
-    Raises:
-        UsageError: a record cannot be read or is not finished, or the bundle is too large.
-    """
+    """Return the bundle of ``results``, whose zip has this ``name``; pages are made in ``staging``."""
     named = [*dict.fromkeys(results)]
     bundle = Bundle({}, [])
     documents: dict[str, dict[str, Any]] = {}
@@ -207,11 +203,7 @@ def _add_pages(bundle: Bundle, named: Sequence[Result], staging: Path) -> None:
 
 
 def write_zip(files: dict[str, bytes | Path], path: Path) -> None:
-    """Write a zip of ``files``, completely or not at all.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write a zip of ``files``, completely or not at all."""
     draft = draft_of(path)
     try:
         with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:

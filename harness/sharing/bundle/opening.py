@@ -43,10 +43,6 @@ def opened(path: Path, to: Path, confirm: Callable[[Offer], None]) -> list[Path]
 
     ``confirm`` is shown what the bundle would have a command run, and raises unless the user agrees; then
     ``to`` is not made. Nothing of the bundle is run here.
-
-    Raises:
-        UsageError: the file is no bundle, ``to`` exists, or the user does not agree.
-        HarnessError: the folder cannot be written.
     """
     if to.is_symlink() or to.exists():
         raise UsageError(f"{to} exists; a bundle is opened into a new folder")

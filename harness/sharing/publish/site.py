@@ -33,12 +33,7 @@ class Published(NamedTuple):
 
 
 def publish(results: Path, folder: Path, title: str, repository: str) -> Published:
-    """Make the site of a results folder in ``folder``, in place of what an earlier call has made there.
-
-    Raises:
-        UsageError: the folder has files of the user.
-        OSError: a file cannot be written.
-    """
+    """Make the site of a results folder in ``folder``, in place of what an earlier call has made there."""
     fill_folder(folder)
     site = _Site(folder, results, Layout(title))
     with no_garbage_collection():

@@ -65,9 +65,6 @@ def enter(bundle: Path) -> None:
     """Lay out the code and the data of an opened ``bundle`` in a folder, and make it the current one.
 
     Plugin files that its commands name are loaded from there.
-
-    Raises:
-        UsageError: the code cannot be laid out.
     """
     results, work = bundle / RESULTS, bundle / _WORK
     work.mkdir()
@@ -95,11 +92,6 @@ def lay_out(records: Iterable[Envelope], results: Path, to: Path) -> list[str]:
 
     ``results`` is the folder of results that has the records. Return the paths of the source files that lie
     outside the folder in which a command ran; they are not written.
-
-    Raises:
-        UsageError: the content of a source is not there, its path leads out of ``to``, or two records have
-            different files of one name.
-        OSError: a file cannot be written.
     """
     # Data come first: no data file may take the place of code that was shown.
     data = results.parent / DATA

@@ -139,11 +139,7 @@ def _refuse_own(folder: Path, kinds: Sequence[Any]) -> None:
 
 
 def _refuse_lacking(kinds: Sequence[Any]) -> None:
-    """Name all that is lacking, each thing once with the records that need it.
-
-    Raises:
-        UsageError: something is lacking.
-    """
+    """Name all that is lacking, each thing once with the records that need it."""
     needed: dict[str, list[str]] = {}
     for readable in kinds:
         for stored in readable.records:

@@ -21,9 +21,6 @@ def requirements_of(records: Iterable[Envelope]) -> list[str]:
     """Return what pip has to install so that the versions are those of ``records``, but for this harness.
 
     A build that is named after a ``+``, such as ``2.13.0+cpu``, is left to pip.
-
-    Raises:
-        UsageError: the records name none, two versions of one distribution, or what is none.
     """
     versions: dict[str, str] = {}
     for name, version in itertools.chain.from_iterable(each.distributions.items() for each in records):
@@ -50,9 +47,6 @@ def call_in_environment(requirements: Sequence[str], arguments: Sequence[str], *
     """Call harness in a new environment of ``requirements``, with this harness; return its exit code.
 
     The environment is kept in the cache for a day.
-
-    Raises:
-        HarnessError: pip fails.
     """
     with Phases(quiet=quiet) as phases, own_wheel() as package:
         progress = _Shown(phases)

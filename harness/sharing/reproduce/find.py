@@ -28,11 +28,7 @@ class Selection(NamedTuple):
 
 
 def records_in(path: Path) -> list[Result]:
-    """Return the results in a file, in a results folder, or directly in another folder, oldest first.
-
-    Raises:
-        UsageError: there is nothing, or a file is no record.
-    """
+    """Return the results in a file, in a results folder, or directly in another folder, oldest first."""
     known = features.records()
     if is_file(path):
         return [known.result_in(path)]
@@ -49,9 +45,6 @@ def selected(paths: Iterable[Path], *, of_bundle: bool) -> Selection:
 
     Of folders, and ``of_bundle``, those records are left out that cannot be repeated: of kinds without a
     repetition, and of work that did not succeed.
-
-    Raises:
-        UsageError: nothing is left, or what cannot be read or repeated; names every file.
     """
     kinds: dict[str, Readable] = {}
     problems, left_out, seen = list[str](), list[str](), set[Path]()

@@ -18,11 +18,7 @@ class RecordedCommand:
     """The command of a record. Files that it would write, and its output, are left out."""
 
     def __init__(self, words: Sequence[str], allowed: Sequence[str]) -> None:
-        """Parse the command; ``allowed`` are the commands that may be given again.
-
-        Raises:
-            UsageError: it is another command, or this version does not take its options and arguments.
-        """
+        """Parse the command; ``allowed`` are the commands that may be given again."""
         from harness.core.shell.main import cli
 
         words = [re.sub(r"(?<![\w./~-])~/", f"{Path.home()}/", word) for word in words]

@@ -115,9 +115,6 @@ class Repetition(Generic[_R]):
         """Repeat ``records``, and return the repetition of each, in their order.
 
         By default the recorded command of each is given again, as :meth:`arguments` changes it.
-
-        Raises:
-            HarnessError: a record cannot be repeated.
         """
         return [self._given_again(stored, kind, place) for stored in records]
 
@@ -152,11 +149,7 @@ class Repetition(Generic[_R]):
 
 
 def _run(words: Sequence[str]) -> int:
-    """Run a command whose output is in its record, and return its exit code; standard error is shown.
-
-    Raises:
-        KeyboardInterrupt: it was interrupted.
-    """
+    """Run a command whose output is in its record, and return its exit code; standard error is shown."""
     interrupted = 130
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as process:
         try:
@@ -210,12 +203,7 @@ def other_packages(
 
 
 def repetition_of(kind: RecordKind[Any]) -> Repetition[Any]:
-    """Return how records of a kind are repeated.
-
-    Raises:
-        UsageError: the kind does not state it.
-        PluginError: the object of a feature cannot be imported, or is no :class:`Repetition`.
-    """
+    """Return how records of a kind are repeated."""
     known = features.named("repetitions")
     if kind.name not in known:
         _, several = kind.noun or (kind.name, kind.folder)

@@ -64,11 +64,7 @@ class Commits:
         self._place = git.place_in_repository(self._here)
 
     def candidates(self, good: str, bad: str) -> list[Candidate]:
-        """Return the commits from good to bad.
-
-        Raises:
-            UsageError: there is no such commit, or no row of commits between them.
-        """
+        """Return the commits from good to bad."""
         ends = (git.commit_of(self._top, good, "--good"), git.commit_of(self._top, bad, "--bad"))
         row = git.commits_between(self._top, *ends)
         self._hashes = [commit for commit, _ in row]
@@ -144,12 +140,7 @@ class Versions:
     others: Sequence[str] = ()
 
     def candidates(self, good: str, bad: str) -> list[Candidate]:
-        """Return the versions from good to bad that pip finds for all of the packages.
-
-        Raises:
-            UsageError: a version is none, pip does not find it, or good is not before bad.
-            HarnessError: pip finds no versions.
-        """
+        """Return the versions from good to bad that pip finds for all of the packages."""
         first, last = _version(good, "--good"), _version(bad, "--bad")
         common = set.intersection(*(set(released(package)) for package in self.packages))
         names = " and ".join(self.packages)
@@ -174,12 +165,7 @@ class Versions:
 
 
 def released(package: str) -> list[Version]:
-    """Return the final releases of a package that pip finds for this Python.
-
-    Raises:
-        UsageError: the name is that of no package.
-        HarnessError: it finds none.
-    """
+    """Return the final releases of a package that pip finds for this Python."""
     programs.refuse_no_package(package)
     command = [sys.executable, "-m", "pip", "index", "versions", "--", package]
     text = programs.output_of(command, Path.cwd(), f"pip finds no versions of {package}")

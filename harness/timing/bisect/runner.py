@@ -39,11 +39,7 @@ class Places(Protocol):
     """The places where candidates run."""
 
     def workload(self, candidate: int, label: str) -> Program:
-        """Return the benchmark as a candidate runs it.
-
-        Raises:
-            HarnessError: it cannot be installed.
-        """
+        """Return the benchmark as a candidate runs it."""
 
 
 class BisectObserver(Protocol):
@@ -76,11 +72,7 @@ class Bisection:
         self._workloads: dict[int, Program] = {}
 
     def carry_out(self) -> BisectRecord:
-        """Search. After Ctrl-C or an error, the record holds all measurements until then.
-
-        Raises:
-            UsageError: the step cannot be made as it was asked for.
-        """
+        """Search. After Ctrl-C or an error, the record holds all measurements until then."""
         record = self.record
         record.status, record.failure, record.process = "running", "", this_process()
         carry_out(record, self._run, self._save)
@@ -262,11 +254,7 @@ class Bisection:
 
 
 def unfinished(folder: Path, new: BisectRecord) -> BisectRecord | None:
-    """Return the latest search for the same culprit that did not come to its end.
-
-    Raises:
-        UsageError: another process is at it.
-    """
+    """Return the latest search for the same culprit that did not come to its end."""
     found = None
     for read in BISECTIONS.read_each(BISECTIONS.paths(folder.parent)):
         if isinstance(read, BisectRecord) and read.question() == new.question():

@@ -254,12 +254,7 @@ def _here(names: tuple[Asked, ...], task: str, options: Given) -> tuple[DuelReco
 
 
 def _elsewhere(names: tuple[Asked, ...], task: str, options: Given) -> tuple[DuelRecord, Path]:
-    """Carry out a duel on one machine of an executor.
-
-    Raises:
-        UsageError: no cluster is reachable, or no machine has the backends.
-        HarnessError: the machine was lost, or the record cannot be written.
-    """
+    """Carry out a duel on one machine of an executor."""
     folder = prepare_folder(options.results / DUELS.folder)
     with DuelDisplay(quiet=options.quiet) as display, executor_of(options) as executor:
         recorder = DuelRecorder(folder, display)

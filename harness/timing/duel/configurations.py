@@ -45,11 +45,7 @@ def workloads_of(
     options: WorkOptions,
     epochs: int | None = None,
 ) -> list[Workload]:
-    """Return the workload of each configuration.
-
-    Raises:
-        UsageError: a setting of one is wrong, or there are too many.
-    """
+    """Return the workload of each configuration."""
     single = [each for asked in every for each in _expanded(asked)]
     if not FEWEST <= len(single) <= MOST:
         raise UsageError(

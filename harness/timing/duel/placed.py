@@ -69,19 +69,11 @@ class DuelRecorder:
         self._notify(event)
 
     def save(self, record: DuelRecord) -> None:
-        """Write ``record``.
-
-        Raises:
-            HarnessError: the record cannot be written.
-        """
+        """Write ``record``."""
         self.record, self.path = record, DUELS.save(record, self._folder)
 
     def interrupted(self, interrupt: KeyboardInterrupt) -> DuelRecord:
-        """Return the record of a duel that a Ctrl-C ended, with its finished pairs.
-
-        Raises:
-            KeyboardInterrupt: no pair has been recorded.
-        """
+        """Return the record of a duel that a Ctrl-C ended, with its finished pairs."""
         if self.record is None:
             raise interrupt
         self.record.status, self.record.failure = "interrupted", interruption(interrupt)

@@ -44,9 +44,6 @@ def refuse_unequal_work(workloads: Sequence[Workload], pair: PairRecord) -> None
 
     Losses are compared where both have the same batches and precision, and neither dropout nor DP-SGD, for
     which each framework draws its own random numbers.
-
-    Raises:
-        HarnessError: they differ; names the first step that does.
     """
     if not workloads or uses_dropout(workloads[0].task) or workloads[0].task.privacy is not None:
         return
@@ -117,9 +114,6 @@ class Duel:
         """Run the duel. A failing configuration or Ctrl-C ends it; all finished pairs are kept.
 
         If the record cannot be written, the duel ends as failed too, and the returned record is complete.
-
-        Raises:
-            UsageError: the workloads must not be compared.
         """
         carry_out(self.record, self._run, self._save)
         return self.record
@@ -186,11 +180,7 @@ class Duel:
         return certificates(trainings, lambda label: self._begin(f"certifying {label}"))
 
     def _compare_timed_calls(self, alternation: Alternation) -> None:
-        """Compare the timed calls of steps in the last pair.
-
-        Raises:
-            HarnessError: they compute something else.
-        """
+        """Compare the timed calls of steps in the last pair."""
         if self.record.step is None:
             return
         steps = steps_of(self._request.workloads)

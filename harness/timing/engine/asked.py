@@ -69,11 +69,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parsed(text: str) -> Asked:
-    """Parse a name and settings: ``"jax python=old/bin/python env.XLA_FLAGS='--a --b' threads=2"``.
-
-    Raises:
-        UsageError: a setting is unknown, given twice, or has a value that cannot be.
-    """
+    """Parse a name and settings: ``"jax python=old/bin/python env.XLA_FLAGS='--a --b' threads=2"``."""
     begin = _FIRST_SETTING.search(text)
     if begin is None:
         return Asked(name=text.strip())

@@ -86,11 +86,7 @@ class Alternation:
         return TimedWorker(workload, variables, self._deadline_seconds(), cpus, certified=self.certified)
 
     def pair(self, steps: Sequence[int], turns: int) -> PairRecord:
-        """Run one pair of ``turns`` turns, each a block of ``steps[index]`` steps of every workload.
-
-        Raises:
-            ConfigurationFailed: a worker failed, hung or declined.
-        """
+        """Run one pair of ``turns`` turns, each a block of ``steps[index]`` steps of every workload."""
         start = time.monotonic()
         order = list(range(len(self.workloads)))
         self.chance.shuffle(order)

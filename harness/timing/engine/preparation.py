@@ -61,9 +61,6 @@ def certificates(
     """Return the certificate of each configuration, made by its own interpreter.
 
     ``certifying`` is called with each label before its configuration is certified.
-
-    Raises:
-        HarnessError: a configuration is not certified; says why.
     """
     proofs = []
     for workload in workloads:
@@ -100,10 +97,6 @@ def prepare(
 
     ``turns`` sets the number of turns; without it, the trial does. ``trying`` is called with the label of
     each workload before it is tried.
-
-    Raises:
-        HarnessError: a workload does not run.
-        UsageError: the workloads have different data; names the difference.
     """
     start = time.monotonic()
     workloads = alternation.workloads

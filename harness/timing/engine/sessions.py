@@ -70,10 +70,6 @@ def ending(
 def defined_by(
     label: str, python: str, variables: Mapping[str, str], names: protocol.Define
 ) -> protocol.Defined:
-    """Return the task, its options and the mode as another interpreter defines them.
-
-    Raises:
-        ConfigurationFailed: a name is unknown there, or a plugin cannot be loaded.
-    """
+    """Return the task, its options and the mode as another interpreter defines them."""
     with ending(label, session_of(label, variables, _DEFINE_LIMIT_SECONDS, python)) as session:
         return session.call(names, protocol.Defined)

@@ -103,11 +103,7 @@ def _stack_bytes(environment: Mapping[str, str]) -> int:
 
 
 def refuse_different_work(workloads: list[Workload]) -> None:
-    """Check that the tasks differ only in batch size and DP-SGD, whose cost a duel may measure.
-
-    Raises:
-        UsageError: they do; names the differences.
-    """
+    """Check that the tasks differ only in batch size and DP-SGD, whose cost a duel may measure."""
     first = workloads[0]
     for other in workloads[1:]:
         alike = {"batch_size": first.task.batch_size, "privacy": first.task.privacy}

@@ -43,11 +43,7 @@ def place_of(kind: str, *identity: str) -> Path:
 
 @contextlib.contextmanager
 def exclusive(venv: Path, progress: Progress) -> Iterator[None]:
-    """Hold the lock of an environment; another process that needs it waits.
-
-    Raises:
-        UsageError: the cache is not writable.
-    """
+    """Hold the lock of an environment; another process that needs it waits."""
     with contextlib.ExitStack() as stack:
         try:
             venv.parent.mkdir(parents=True, exist_ok=True)

@@ -42,11 +42,7 @@ def base_environment(
 
 @contextlib.contextmanager
 def head_environment(top: Path, source: Source, progress: Progress) -> Iterator[Environment]:
-    """Make the environment of HEAD, or of the working tree if tracked files in it are changed.
-
-    Raises:
-        HarnessError: pip fails.
-    """
+    """Make the environment of HEAD, or of the working tree if tracked files in it are changed."""
     if git.has_changes(top):
         files = contextlib.nullcontext(Checkout(top / source.folder))
         identity = (str(top), str(source.folder), "uncommitted")
@@ -124,11 +120,7 @@ class CommitPair:
         stack: contextlib.ExitStack,
         option: str = "--base",
     ) -> None:
-        """Check out the commit ``reference``, the value of ``option``.
-
-        Raises:
-            UsageError: there is no repository or commit, or a plugin would bring the code of head to both.
-        """
+        """Check out the commit ``reference``, the value of ``option``."""
         self.top = git.repository(here, option)
         self.commit = git.commit_of(self.top, reference, option)
         self.place = git.place_in_repository(here)
@@ -147,9 +139,6 @@ class CommitPair:
         """Return base and head with environments in which pip has installed the requirement of each tree.
 
         If pip fails for head alone, head's environment has the failure.
-
-        Raises:
-            HarnessError: pip fails for base.
         """
         source = Source(requirement or _USUAL_SOURCE, self.place)
         head = self._head_if_possible(source)
@@ -200,10 +189,6 @@ def pair_of_commits(
     ``base_suite`` is the suite of base, if it is not that of the commit. ``suite_was_named`` says that
     ``suite`` is not simply the one of this folder. If pip fails for head alone, head's environment has the
     failure.
-
-    Raises:
-        UsageError: there is no repository or commit, or the two would share code.
-        HarnessError: git fails, or pip for base.
     """
     with contextlib.ExitStack() as stack:
         pair = CommitPair(Path.cwd(), reference, progress, stack)
@@ -227,9 +212,6 @@ def _separate_code(top: Path, progress: Progress) -> dict[str, str]:
     """Keep files of the checkout from taking the place of what is installed, in base and in head.
 
     Returns the variables that this takes; commands that repeat a benchmark set them too.
-
-    Raises:
-        UsageError: a plugin file is part of the checkout.
     """
     for file in plugin_files():
         if file.is_relative_to(top):

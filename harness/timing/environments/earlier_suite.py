@@ -47,11 +47,7 @@ def suite_of_commit(suite: Suite, top: Path, tree: Path, looked_in: Path | None 
 
 
 def suite_in_force(head: Suite, base_file: Path | None) -> SuiteInForce:
-    """Return the suite of a gate: head's says what runs, and base's how it is measured and judged.
-
-    Raises:
-        UsageError: the suite of base cannot be read.
-    """
+    """Return the suite of a gate: head's says what runs, and base's how it is measured and judged."""
     if base_file is None:
         return SuiteInForce(head)
     base = read_suite(base_file)

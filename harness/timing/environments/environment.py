@@ -70,11 +70,7 @@ def with_shared_path(base: Environment, head: Environment) -> tuple[Environment,
 
 
 def probe(environment: Environment, *, needs_harness: bool = True) -> EnvironmentRecord:
-    """Return the record of an environment, with its version of harness where it ``needs_harness``.
-
-    Raises:
-        UsageError: there is none, or one that speaks another protocol.
-    """
+    """Return the record of an environment, with its version of harness where it ``needs_harness``."""
     python, variables = environment.python, environment.variables
     version = installed_harness(environment.label, python, variables) if needs_harness else ""
     return EnvironmentRecord(
@@ -95,13 +91,7 @@ def program_of(environment: Environment, benchmark: Benchmark, head: Environment
 
 
 def workload_of(environment: Environment, benchmark: Benchmark) -> Workload:
-    """Return the benchmark as the plugins of this environment define it.
-
-    Raises:
-        UsageError: the framework is not installed there, the task has no batch size to change, or it names a
-            model by a file, which is the same for base and head.
-        ConfigurationFailed: a name is unknown there, or a plugin cannot be loaded.
-    """
+    """Return the benchmark as the plugins of this environment define it."""
     assignments = [f"{name}={value_text(value)}" for name, value in benchmark.options.items()]
     names = protocol.Define(benchmark.backend, benchmark.task, assignments)
     defined = defined_by(environment.label, environment.python, environment.variables, names)

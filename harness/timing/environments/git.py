@@ -21,11 +21,7 @@ _REMOTE = re.compile(
 
 
 def repository(folder: Path, option: str = "--base") -> Path:
-    """Return the top of the repository that a folder is in.
-
-    Raises:
-        UsageError: it is in none, or git is not installed.
-    """
+    """Return the top of the repository that a folder is in."""
     try:
         return Path(_git(folder, "rev-parse", "--show-toplevel"))
     except HarnessError as error:
@@ -38,11 +34,7 @@ def place_in_repository(folder: Path) -> Path:
 
 
 def commit_of(top: Path, reference: str, option: str = "--base") -> str:
-    """Return the hash of the commit that a branch, tag or hash names, given as ``option``.
-
-    Raises:
-        UsageError: there is no such commit.
-    """
+    """Return the hash of the commit that a branch, tag or hash names, given as ``option``."""
     refuse_options(reference)
     try:
         return _git(top, "rev-parse", "--verify", "--end-of-options", f"{reference}^{{commit}}")
@@ -54,11 +46,7 @@ def commit_of(top: Path, reference: str, option: str = "--base") -> str:
 
 
 def commits_between(top: Path, good: str, bad: str) -> list[tuple[str, str]]:
-    """Return hash and title of the commits from ``good`` to ``bad``, both included, along first parents.
-
-    Raises:
-        UsageError: good is not on the way back from bad.
-    """
+    """Return hash and title of the commits from ``good`` to ``bad``, both included, along first parents."""
     listed = _git(top, "log", "--first-parent", "--reverse", "--format=%H%x09%s", f"{good}..{bad}")
     commits = [(line.partition("\t")[0], line.partition("\t")[2]) for line in listed.splitlines()]
     first = _git(top, "log", "-1", "--format=%H%x09%s", good).partition("\t")

@@ -27,9 +27,6 @@ class ImportedFiles:
         """Refuse files of base that its commit lacks, and copies of a commit's code that both sides imported.
 
         Sides without a foreign checkout, such as two versions of a package, share their code by intention.
-
-        Raises:
-            UsageError: there is such a file.
         """
         if base.target.foreign is None:
             return

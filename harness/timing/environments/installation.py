@@ -62,10 +62,6 @@ def environment_of(
 
     ``label`` names it in messages. Other processes wait while it is made, and while a package that is not
     lasting is in use. The remains of a killed process are replaced.
-
-    Raises:
-        UsageError: the cache is not writable.
-        HarnessError: pip fails.
     """
     programs.refuse_options(*requirements, *([package.requirement] if package is not None else []))
     asked = " ".join([*requirements, *([package.requirement] if package is not None else [])])

@@ -32,11 +32,7 @@ def refuse_step_options(options: StepOptions, instead: str) -> None:
 
 
 def step_benchmark(name: str, options: StepOptions, command: str) -> Benchmark:
-    """Return the step of ``--step``, a name with settings, as a benchmark of a suite.
-
-    Raises:
-        UsageError: its name has another form, or an argument has several values.
-    """
+    """Return the step of ``--step``, a name with settings, as a benchmark of a suite."""
     (arguments, *others) = parsed_arguments(options.arguments)
     if others:
         raise UsageError(f"{command} takes one value of each argument")

@@ -49,11 +49,7 @@ def output_of(
     failure: str,
     run: Callable[[list[str], Path], Completed] = run_in_group,
 ) -> str:
-    """Return the standard output of a program, stripped.
-
-    Raises:
-        HarnessError: the program is missing or fails: ``failure`` with its last lines.
-    """
+    """Return the standard output of a program, stripped."""
     try:
         completed = run(command, folder)
     except OSError as error:

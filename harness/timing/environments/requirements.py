@@ -26,11 +26,7 @@ _DISTRIBUTION = "dl-harness"
 
 
 def requirements_of(text: str, option: str) -> list[str]:
-    """Parse ``jax==0.5.3,jaxlib==0.5.3``; commas of versions and extras do not split.
-
-    Raises:
-        UsageError: one of them is no requirement.
-    """
+    """Parse ``jax==0.5.3,jaxlib==0.5.3``; commas of versions and extras do not split."""
     found: list[str] = []
     for part in re.split(r",(?![^\[\]]*\])", text):
         if found and part.strip()[:1] in "<>=!~":
@@ -68,9 +64,6 @@ def environment_with(
     """Make an environment with these requirements and ``others``.
 
     Where one of the benchmarks trains a task, it also has this harness and what the backends require.
-
-    Raises:
-        HarnessError: pip fails.
     """
     own = {project_of(each) for each in requirements}
     backends = sorted({each.backend.partition(":")[0] for each in benchmarks if each.backend})

@@ -34,11 +34,7 @@ _MOST_BYTES = 1 << 20
 
 
 def find_suite(folder: Path = Path()) -> Path:
-    """Return the suite in a folder.
-
-    Raises:
-        UsageError: it has none.
-    """
+    """Return the suite in a folder."""
     for name in SUITE_FILES:
         if (folder / name).is_file():
             return folder / name
@@ -46,11 +42,7 @@ def find_suite(folder: Path = Path()) -> Path:
 
 
 def read_suite(path: Path) -> Suite:
-    """Read the suite in a file.
-
-    Raises:
-        UsageError: the file cannot be read, or a key or value in it is wrong.
-    """
+    """Read the suite in a file."""
     document = suite_table(path)
     if document is None:
         raise UsageError(f"{path} has no table [tool.harness.gate]")
@@ -74,11 +66,7 @@ def read_suite(path: Path) -> Suite:
 
 
 def suite_table(path: Path) -> dict[str, Any] | None:
-    """Return the settings of a suite as its file has them; None where a ``pyproject.toml`` has none.
-
-    Raises:
-        UsageError: the file cannot be read.
-    """
+    """Return the settings of a suite as its file has them; None where a ``pyproject.toml`` has none."""
     try:
         document = tomllib.loads(read_file(path, _MOST_BYTES).decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
@@ -95,11 +83,7 @@ def _nested(document: Any, *keys: str) -> dict[str, Any] | None:
 
 
 def benchmark_of(name: str, table: Any, common: Mapping[str, float | None], where: str) -> Benchmark:
-    """Return the benchmark that a table describes; ``common`` are the limits that it does not set.
-
-    Raises:
-        UsageError: a key is unknown or a value wrong; ``where`` says in which table.
-    """
+    """Return the benchmark that a table describes; ``common`` are the limits that it does not set."""
     if not isinstance(table, dict):
         raise UsageError(f"{where} must be a table with backend and task, or with step")
     table = _with_settings(table, where)

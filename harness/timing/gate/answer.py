@@ -66,9 +66,6 @@ class Answer:
         """Print a record and write its other outputs; return the exit code.
 
         A failed output costs neither the others nor the verdict.
-
-        Raises:
-            HarnessError: a file of ``--to`` could not be written.
         """
         failures = self._write(record)
         self._print(lambda: deliver(GATES, record, self._path(record), self._options), record)
@@ -172,12 +169,7 @@ class Answer:
 
 
 def answered(run: Callable[[GateDisplay, Answer], int], options: GateOptions) -> int:
-    """Run a gate and return its exit code. An error is never taken for FAIL, and every output is written.
-
-    Raises:
-        UsageError: the gate could not run, or a file of ``--to`` has no known format.
-        KeyboardInterrupt: it was interrupted before it began, or while its outputs were written.
-    """
+    """Run a gate and return its exit code. An error is never taken for FAIL, and every output is written."""
     for target in options.targets:
         ci_formats.check_target(target)
     answer = Answer(options)

@@ -221,11 +221,6 @@ def compare_sides(
 
     ``files`` gets the files that the processes of steps import. Base need not be able to run a step that
     ``is_new``, or whose file it lacks.
-
-    Raises:
-        ConfigurationFailed: a process failed.
-        UsageError: the step cannot be made as the suite asks for.
-        Ended: base cannot run a step that is new.
     """
     if trainings := trainings_of(workloads):
         return compare_first_steps(trainings, dataset)

@@ -181,11 +181,7 @@ FORMATS: Mapping[str, tuple[str, Callable[[GateRecord, Inconclusive], bytes]]] =
 
 
 def check_target(path: Path) -> None:
-    """Check that a gate can be written to a path, before anything is measured.
-
-    Raises:
-        UsageError: the suffix is unknown, or a library is missing.
-    """
+    """Check that a gate can be written to a path, before anything is measured."""
     if path.suffix not in FORMATS:
         kinds = ", ".join(f"{suffix} ({meaning})" for suffix, (meaning, _) in FORMATS.items())
         raise UsageError(f"--to {path}: unknown suffix; use {kinds}")
@@ -200,11 +196,7 @@ def check_target(path: Path) -> None:
 
 
 def write_gate(record: GateRecord, path: Path, inconclusive: Inconclusive = None) -> None:
-    """Write a gate in the format of the suffix, completely or not at all.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write a gate in the format of the suffix, completely or not at all."""
     _, content = FORMATS[path.suffix]
     write_bytes(path, content(record, inconclusive))
 
@@ -236,11 +228,7 @@ def _workflow_command(error: bool, title: str, message: str) -> str:
 
 
 def add_to_step_summary(record: GateRecord, environment: Mapping[str, str]) -> None:
-    """Append the Markdown to the file that ``GITHUB_STEP_SUMMARY`` names, if it is set.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Append the Markdown to the file that ``GITHUB_STEP_SUMMARY`` names, if it is set."""
     name = environment.get("GITHUB_STEP_SUMMARY")
     if name:
         with Path(name).open("a", encoding="utf-8") as file:

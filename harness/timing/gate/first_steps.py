@@ -29,11 +29,7 @@ _LOSS_TOLERANCES: Mapping[Precision, float] = {**LOSS_TOLERANCES, "float64": TOL
 
 
 def compare_first_steps(workloads: Sequence[Workload], dataset: str) -> QualityResult:
-    """Run the first steps of base and head (``workloads``), and judge them.
-
-    Raises:
-        ConfigurationFailed: one of them failed.
-    """
+    """Run the first steps of base and head (``workloads``), and judge them."""
     of_base, of_head = first_steps_of(workloads, dataset)
     return judge_first_steps(of_base, of_head, task_change(*workloads))
 
@@ -147,11 +143,7 @@ _TIMED_STEPS = 3
 
 
 def first_steps_of(workloads: Sequence[Workload], dataset: str) -> list[list[FirstSteps]]:
-    """Make the first steps of base and head (``workloads``).
-
-    Raises:
-        ConfigurationFailed: one of them failed.
-    """
+    """Make the first steps of base and head (``workloads``)."""
     # Head first: what neither can do fails head, not base, which would leave nothing to compare with.
     order = [*reversed(workloads)]
     made = _side_by_side(order, dataset)
@@ -162,9 +154,6 @@ def observe(workload: Workload, dataset: str) -> list[FirstSteps]:
     """Make the first steps in float64 and in the timed precision.
 
     Those in float64 are left out if the backend does not offer it or memory does not suffice.
-
-    Raises:
-        ConfigurationFailed: the worker failed.
     """
     precision = workload.plan.precision
     exact = [FirstSteps("float64", [], {}, memory_ran_out=True)] if precision != "float64" else []
@@ -181,9 +170,6 @@ def _side_by_side(workloads: Sequence[Workload], dataset: str) -> list[list[Firs
 
     None where this is not possible: it takes a CPU for each thread of both and memory for both, and one may
     have read data while the other was writing it.
-
-    Raises:
-        ConfigurationFailed: one of them failed; the first if several did.
     """
     places = places_to_start([workload.worker_variables(quiet=True) for workload in workloads])
     if places is None or len({cpu for place in places for cpu in place}) < sum(map(len, places)):

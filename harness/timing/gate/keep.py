@@ -76,12 +76,7 @@ class RecordBranch:
     """A branch of the repository of a folder to which records are added."""
 
     def __init__(self, folder: Path, name: str, option: str = "--keep") -> None:
-        """Find the repository and the remote of a branch, which need not exist.
-
-        Raises:
-            UsageError: there is no repository, no branch can have this name, or there are several remotes and
-                none of them is chosen.
-        """
+        """Find the repository and the remote of a branch, which need not exist."""
         refuse_options(name)
         self.top = git.repository(folder, option)
         self.name, self._option, self._ref = name, option, f"refs/heads/{name}"
@@ -95,11 +90,7 @@ class RecordBranch:
         self._tracking = f"refs/remotes/{self._remote}/{name}"
 
     def check(self) -> None:
-        """Check that records can be added, before anything is measured; a remote need not answer.
-
-        Raises:
-            UsageError: the branch is checked out, or it has other files than records.
-        """
+        """Check that records can be added, before anything is measured; a remote need not answer."""
         place = ""
         for line in self._git("worktree", "list", "--porcelain").splitlines():
             key, _, value = line.partition(" ")
@@ -150,12 +141,7 @@ class RecordBranch:
 
     @contextlib.contextmanager
     def results(self) -> Iterator[Path]:
-        """Yield a temporary folder of results with all records of the branch, here and on the remote.
-
-        Raises:
-            UsageError: there is no such branch, or it has other files than records.
-            HarnessError: the remote does not answer, and no commit of it is here.
-        """
+        """Yield a temporary folder of results with all records of the branch, here and on the remote."""
         try:
             tips = self._tips(fetch=True)
         except UsageError:
@@ -187,12 +173,7 @@ class RecordBranch:
         return remotes[0] if remotes else ""
 
     def _tips(self, *, fetch: bool) -> _Tips:
-        """Return the tips of the branch; that of the remote is asked for with ``fetch``, or the last known.
-
-        Raises:
-            UsageError: the branch has other files than records.
-            HarnessError: the remote does not answer.
-        """
+        """Return the tips of the branch; with ``fetch`` the remote is asked."""
         local, remote = self._tip(self._ref), ""
         if self._remote:
             remote = self._fetched() if fetch else self._tip(self._tracking)
@@ -228,11 +209,7 @@ class RecordBranch:
         return True
 
     def _put(self, files: Mapping[str, Path], title: str, tips: _Tips, *, push: bool) -> str:
-        """Add files on top of both tips, push the commit and move the branch to it; return the commit.
-
-        Raises:
-            HarnessError: a tip has moved meanwhile, or the push is refused.
-        """
+        """Add files on top of both tips, push the commit and move the branch to it; return the commit."""
         commit = self._commit(files, title, tips)
         if push and self._remote and commit != tips.remote:
             self._git("push", "--quiet", self._remote, f"{commit}:{self._ref}")
@@ -282,11 +259,7 @@ class RecordBranch:
         ]
 
     def _git(self, *arguments: str, given: str = "", variables: Mapping[str, str] = {}) -> str:
-        """Call git without hooks of the project and without questions; return what it prints.
-
-        Raises:
-            HarnessError: it fails; with its last lines.
-        """
+        """Call git without hooks of the project and without questions; return what it prints."""
         environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", **variables}
 
         def run(command: list[str], folder: Path) -> Completed:

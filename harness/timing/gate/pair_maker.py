@@ -63,10 +63,6 @@ class PairMaker:
 
         ``same_work``: the first steps of base and head are equal. So if base is certified, the later work of
         both must be that of the reference; this is verified for third-party backends.
-
-        Raises:
-            ConfigurationFailed: base or head failed.
-            Ended: head failed next to base only, or a process would take too long.
         """
         base = self._workloads[0]
         if same_work and isinstance(base, Workload) and registry.is_third_party(base.configuration.backend):

@@ -116,11 +116,7 @@ class Gate:
     """One gate and its record, which is saved after each stage of each benchmark."""
 
     def __init__(self, request: GateRequest, folder: Path, observer: GateObserver) -> None:
-        """Probe both environments.
-
-        Raises:
-            UsageError: one has no harness that speaks this protocol.
-        """
+        """Probe both environments."""
         self._request, self._observer, self._start = request, observer, time.monotonic()
         identifier, started_at = stamp("gate")
         needs_harness = request.suite.has_tasks
@@ -143,10 +139,6 @@ class Gate:
         """Run the gate. After Ctrl-C or an error, the record holds what was measured until then.
 
         An error such as a full disk ends it; the record returned states it in ``failure``.
-
-        Raises:
-            UsageError: a framework is missing in base, or a step cannot be made as it was asked for. The
-                record has this reason.
         """
         try:
             carry_out(self.record, self._measure, self._save)
@@ -259,12 +251,7 @@ class Gate:
         self.record.base.cautions.append(caution)
 
     def _head(self, benchmark: Benchmark) -> Program:
-        """Return the benchmark in head's environment.
-
-        Raises:
-            ConfigurationFailed: a name is unknown there, or head cannot run what base can.
-            UsageError: neither can.
-        """
+        """Return the benchmark in head's environment."""
         head = self._request.head
         try:
             return program_of(head, benchmark, head)

@@ -105,11 +105,7 @@ class TrainingWorker:
 def training_worker(
     workload: Workload, dataset: str, cpus: Iterable[int] | None = None
 ) -> Iterator[TrainingWorker]:
-    """Yield a worker of this workload, on ``cpus`` or else on those of its variables.
-
-    Raises:
-        ConfigurationFailed: it could not start or failed; with the last lines of its output.
-    """
+    """Yield a worker of this workload, on ``cpus`` or else on those of its variables."""
     variables, python = workload.worker_variables(quiet=True), workload.configuration.python
     session = session_of(workload.label, variables, PROCESS_LIMIT_SECONDS, python, cpus)
     with ending(workload.label, session):

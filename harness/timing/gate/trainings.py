@@ -130,9 +130,6 @@ def compare_trainings(
 
     No seed is started after ``deadline``, of :func:`time.monotonic`. ``worse_level``: see
     :class:`harness.timing.gate.trainings.Rule`.
-
-    Raises:
-        ConfigurationFailed: base or head failed.
     """
     task = workloads[0].task
     tries = tries_of(len(seeds))

@@ -109,9 +109,6 @@ def backend_of(requirements: Sequence[str]) -> str:
     """Return the installed backend of the framework that one of these packages is.
 
     It has the name of the package, or is the first that requires the package.
-
-    Raises:
-        UsageError: there is none.
     """
     named = [project_of(each) for each in requirements]
     requiring: dict[str, list[str]] = {}
@@ -129,11 +126,7 @@ def backend_of(requirements: Sequence[str]) -> str:
 
 
 def suite_of_tasks(tasks: Sequence[str], backend: str, threads: int | None) -> Suite:
-    """Return a suite of included tasks with the usual limits.
-
-    Raises:
-        UsageError: there is no such task.
-    """
+    """Return a suite of included tasks with the usual limits."""
     benchmarks = []
     for name in tasks:
         registry.task(name)  # raises for unknown names

@@ -18,11 +18,7 @@ def find_history(
     *,
     same_base: bool = False,
 ) -> HistoryFindings:
-    """Return what the gates show, of one benchmark and metric or of all; see :func:`read_history`.
-
-    Raises:
-        UsageError: no gate is usable, no gate has the benchmark, or a library of an extra is not installed.
-    """
+    """Return what the gates show, of one benchmark and metric or of all; see :func:`read_history`."""
     names = {recorded.name for gate in gates for recorded in gate.benchmarks}
     if benchmark is not None and benchmark not in names:
         raise unknown_name("benchmark", benchmark, names)

@@ -183,9 +183,6 @@ def read_history(gates: Iterable[GateRecord], *, same_base: bool = False) -> His
 
     Gates that do not record their commits are left out, unless the caller knows that they have the
     ``same_base``. Of series of a single gate, only those that reach the newest head are kept.
-
-    Raises:
-        ImportError: ruptures is not installed.
     """
     ordered = sorted(gates, key=lambda gate: gate.started_at)
     ended = [gate for gate in ordered if gate.status == "ok"]

@@ -64,11 +64,7 @@ class StepTiming:
         self.path = self.folder / f"{self.record.id}.json"
 
     def carry_out(self) -> TimeRecord:
-        """Time the step. A failure or Ctrl-C ends the timing; finished processes are kept.
-
-        Raises:
-            UsageError: the step cannot be made as it was asked for.
-        """
+        """Time the step. A failure or Ctrl-C ends the timing; finished processes are kept."""
         carry_out(self.record, self._run, self._save)
         return self.record
 

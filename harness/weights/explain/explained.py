@@ -77,9 +77,6 @@ def explain(
 
     The arrays are ``inputs``, a map ``(n, *positions)`` by the name of each method, and ``filters`` where the
     network begins with a convolution of pictures. The gradients of a program in float64 are checked.
-
-    Raises:
-        Unsupported: the program has no gradients of inputs.
     """
     subject = Subject(program, task)
     found = list(answers) or chosen(subject, task, test)

@@ -56,9 +56,6 @@ def explain_network(program: Program, task: Task, test: Samples) -> ExplainedNet
     """Explain the program's network, on the same samples and outputs for every program of the task.
 
     The program has its weights again afterwards.
-
-    Raises:
-        Unsupported: it has no gradients of inputs.
     """
     rows = np.unique(np.linspace(0, len(test) - 1, min(len(test), ROWS)).round().astype(int))
     inputs, places = test.inputs[rows], _places_of_truth(task, test.targets[rows])

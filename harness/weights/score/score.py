@@ -26,10 +26,6 @@ def holding(record: Record, configuration: Configuration, place: Place | None = 
     """Start a worker with a program of the run's task on the run's data, which can load the weights.
 
     It works at ``place``, or else has the machine for itself.
-
-    Raises:
-        UsageError: the data set has changed since the run, or the backend does not support the task.
-        HarnessError: the worker failed.
     """
     data = record.dataset
     provide_again(data.name, data.fingerprint, data.file)

@@ -34,11 +34,7 @@ OFFICIAL_MD5 = {
 
 
 def read_python(bundle: Bundle, classes: tuple[str, ...]) -> Incoming | None:
-    """Read the pickled batches ``data_batch_1`` to ``_5`` and ``test_batch``; None if there are none.
-
-    Raises:
-        DataError: some batches are missing, or a batch violates the format.
-    """
+    """Read the pickled batches ``data_batch_1`` to ``_5`` and ``test_batch``; None if there are none."""
     members = _official_files(bundle, suffix="", names_file="batches.meta")
     if members is None:
         return None
@@ -54,11 +50,7 @@ def read_python(bundle: Bundle, classes: tuple[str, ...]) -> Incoming | None:
 
 
 def read_binary(bundle: Bundle, classes: tuple[str, ...]) -> Incoming | None:
-    """Read the batches ``data_batch_1.bin`` to ``_5.bin`` and ``test_batch.bin``; None if there are none.
-
-    Raises:
-        DataError: some batches are missing, or a batch violates the format.
-    """
+    """Read the batches ``data_batch_1.bin`` to ``_5.bin`` and ``test_batch.bin``; None if there are none."""
     members = _official_files(bundle, suffix=".bin", names_file="batches.meta.txt")
     if members is None:
         return None

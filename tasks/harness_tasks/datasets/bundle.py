@@ -61,11 +61,7 @@ class Member:
     content: Callable[[], bytes]
 
     def read(self) -> bytes:
-        """Read the whole content.
-
-        Raises:
-            DataError: the file is broken, or larger than any file of the data set.
-        """
+        """Read the whole content."""
         if self.size > MAX_MEMBER_BYTES:
             raise DataError(f"{self.where} has {self.size:,} bytes, more than any file of this data set")
         with _broken(self.where):
@@ -109,9 +105,6 @@ def open_bundle(path: Path, scratch: Path, progress: DownloadProgress) -> Iterat
         scratch: A folder for an unnamed file with the uncompressed tar, whose members can then be read in any
             order. The file disappears with the process.
         progress: Called with the number of uncompressed bytes.
-
-    Raises:
-        DataError: ``path`` is none of these, broken, hostile or far too large.
     """
     if path.is_dir():
         with _broken(str(path)):

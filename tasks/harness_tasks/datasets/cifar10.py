@@ -36,20 +36,11 @@ class Cifar10(PublishedSource):
         return self._store.summarize()
 
     def load(self) -> Dataset:
-        """Load the data set, memory-mapped, after verifying its fingerprint.
-
-        Raises:
-            DataError: the data set is missing or damaged; the message names the remedy.
-        """
+        """Load the data set, memory-mapped, after verifying its fingerprint."""
         return self._store.load(input_divisor=255.0)
 
     def fetch(self, progress: DownloadProgress) -> None:
-        """Download and store the official archive; does nothing if a complete copy is present.
-
-        Raises:
-            DataError: the archive cannot be downloaded.
-            HarnessError: the archive cannot be stored.
-        """
+        """Download and store the official archive; does nothing if a complete copy is present."""
         store = self._store
         if self.is_whole():
             return
@@ -60,12 +51,7 @@ class Cifar10(PublishedSource):
             self._take(archive, progress)
 
     def import_from(self, path: Path, progress: DownloadProgress = no_progress) -> Dataset:
-        """Import any of the forms in ``importable``; a present copy is kept until the import has succeeded.
-
-        Raises:
-            DataError: the files are not CIFAR-10, or broken.
-            HarnessError: the data set cannot be stored.
-        """
+        """Import a form in ``importable``; a present copy is kept until the import has succeeded."""
         if not path.exists():
             raise DataError(f"{path} does not exist")
         with self._store.exclusive(progress):

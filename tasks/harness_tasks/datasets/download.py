@@ -46,11 +46,7 @@ class _Bar:
 
 
 def download(url: str, known_hash: str, folder: Path, progress: DownloadProgress) -> Path:
-    """Download a file into ``folder``; returns its path once ``known_hash``, ``md5:…``, is verified.
-
-    Raises:
-        DataError: the server does not respond, breaks off, or sends another file.
-    """
+    """Download a file into ``folder``; returns its path once ``known_hash``, ``md5:…``, is verified."""
     import pooch
 
     pooch.get_logger().setLevel("WARNING")

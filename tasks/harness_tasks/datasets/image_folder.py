@@ -26,9 +26,6 @@ def read_images(bundle: Bundle, classes: tuple[str, ...], progress: DownloadProg
 
     Every image must be 32x32 and is converted to RGB. ``origin`` states the file format, because JPEG does
     not preserve the original bytes.
-
-    Raises:
-        DataError: there are other classes, or an image is broken or has another size.
     """
     matches = [match for match in map(_IMAGE.fullmatch, sorted(bundle)) if match]
     if not matches:

@@ -91,11 +91,7 @@ class PublishedSource(DataSource):
         return True
 
     def download(self, url: str, known_hash: str, folder: Path, progress: DownloadProgress) -> Path:
-        """Download a file into ``folder``; returns its path.
-
-        Raises:
-            DataError: the file cannot be downloaded; the message names the import as a way out.
-        """
+        """Download a file into ``folder``; returns its path."""
         from harness_tasks.datasets.download import download
 
         try:
@@ -109,11 +105,7 @@ class PublishedSource(DataSource):
 
 
 def read_up_to(path: Path, most_bytes: int) -> bytes:
-    """Read the first bytes of a file; all of them if there are fewer than ``most_bytes``.
-
-    Raises:
-        OSError: the file cannot be read, or is no file, such as a pipe.
-    """
+    """Read the first bytes of a file; all of them if there are fewer than ``most_bytes``."""
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OSError(errno.EINVAL, "Not a regular file", str(path))
     with path.open("rb") as file:
@@ -121,11 +113,7 @@ def read_up_to(path: Path, most_bytes: int) -> bytes:
 
 
 def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file completely or not at all, and delete drafts that killed writers left next to it.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
+    """Write a file completely or not at all, and delete drafts that killed writers left next to it."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         for left in path.parent.iterdir():
@@ -227,11 +215,7 @@ class Store:
         return self._json.is_file()
 
     def load(self, input_divisor: float) -> Dataset:
-        """Load the data set, memory-mapped and read-only, after verifying its fingerprint.
-
-        Raises:
-            DataError: the data set is missing, or differs from what was stored.
-        """
+        """Load the data set, memory-mapped and read-only, after verifying its fingerprint."""
         description, train, test = self._mapped()
         if (counts := {"train": len(train), "test": len(test)}) != description.counts:
             raise self._damaged(f"dataset.json states {description.counts} rows, the arrays have {counts}")
@@ -255,11 +239,7 @@ class Store:
                 description = newer
 
     def summarize(self) -> DatasetSummary:
-        """Return the stored description; the arrays are not read.
-
-        Raises:
-            DataError: the data set is missing, or its description is broken.
-        """
+        """Return the stored description; the arrays are not read."""
         description = self._describe()
         counts: dict[spec.Split, int] = {
             "train": description.counts["train"],
@@ -269,11 +249,7 @@ class Store:
 
     @contextlib.contextmanager
     def exclusive(self, progress: DownloadProgress) -> Iterator[None]:
-        """Exclude other writers, and remove unfinished folders in any case.
-
-        Raises:
-            HarnessError: the folder cannot be written, or the disk is full.
-        """
+        """Exclude other writers, and remove unfinished folders in any case."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / ".lock").open("w") as lock:

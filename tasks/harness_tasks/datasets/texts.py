@@ -106,11 +106,7 @@ class Tinyshakespeare(PublishedSource):
         return DatasetSummary(ORIGIN, {"train": train, "validation": validation, "test": test})
 
     def load(self) -> Dataset:
-        """Load the data set, after verifying the sha256 of its file.
-
-        Raises:
-            DataError: the file is missing or damaged; the message names the remedy.
-        """
+        """Load the data set, after verifying the sha256 of its file."""
         try:
             content = read_up_to(self._file, CHARACTERS + 1)
         except FileNotFoundError as error:
@@ -124,23 +120,13 @@ class Tinyshakespeare(PublishedSource):
         return text_dataset(self.name, ORIGIN, content.decode("ascii"))
 
     def fetch(self, progress: DownloadProgress) -> None:
-        """Download the file; does nothing if the file is present and undamaged.
-
-        Raises:
-            DataError: the file cannot be downloaded.
-            HarnessError: the file cannot be stored.
-        """
+        """Download the file; does nothing if the file is present and undamaged."""
         if not self.is_whole():
             # Pooch writes to another name first, so that the file is complete or absent.
             self.download(URL, f"sha256:{SHA256}", self._folder(), progress)
 
     def import_from(self, path: Path, progress: DownloadProgress = no_progress) -> Dataset:
-        """Import the published file; a present copy is kept until the import has succeeded.
-
-        Raises:
-            DataError: ``path`` is another file.
-            HarnessError: the file cannot be stored.
-        """
+        """Import the published file; a present copy is kept until the import has succeeded."""
         try:
             content = read_up_to(path, CHARACTERS + 1)
         except OSError as error:
@@ -196,20 +182,12 @@ class Pydoc(DataSource):
             return False
 
     def summarize(self) -> DatasetSummary:
-        """Derive the counts from the length of the texts; the fingerprint is left out.
-
-        Raises:
-            DataError: as :meth:`load`.
-        """
+        """Derive the counts from the length of the texts; the fingerprint is left out."""
         train, validation, test = window_counts(len(_text()))
         return DatasetSummary(_origin(), {"train": train, "validation": validation, "test": test})
 
     def load(self) -> Dataset:
-        """Load the data set of this version of Python.
-
-        Raises:
-            DataError: this Python comes without the texts.
-        """
+        """Load the data set of this version of Python."""
         return text_dataset(self.name, _origin(), reduced(_text()))
 
 

@@ -29,9 +29,6 @@ def arrays_from_pickle(content: bytes, where: str) -> object:
     Args:
         content: The pickle.
         where: The name of the file, for the error.
-
-    Raises:
-        DataError: the pickle is broken, holds anything else, or is far more complex than a batch.
     """
     try:
         _refuse_complex(content)

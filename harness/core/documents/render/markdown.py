@@ -43,12 +43,7 @@ def markdown(document: Document, drawn: Mapping[str, str] | None = None) -> str:
 
 
 def write_markdown(document: Document, path: Path) -> None:
-    """Write the document, and an SVG file beside it for each chosen chart.
-
-    Raises:
-        ImportError: the extra "report" is not installed.
-        OSError: a file cannot be written.
-    """
+    """Write the document, and an SVG file beside it for each chosen chart."""
     from harness.core.documents.charts import svg
 
     drawn = {}

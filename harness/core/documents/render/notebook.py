@@ -94,9 +94,6 @@ def live_chart(figure: Figure) -> "alt.TopLevelMixin":
 
     Its output needs no network, unlike that of Altair's own renderer: viewers that know Vega-Lite draw the
     chart, and all others show an image.
-
-    Raises:
-        ImportError: Altair is not installed.
     """
     import altair as alt
 

@@ -64,12 +64,7 @@ def write_reference(
     path: Path,
     report: Callable[[str, float], None] = lambda _what, _done: None,
 ) -> Reference:
-    """Write the results on which the backends agree; ``report`` as in :func:`make_reference`.
-
-    Raises:
-        UsageError: a backend is unknown, or the file cannot be written.
-        HarnessError: the backends disagree; the message names the case and the deviation.
-    """
+    """Write the results on which the backends agree; ``report`` as in :func:`make_reference`."""
     defined = define_task(definition, parse_options(definition, []))
     configurations = [
         Configuration(selection.backend.name, selection.mode(defined), "cpu", default_threads())

@@ -120,11 +120,7 @@ def quantity(name: str, study: Study, reference: ConfigurationRuns) -> Quantity:
 
 
 def check_names(kind: StudyKind) -> None:
-    """Check the names of parts and quantities in a kind of study.
-
-    Raises:
-        UsageError: a name is unknown; lists the known ones.
-    """
+    """Check the names of parts and quantities in a kind of study."""
     owner = f"the study {kind.name}"
     for name in kind.sections:
         if name not in parts():

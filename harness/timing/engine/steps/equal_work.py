@@ -33,11 +33,6 @@ def compare_work(
     """Compare the work of each workload but the first with that of the first, the reference.
 
     ``imported`` is called with the label of a workload and the files that a process of it imported.
-
-    Raises:
-        ConfigurationFailed: a process failed.
-        UsageError: a step cannot be made as it was asked for, has other samples than the reference, or
-            imported the code of a checkout that is foreign to it.
     """
     reference = workloads[0]
     with GuardedFolder("values") as folder:

@@ -63,12 +63,7 @@ class Process(NamedTuple):
 
 
 def observe(processes: Sequence[Process], calls: int, folder: Path) -> list[Observed]:
-    """Make the first calls in each of ``processes``, all at the same time; their values lie in ``folder``.
-
-    Raises:
-        ConfigurationFailed: a process failed.
-        UsageError: a step cannot be made as it was asked for.
-    """
+    """Make the first calls in each of ``processes``, all at the same time; their values lie in ``folder``."""
     found = _side_by_side(processes, FirstCalls(calls, _FIRST_CALLS_SECONDS, ""), folder, raising=True)
     return [each for each in found if each is not None]
 

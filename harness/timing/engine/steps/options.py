@@ -92,22 +92,14 @@ class StepOptions:
         return [name for name, value in values.items() if value]
 
     def task_seed(self) -> int:
-        """Return the seed of a task.
-
-        Raises:
-            UsageError: it is ``own``.
-        """
+        """Return the seed of a task."""
         if isinstance(self.seed, str):
             raise UsageError("--seed own is for steps of your own; give a number")
         return self.seed
 
 
 def step_workload(asked: Asked, arguments: Mapping[str, Any], options: StepOptions) -> OwnStep:
-    """Return the step of a factory with these arguments.
-
-    Raises:
-        UsageError: it has a setting of tasks.
-    """
+    """Return the step of a factory with these arguments."""
     asked.refuse(_OF_TASKS, "is for tasks; give arguments of a step with --with NAME=VALUE")
     return _workload(asked, arguments, options.samples, options)
 
@@ -157,11 +149,7 @@ class WorkOptions(StepOptions):
 def prediction_workload(
     asked: Asked, task_name: str, batch_size: int, options: WorkOptions, dataset: str
 ) -> OwnStep:
-    """Return the predictions of a task by a backend, ``torch`` or ``torch:compile``.
-
-    Raises:
-        UsageError: there is no such backend, or it has no such mode.
-    """
+    """Return the predictions of a task by a backend, ``torch`` or ``torch:compile``."""
     seed = options.task_seed()
     if own := [option for option in options.of_own_steps if option != "--timeout"]:
         raise UsageError(f"{own[0]} is for steps of your own; options of the task are given by --set")
@@ -188,11 +176,7 @@ def prediction_workload(
 
 
 def step_workloads(every: Sequence[Asked], options: StepOptions) -> list[OwnStep]:
-    """Return the steps of a duel: two or more factories, or one with several sets of arguments.
-
-    Raises:
-        UsageError: an option is wrong or belongs to tasks, or there is only one step.
-    """
+    """Return the steps of a duel: two or more factories, or one with several sets of arguments."""
     sets, steps = parsed_arguments(options.arguments), [*every]
     if len(steps) == 1:
         steps *= len(sets)

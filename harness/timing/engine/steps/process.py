@@ -301,11 +301,7 @@ def framework_hooks() -> dict[str, str]:
 
 
 def parsed_arguments(texts: Iterable[str]) -> list[dict[str, Any]]:
-    """Parse ``NAME=VALUE`` texts as arguments; ``NAME=A,B`` makes a set of arguments for each value.
-
-    Raises:
-        UsageError: a text has another form, or two of them have several values.
-    """
+    """Parse ``NAME=VALUE`` texts as arguments; ``NAME=A,B`` makes a set of arguments for each value."""
     every: list[dict[str, Any]] = [{}]
     for text in texts:
         name, equals, values = text.partition("=")
