@@ -54,7 +54,7 @@ def test_a_gate_that_is_interrupted_anywhere_has_ended(tmp_path, monkeypatch):
 
     def gate():
         gate = gate_runner.Gate(request, tmp_path, Mock())
-        monkeypatch.setattr(gate, "_run", gate._save)
+        monkeypatch.setattr(gate, "_measure", gate._save)
         return gate.carry_out()
 
     for _ in every_interrupt(gate, gate_runner, documents):
