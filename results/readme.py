@@ -61,7 +61,7 @@ With `comparison/` moved away, `python results/make.py` makes all of it again, a
 def tasks(duels: pd.DataFrame) -> Iterator[dict[str, str]]:
     """Yield for each task its scores in all frameworks, whether these are equal, and its duel."""
     for task in TASKS:
-        (group,) = harness.compare(f"task={task}", results=FOLDER, quality_only=True).findings.groups
+        (group,) = harness.compare(f"task={task}", results=FOLDER).findings.groups
         measure = group.comparison.measure
         scores = {backend_of(each): each.quality for each in group.comparison.summaries}
         verdicts = {backend_of(pair.other): pair.quality_verdict for pair in group.comparison.pairs}

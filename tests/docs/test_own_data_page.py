@@ -86,7 +86,7 @@ def test_an_afternoon_leads_from_an_array_to_a_table_for_a_paper(folder):
         assert set(names) <= set(rows)
     assert "Validation accuracy of the trials" in study.stdout
     table = (folder.folder / "table.tex").read_text()
-    assert "Orthogonal (ours) & 5 &" in table
+    assert "orthogonal & 5 &" in table
     assert "Trained with epochs" not in table  # of a model of one's own, the default is not known
 
 

@@ -7,7 +7,6 @@ work for a page. The tests validate every chart with Altair.
 import json
 import math
 import re
-import textwrap
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -332,12 +331,11 @@ def specification(figure: Figure, width: int | None = None, **more: object) -> s
     return visible_json(json.dumps(spec, separators=(",", ":")))
 
 
-def _on_white(figure: Figure, width: int, title: Spec | None = None) -> str:
-    """Return the chart for a file, in a font that every system has; without a ``title``, with its own."""
+def _on_white(figure: Figure, width: int) -> str:
+    """Return the chart for a file, with its title, in a font that every system has."""
     config = CONFIG | {"background": "white", "font": "sans-serif"}
-    if title is None and figure.title:
-        title = {"text": figure.title, "anchor": "start", "fontSize": 14}
-    return specification(figure, width, config=config, **({"title": title} if title else {}))
+    title = {"title": {"text": figure.title, "anchor": "start", "fontSize": 14}} if figure.title else {}
+    return specification(figure, width, config=config, **title)
 
 
 def svg(figure: Figure, width: int = _WIDTH) -> str:
@@ -354,50 +352,3 @@ def png(figure: Figure) -> bytes:
 
     drawn: bytes = vl_convert.vegalite_to_png(_on_white(figure, _WIDTH), scale=_SCALE)
     return drawn
-
-
-#: A slide of 16:9 in points, and the height of its plot: type of 12 pixels is 5 % of the height.
-_SLIDE_WIDTH, _SLIDE_HEIGHT, _SLIDE_PLOT = 960, 540, 170
-_SLIDE_MARGIN, _SLIDE_OFFSET = 24, 12
-#: Characters of a line of a slide's title, and of the smaller type below it.
-_SLIDE_TITLE, _SLIDE_SUBTITLE = 70, 96
-
-
-def slide(figure: Figure, takeaway: str, data: str) -> bytes:
-    """Draw the chart as PDF, on a page of 16:9 with large type, as :func:`slide_page`."""
-    import vl_convert
-
-    pdf: bytes = vl_convert.svg_to_pdf(slide_page(figure, takeaway, data))
-    return pdf
-
-
-def slide_page(figure: Figure, takeaway: str, data: str) -> str:
-    """Draw the page of a slide as SVG.
-
-    Above the chart stand the ``takeaway``, the figure's title, and the ``data`` and conditions of its runs.
-    """
-    import vl_convert
-
-    chart = figure.chart
-    if chart.get("height") == HEIGHT or "facet" in chart:  # other heights follow from what is drawn
-        chart = sized(chart, _WIDTH, _SLIDE_PLOT)
-    title = {
-        "text": textwrap.wrap(takeaway, _SLIDE_TITLE),
-        "subtitle": textwrap.wrap(" · ".join(filter(None, [figure.title, data])), _SLIDE_SUBTITLE),
-        "anchor": "start",
-        "fontSize": 14,
-        "offset": _SLIDE_OFFSET,
-    }
-    drawn: str = vl_convert.vegalite_to_svg(
-        _on_white(Figure(figure.name, figure.caption, chart), _WIDTH, title)
-    )
-    # The page is an SVG that contains the chart, scaled to fit.
-    head, body = drawn.split(">", 1)
-    box = re.search(r'viewBox="[^"]+"', head)
-    place = f'x="{_SLIDE_MARGIN}" y="{_SLIDE_MARGIN}" {box[0] if box else ""}'
-    width, height = _SLIDE_WIDTH - 2 * _SLIDE_MARGIN, _SLIDE_HEIGHT - 2 * _SLIDE_MARGIN
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'width="{_SLIDE_WIDTH}" height="{_SLIDE_HEIGHT}"><rect width="100%" height="100%" fill="white"/>'
-        f'<svg {place} width="{width}" height="{height}">{body}</svg>'
-    )

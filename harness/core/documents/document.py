@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from harness.core.documents.numbers import NOTHING, busy_mark
+from harness.core.documents.numbers import NOTHING
 
 #: The colour of a text on a page: ``bad`` is a failure; ``unsure`` would be decided by more time.
 Tone = Literal["", "good", "bad", "unsure", "muted"]
@@ -52,19 +52,11 @@ class Cell(NamedTuple):
     """On a page, the text is a link to this address on the web, which begins with ``https://``.
 
     On a page of a site, it may be that of another page, such as ``runs/ID.html``."""
-    busy: bool = False
-    """The time in it was measured while other programs used the machine, as ``text`` says."""
 
 
 def text_of(cell: Cell | str) -> str:
     """Return the text of a cell."""
     return cell if isinstance(cell, str) else cell.text
-
-
-def timed(text: str, *, disturbed: bool | None) -> Cell:
-    """Return the cell of a time, marked if other programs have ``disturbed`` it."""
-    marked = busy_mark(text, disturbed=disturbed)
-    return Cell(marked, busy=marked != text)
 
 
 class Table(NamedTuple):
@@ -83,8 +75,6 @@ class Table(NamedTuple):
     """``texts``: cells are texts, not numbers; ``steps``: texts, of which the last has several lines;
     ``named``: the second column names options; ``columns``: a terminal puts columns that do not fit below the
     others."""
-    explained: Mapping[str, str] = {}
-    """The header that a sentence of the legend explains, by sentence; others hold for all of the table."""
 
 
 #: The cells of a row by their headers; None is a cell without a value.

@@ -27,7 +27,7 @@ _COMMANDS = tuple(
         "run": "Train and score tasks on backends; record every run.",
         "list": "List backends, tasks, data sets and results.",
         "show": "Print one record in full.",
-        "report": "Write the findings as HTML, Markdown, a table or a notebook.",
+        "report": "Write the findings as HTML, Markdown or a table.",
         "data": "List, fetch, import and verify data sets.",
         "check": "Check backends against the committed reference, in float64.",
         "reference": "Write a task's reference once two frameworks agree.",

@@ -366,43 +366,6 @@ selection_options = together(
 )
 
 
-def _labels(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
-    """Split ``NAME=TEXT`` into the names to replace and what replaces them."""
-    labels = {}
-    for text in each_once(ctx, parameter, texts):
-        name, _, label = (part.strip() for part in text.partition("="))
-        if not (name and label):
-            raise click.BadParameter(
-                f'{text!r} has no name or no text; write NAME=TEXT, such as my_torch="Ours".', param=parameter
-            )
-        labels[name] = label
-    return labels
-
-
-#: How tables are presented: ``--columns``, ``--label``, ``--quality-only`` and ``--hide-busy``.
-presentation_options = together(
-    click.option(
-        "--columns",
-        multiple=True,
-        callback=split_names,
-        metavar="NAME[,NAME]",
-        help="Show these columns of tables, in this order, as they are printed or without their unit: seeds, "
-        "step, 'test accuracy'. Those that name the rows stay; tables without any of them are left out.",
-    ),
-    click.option(
-        "--label",
-        "labels",
-        multiple=True,
-        callback=_labels,
-        metavar="NAME=TEXT",
-        help="Call a configuration, a model or a task so in tables, text and charts, such as "
-        'torch:eager=PyTorch or my_torch="Ours"; repeatable.',
-    ),
-    click.option("--quality-only", is_flag=True, help="Compare quality alone: leave out all that is timed."),
-    click.option("--hide-busy", is_flag=True, help="Leave out columns with times that are marked (busy)."),
-)
-
-
 def report_unreadable(messages: list[str]) -> int:
     """Print on standard error why files were skipped; return the exit code."""
     for message in messages[:_MOST_NAMED]:

@@ -185,8 +185,6 @@ def score_differences(comparison: Comparison, colours: Colours) -> Spec | None:
     return named_rows(rows, "configuration", *layers)
 
 
-#: The kinds that show times.
-_TIMED = {"relative", "time", "phases"}
 #: The kinds that are drawn where few are.
 _CHOSEN = ("relative", "time", "differences", "curves")
 
@@ -222,8 +220,6 @@ def group_figures(
         ),
         "phases": ("Phases of a run", "Arithmetic mean over runs.", phase_bars(comparison)),
     }
-    if comparison.group.quality_only:
-        charts = {name: chart for name, chart in charts.items() if name not in _TIMED}
     return [*figures(prefix, charts, _CHOSEN), *outcome_figures(group, prefix, colours, results)]
 
 

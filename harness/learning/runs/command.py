@@ -23,7 +23,6 @@ from harness.core.shell.printing import echo
 @click.option(
     "--privacy", is_flag=True, help="Also print whether losses betray which samples were trained on."
 )
-@options.presentation_options
 @options.verbose("Also print throughput, memory, the phases of a run and the criteria of overfitting.")
 @options.plugin_of_records
 @click.pass_context
@@ -37,10 +36,6 @@ def command(
     target: float | None,
     peak_gflops: float | None,
     privacy: bool,
-    columns: list[str],
-    labels: dict[str, str],
-    quality_only: bool,
-    hide_busy: bool,
     verbose: bool,
 ) -> None:
     """Compare the configurations whose runs are comparable; print duels, gates and studies that are named.
@@ -57,9 +52,7 @@ def command(
 
     Exit code: 0; 1 if a file could not be read and was skipped; 2 if nothing is selected.
     """
-    from harness.core.documents.document import Medium
     from harness.core.documents.render.terminal import terminal_text
-    from harness.core.documents.views import View
     from harness.core.runs.selection import no_garbage_collection
     from harness.learning.privacy.page import privacy_document
     from harness.learning.runs.findings import read_findings  # NumPy is behind it
@@ -71,15 +64,10 @@ def command(
     if others and not remaining:
         return
     peak_flops = None if peak_gflops is None else peak_gflops * 1e9
-    view = View(tuple(columns), hide_busy)
-    detailed = verbose or target is not None or bool(columns)
+    detailed = verbose or target is not None
     with no_garbage_collection():
-        findings = read_findings(
-            remaining, results, margin, target, by, labels=labels, quality_only=quality_only
-        )
-        medium: Medium = "verbose" if detailed else "terminal"
-        document = view.document(findings_document(findings, peak_flops), medium)
-        echo(terminal_text(document, verbose=detailed))
+        findings = read_findings(remaining, results, margin, target, by)
+        echo(terminal_text(findings_document(findings, peak_flops), verbose=detailed))
         if privacy:
             echo(f"\n{terminal_text(privacy_document(findings))}")
         unreadable = findings.unreadable

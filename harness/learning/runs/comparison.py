@@ -321,9 +321,7 @@ def quality(
 
 
 def compare_settings(group: RunGroup, margin: float | None = None, target: float | None = None) -> Comparison:
-    """Compare settings, or configurations by quality alone, with that of the best validation score.
-
-    It is the score after the last epoch.
+    """Compare settings with that of the best validation score after the last epoch.
 
     ``margin`` and ``target`` as in :func:`compare`, but the default target is the best round value that every
     run of at least half of the settings reaches. The intervals of the differences hold jointly. Test scores

@@ -1,7 +1,7 @@
 """The findings of a set of runs, by task, which can be rendered in any form."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,6 @@ from harness.learning.runs.grouping import (
     arranged,
     arranged_along,
     grouped,
-    relabelled,
 )
 from harness.learning.runs.kept_apart import KeptApart, kept_apart
 from harness.learning.runs.overfit import GapDifference, Overfitting, gap_differences, overfitting
@@ -98,8 +97,6 @@ def find(
     by: str | None = None,
     *,
     fractions: bool = False,
-    labels: Mapping[str, str] | None = None,
-    quality_only: bool = False,
 ) -> Findings:
     """Compare the runs and read their curves; ``margin``, ``target`` and ``duels`` as in :func:`compare`.
 
@@ -107,8 +104,7 @@ def find(
     ``by`` names the axes along which runs are compared, see :mod:`harness.learning.runs.axes`; None: the one
     that varies, if only one does, and otherwise the backend. ``added`` make further sections; runs that are
     their own appear there alone, unless they compare several configurations. With ``by`` there are no
-    further sections. ``labels`` replace names of configurations and tasks; with ``quality_only`` nothing that
-    is timed is compared.
+    further sections.
     """
     table = rows_of(runs)
     groups = grouped(table.rows)
@@ -120,14 +116,8 @@ def find(
     else:
         chosen = _along(groups, by)
         apart = [*kept_apart(chosen.groups)]
-    if labels:
-        chosen = chosen._replace(groups=relabelled(chosen.groups, labels))
     limits = (margin, target)
-    duels = () if quality_only else duels
-    compared = [
-        _group_findings(group, limits, duels, fractions=fractions, quality_only=quality_only)
-        for group in chosen.groups
-    ]
+    compared = [_group_findings(group, limits, duels, fractions=fractions) for group in chosen.groups]
     return Findings(
         compared,
         further.sections if by is None else [],
@@ -151,8 +141,6 @@ def read_findings(
     by: str | None = None,
     *,
     fractions: bool = False,
-    labels: Mapping[str, str] | None = None,
-    quality_only: bool = False,
 ) -> Findings:
     """Find what the selected records show, with the studies and duels of their folders; see :func:`find`."""
     selection = Selection(arguments, results, records())
@@ -171,8 +159,6 @@ def read_findings(
             duels,
             by,
             fractions=fractions,
-            labels=labels,
-            quality_only=quality_only,
         )
     unreadable = [*selection.unreadable, *findings.unreadable, *unreadable_duels]
     return dataclasses.replace(findings, unreadable=unreadable, results=results)
@@ -184,14 +170,12 @@ def _group_findings(
     duels: Sequence[DuelRecord],
     *,
     fractions: bool,
-    quality_only: bool,
 ) -> GroupFindings:
     """Analyse a group; ``limits`` are margin and target in the measure's unit, or ``fractions``."""
     factor = group.measure.factor if fractions else 1.0
     margin, target = (value and value * factor for value in limits)
     read = [overfitting(group, configuration) for configuration in group.configurations]
-    group = dataclasses.replace(group, quality_only=quality_only)
-    if group.is_by_quality:
+    if group.is_of_settings:
         comparison = compare_settings(group, margin, target)
     else:
         comparison = compare(group, margin, target, () if group.axes else duels)

@@ -50,7 +50,7 @@ from harness.learning.runs.trained import trained_text
 
 _MOST_RUNS = 300
 #: All but a terminal that was not asked for everything.
-_DETAILED: tuple[Medium, ...] = ("verbose", "markdown", "page", "notebook")
+_DETAILED: tuple[Medium, ...] = ("verbose", "markdown", "page")
 
 
 def findings_document(findings: Findings, peak_flops: float | None = None) -> Document:
@@ -157,18 +157,18 @@ class _Builder:
     def _group(self, group: GroupFindings) -> Section:
         comparison, name = group.comparison, self._ids[id(group)]
         details = details_table(comparison, self._peak_flops)
-        timed = [] if comparison.group.quality_only else [details, phases_table(comparison)]
         tables = [
             differences_table(comparison),
             overfitting_table(group.overfittings) if group.overfittings else None,
-            *(table for table in timed if not (self._peak_flops and table is details)),
+            *([] if self._peak_flops else [details]),
+            phases_table(comparison),
         ]
         nodes: list[Node] = [
             *self._trained(comparison),
             Paragraph(headline(comparison), "answer"),
             Command(next_duel(comparison, self._findings.results), duel_lead(comparison)),
             group_table(group),
-            *([details._replace(announced=True)] if self._peak_flops and timed else []),
+            *([details._replace(announced=True)] if self._peak_flops else []),
             *self._figures(group, name),
             Items(_overfitting(group), "Overfitting"),
             Items(remarks(comparison), "Notes"),
@@ -189,7 +189,7 @@ class _Builder:
 
     def _figures(self, group: GroupFindings, name: str) -> list[Node]:
         """Draw the charts of a group; Markdown has those of one group alone."""
-        media: tuple[Medium, ...] = ("page", "notebook")
+        media: tuple[Medium, ...] = ("page",)
         media += ("markdown",) if name == "comparison-1" else ()
         return [Only(media, [Figures(partial(self._charts, group, name))])]
 
@@ -212,7 +212,7 @@ class _Builder:
         where: list[Node] = [Items(list(machines), "Machines"), Items(list(origins), "Data")]
         unreadable = Items(findings.unreadable, "Unreadable files")
         yield Items(self._caveats, "Cautions", id="cautions")
-        yield Only(("markdown", "notebook"), [*where, unreadable])
+        yield Only(("markdown",), [*where, unreadable])
         yield Only(("page",), partial(self._background, where, unreadable))
 
     def _background(self, where: Sequence[Node], unreadable: Node) -> list[Node]:

@@ -41,8 +41,6 @@ class ConfigurationRuns:
     """``torch:eager``, with versions where a group holds several; along axes ``learning_rate=0.1``."""
     runs: tuple[Run, ...]
     values: tuple[AxisValue, ...] = ()
-    is_labelled: bool = False
-    """The user has given the name, or its beginning, which then stands for the values."""
     _curves: dict[str, Array | None] = field(default_factory=dict, compare=False, repr=False)
 
     @property

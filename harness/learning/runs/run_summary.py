@@ -54,8 +54,8 @@ def _comparison(records: Sequence[Record], folder: Path) -> list[Node]:
         decides = Command(next_duel(group.comparison, folder.parent), duel_lead(group.comparison))
         answer: list[Node] = [Paragraph(headline(group.comparison), "answer"), decides]
         answers.append(Section(group.comparison.group.title, answer, announced=True))
-    of_settings = [group for group in findings.groups if group.comparison.group.is_by_quality]
-    others = [group for group in findings.groups if not group.comparison.group.is_by_quality]
+    of_settings = [group for group in findings.groups if group.comparison.group.is_of_settings]
+    others = [group for group in findings.groups if not group.comparison.group.is_of_settings]
     return [
         Section("", answers),
         *map(group_table, of_settings),

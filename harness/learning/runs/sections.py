@@ -1,7 +1,7 @@
 """Sections that other subjects add to a report of runs, such as the studies of the folder.
 
 A subject registers a function of the groups of runs and the folders of results by the hook
-``report_sections``. Reports show its sections on the page, in notebooks, among the charts and in a paper.
+``report_sections``. Reports show its sections on the page, among the charts and in a paper.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -43,10 +43,6 @@ class ReportSection(Protocol):
     @property
     def sentence(self) -> str:
         """The answer, among the key sentences of the report."""
-
-    @property
-    def takeaway(self) -> str:
-        """The answer in a few words, for slides."""
 
     @property
     def table(self) -> Table:
@@ -96,7 +92,6 @@ class _Guarded(NamedTuple):
     title: str
     label: str
     sentence: str
-    takeaway: str
     table: Table
     nodes: Callable[[str], list[Node]]
     figures: Callable[[str], list[Figure | Picture]]

@@ -80,7 +80,7 @@ NOTHING_COMPARABLE = "There is nothing to compare. The reasons are listed below.
 
 def headline(comparison: Comparison) -> str:
     """State the answer in one line: speed and quality of the configurations of a group."""
-    if comparison.pairs and comparison.group.is_by_quality:
+    if comparison.pairs and comparison.group.is_of_settings:
         return f"{best_setting(comparison)} {quality_sentence(comparison)}"
     if comparison.pairs:
         return f"{_speed(comparison)} {quality_sentence(comparison)}"
@@ -91,10 +91,8 @@ def headline(comparison: Comparison) -> str:
     (summary,) = comparison.summaries
     measure = comparison.measure
     quality = estimate(summary.quality, score_digits(measure), score_unit(measure))
-    figures = f"test {measure.name} {quality}"
-    if not comparison.group.quality_only:
-        step = estimate(summary.step_seconds and summary.step_seconds.scaled(1e3), None, "ms")
-        figures += f", step time {busy_mark(step, disturbed=summary.disturbed)}"
+    step = estimate(summary.step_seconds and summary.step_seconds.scaled(1e3), None, "ms")
+    figures = f"test {measure.name} {quality}, step time {busy_mark(step, disturbed=summary.disturbed)}"
     return f"{summary.name} has no other configuration to compare with: {figures}."
 
 
@@ -104,7 +102,7 @@ def basis_text(comparison: Comparison) -> str:
     runs = (run for summary in comparison.summaries for run in summary.configuration.runs)
     labels = {certificate_label(run.record.certificate) for run in runs}
     certified = max(labels, key=("certified", "certified without dropout", IN_FLOAT32, "not certified").index)
-    timed = [] if comparison.group.is_by_quality else comparison.pairs
+    timed = [] if comparison.group.is_of_settings else comparison.pairs
     sources = sorted({"runs" if pair.duel is None else "duels" for pair in timed})
     return ", ".join([number, certified, *[f"step times from {' and '.join(sources)}"] * bool(sources)])
 
@@ -179,7 +177,7 @@ def _speed(comparison: Comparison) -> str:
 def remarks(comparison: Comparison) -> list[str]:
     """State where step times come from, and which configuration finishes first all the same."""
     of_scores = [*_intervals(comparison), *forecast_remarks(comparison)]
-    if comparison.group.is_by_quality:
+    if comparison.group.is_of_settings:
         return [*settings_remarks(comparison), *of_scores]
     return [*_finished_sooner(comparison), *_sources(comparison), *of_scores]
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from harness.core.documents.document import Cell, Row, Table, Tone, table_of, timed
+from harness.core.documents.document import Cell, Row, Table, Tone, table_of
 from harness.core.documents.numbers import (
     BUSY_LEGEND,
     FEW_SEEDS_LEGEND,
     NOTHING,
     RATIO_LEGEND,
+    busy_mark,
     estimate,
     score_digits,
     score_unit,
@@ -30,7 +31,6 @@ _TITLE = "Configurations by step time: mean [95 % interval from 3 seeds on]"
 _STEP = "Step time: after the warm-up."
 _SCORES = "Test scores are those after the last epoch."
 _TRAINING = "Training: all steps with the first one, without import, build and scoring."
-_EXPLAINED = {RATIO_LEGEND: "relative step time", _STEP: "step (ms)", _TRAINING: "training (s)"}
 #: How a page colours verdicts on quality.
 VERDICT_TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "undecided": "unsure"}
 
@@ -61,27 +61,21 @@ def comparison_table(groups: Sequence[GroupFindings]) -> Table:
                 "quality": quality if compared else None,
             }
             rows.append(row)
-    return table_of(rows, _TITLE, legend=comparison_legend(comparisons), explained=_EXPLAINED)
+    return table_of(rows, _TITLE, legend=comparison_legend(comparisons))
 
 
 def comparison_legend(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
     """Explain the columns of these comparisons."""
     ratios = any(map(has_ratios, comparisons))
     summaries = [summary for comparison in comparisons for summary in comparison.summaries]
-    timed = [
-        summary
-        for comparison in comparisons
-        for summary in comparison.summaries
-        if not comparison.group.quality_only
-    ]
-    busy = any(summary.disturbed for summary in timed)
-    by_quality = all(comparison.group.is_by_quality for comparison in comparisons)
-    steps = not by_quality and any(summary.step_seconds for summary in timed)
+    busy = any(summary.disturbed for summary in summaries)
+    of_settings = all(comparison.group.is_of_settings for comparison in comparisons)
+    steps = not of_settings and any(summary.step_seconds for summary in summaries)
     few = any(summary.has_too_few_seeds for summary in summaries)
     return (
         *[RATIO_LEGEND] * ratios,
         *[_STEP] * steps,
-        *[_TRAINING] * any(summary.training_seconds for summary in timed),
+        *[_TRAINING] * any(summary.training_seconds for summary in summaries),
         _SCORES,
         *[FEW_SEEDS_LEGEND] * few,
         *[BUSY_LEGEND] * busy,
@@ -90,7 +84,7 @@ def comparison_legend(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
 
 def has_ratios(comparison: Comparison) -> bool:
     """Check whether times are compared; those of settings are not."""
-    return bool(comparison.pairs) and not comparison.group.is_by_quality
+    return bool(comparison.pairs) and not comparison.group.is_of_settings
 
 
 def time_of(summary: ConfigurationSummary, seconds: Estimate | None) -> Cell | None:
@@ -100,7 +94,7 @@ def time_of(summary: ConfigurationSummary, seconds: Estimate | None) -> Cell | N
 
 def _timed(text: str, *, disturbed: bool | None) -> Cell | None:
     """Return the cell of a time; None where nothing was judged: then no column is of use."""
-    return None if text == NOTHING else timed(text, disturbed=disturbed)
+    return None if text == NOTHING else Cell(busy_mark(text, disturbed=disturbed))
 
 
 def score_header(measure: Measure) -> str:
@@ -124,7 +118,7 @@ def _relative(comparison: Comparison, summary: ConfigurationSummary) -> tuple[Ce
         return NOTHING, NOTHING
     if not comparison.pairs:
         return NOTHING, Cell("different work" if comparison.different else "not certified", "bad")
-    pair, of_settings = comparison.pair_of(summary), comparison.group.is_by_quality
+    pair, of_settings = comparison.pair_of(summary), comparison.group.is_of_settings
     if pair is None:
         reference = Cell("reference", "muted", 0.0 if of_settings else 1.0)
         return reference, reference
@@ -186,7 +180,7 @@ def phases_table(comparison: Comparison) -> Table:
     rows: list[Row] = []
     for summary in comparison.summaries:
         seconds = {f"{name} (s)": significant(summary.phases.get(name)) for name in names}
-        marked = {name: timed(text, disturbed=summary.disturbed) for name, text in seconds.items()}
+        marked = {name: busy_mark(text, disturbed=summary.disturbed) for name, text in seconds.items()}
         rows.append({"configuration": summary.name, **marked})
     return table_of(rows, "Phases of a run: arithmetic mean of seconds over runs")
 
@@ -218,7 +212,7 @@ def _seconds(run: Run) -> str:
 
 def group_table(group: GroupFindings) -> Table:
     """Return the table of one group: settings by quality, other configurations by speed."""
-    if group.comparison.group.is_by_quality:
+    if group.comparison.group.is_of_settings:
         return settings_table(group.comparison)
     return comparison_table([group])
 
@@ -232,18 +226,14 @@ def settings_table(comparison: Comparison) -> Table:
     measure, target = comparison.measure, comparison.target
     unit = f" ({measure.unit})" if measure.unit else ""
     axes, digits = comparison.group.axes, score_digits(measure)
-    untimed = comparison.group.quality_only
     epochs = "" if target is None else f"epochs to validation {bound_text(comparison)}"
     rows = []
     for summary in comparison.summaries:
         difference, verdict = _relative(comparison, summary)
         pair, reached = comparison.pair_of(summary), summary.to_target
         needed = pair.quality.seeds_needed if pair else None
-        values = ", ".join(map(text_on_axis, axes, summary.configuration.values))
         row = {
-            ", ".join(axes) or "configuration": (
-                summary.name if summary.configuration.is_labelled or not values else values
-            ),
+            ", ".join(axes): ", ".join(map(text_on_axis, axes, summary.configuration.values)),
             "seeds": str(len(summary.configuration.runs)),
             f"ordered by validation {_measured(measure)}": (
                 estimate(summary.validation, digits) if summary.validation else None
@@ -253,14 +243,13 @@ def settings_table(comparison: Comparison) -> Table:
             "quality": verdict,
             "seeds needed to decide": f"about {needed:,}" if needed else None,
             epochs: reached and estimate(reached.epochs, 0 if reached.reached > 1 else None),
-            "time to it (s)": None if untimed else time_to_target(summary),
-            "training (s)": None if untimed else time_of(summary, summary.training_seconds),
+            "time to it (s)": time_to_target(summary),
+            "training (s)": time_of(summary, summary.training_seconds),
         }
         rows.append(row)
     order = ordering_score(comparison)
-    rows_are = "Settings" if axes else "Configurations"
-    title = f"{rows_are}{f', best {order} first' if order else ''}: mean [95 % interval from 3 seeds on]"
-    return table_of(rows, title, legend=comparison_legend([comparison]), explained=_EXPLAINED)
+    title = f"Settings{f', best {order} first' if order else ''}: mean [95 % interval from 3 seeds on]"
+    return table_of(rows, title, legend=comparison_legend([comparison]))
 
 
 def differences_table(comparison: Comparison) -> Table | None:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from harness.core.documents.document import Cell, Table, Tone, timed
+from harness.core.documents.document import Cell, Table, Tone
 from harness.core.documents.numbers import (
     BUSY_LEGEND,
     FEW_SEEDS_LEGEND,
     NOTHING,
     RATIO_LEGEND,
+    busy_mark,
     estimate,
     listed,
     percent_change,
@@ -377,10 +378,8 @@ def _table_legend(study: StudyFinding) -> tuple[str, ...]:
 
 def _change_cell(study: StudyFinding, of: Quantity, effect: Effect) -> Cell:
     change = effect.changes[of.name]
-    cell = timed(
-        change_text(of, change),
-        disturbed=study.disturbed and change is not None and of.measure.unit == "s",
-    )
+    disturbed = study.disturbed and change is not None and of.measure.unit == "s"
+    cell = Cell(busy_mark(change_text(of, change), disturbed=disturbed))
     shown = of.name in study.study.kind.decisive and effect.verdict in {"best", "better", "worse", "mixed"}
     if change is None or not shown or not change.excludes(1.0 if of.ratio else 0.0):
         return cell

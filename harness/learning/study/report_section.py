@@ -13,7 +13,7 @@ from harness.learning.runs.grouping import RunGroup
 from harness.learning.runs.kept_apart import KeptApart
 from harness.learning.runs.rows import ConfigurationRuns
 from harness.learning.runs.sections import AddedSections
-from harness.learning.study.answer import headline, study_sentence, study_table, study_title
+from harness.learning.study.answer import study_sentence, study_table, study_title
 from harness.learning.study.effects import common_conditions, study_findings
 from harness.learning.study.finding import StudyFinding
 from harness.learning.study.parts import charts_of
@@ -71,11 +71,6 @@ class StudySection:
     def sentence(self) -> str:
         """The answer."""
         return study_sentence(self.finding)
-
-    @property
-    def takeaway(self) -> str:
-        """The headline."""
-        return headline(self.finding)
 
     @property
     def table(self) -> Table:

@@ -78,7 +78,7 @@ def question(comparison: Comparison) -> str:
     names = [summary.name for summary in comparison.summaries]
     if len(names) == 1:
         return f"How well and how fast does {names[0]} train?"
-    if comparison.group.is_by_quality:
+    if comparison.group.is_of_settings:
         return f"Which of {len(names)} settings is best?"
     return f"Which of {len(names)} configurations is fastest, and do they learn equally well?"
 

@@ -29,7 +29,6 @@ from harness.core.documents.document import (
 )
 from harness.core.documents.render.html import html_page
 from harness.core.documents.render.markdown import markdown
-from harness.core.documents.render.notebook import Code, notebook
 from harness.core.documents.render.terminal import filled, fitted_table, terminal_text
 
 #: Colours of a terminal, a bell, a reversal of direction, and the marks of every format.
@@ -72,7 +71,6 @@ FORMATS = {
     "verbose": lambda document: terminal_text(document, verbose=True),
     "markdown": markdown,
     "page": html_page,
-    "notebook": lambda document: notebook(document, [Code("report")]),
 }
 
 
@@ -83,10 +81,6 @@ def test_no_format_writes_a_text_as_it_is(form):
         written, specs = without_scripts(written)
         assert "<b>" not in written
         assert not UNSEEN.search(str(json.loads(specs)))
-    if form == "notebook":
-        cells = json.loads(written)["cells"]
-        written = "\n".join("".join(cell["source"]) for cell in cells)
-        assert not any(UNSEEN.search("".join(cell["source"])) for cell in cells)
     assert "evil" in written
     assert not UNSEEN.search(written)
 
@@ -102,11 +96,6 @@ def test_every_kind_of_node_is_written(form, snapshot, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     written = FORMATS[form](every_kind("text"))
     assert (without_scripts(written)[0] if form == "page" else written) == snapshot
-
-
-def test_a_notebook_has_texts_and_the_code_of_charts(snapshot):
-    cells = json.loads(FORMATS["notebook"](every_kind("text")))["cells"]
-    assert "\n---\n".join(f"{cell['cell_type']}: {''.join(cell['source'])}" for cell in cells) == snapshot
 
 
 @pytest.mark.parametrize(("form", "shown"), [("markdown", 40), ("page", 60)])

@@ -26,7 +26,7 @@ class Section:
     """A section whose drawing raises."""
 
     prefix, task, configurations, table = "half", "cnn", (), Table([], [])
-    title = label = sentence = takeaway = "Half"
+    title = label = sentence = "Half"
 
     def nodes(self, _name):
         raise KeyError("nodes")

@@ -4,7 +4,6 @@ import base64
 import re
 
 import msgspec
-import nbformat
 import pytest
 from support.charts import valid
 from support.made_outcomes import CLASSES, gan_record, language_record, made_store
@@ -12,8 +11,7 @@ from support.made_study import STUDY, made_study, made_study_records
 from support.records import save_runs
 
 import harness as package
-from harness.core.documents.charts import configuration_colours, slide_page
-from harness.core.documents.document import Figure
+from harness.core.documents.charts import configuration_colours
 from harness.core.documents.escaping import with_lines
 from harness.core.documents.files import png_size
 from harness.core.documents.render.html import html_page
@@ -26,11 +24,9 @@ from harness.learning.runs import folder
 from harness.learning.runs.curve_charts import loss_curves
 from harness.learning.runs.findings import read_findings
 from harness.learning.runs.folder import all_figures, all_pictures, write_folder
-from harness.learning.runs.notebook import write_notebook
 from harness.learning.runs.page import findings_document
 from harness.learning.study.page import study_document
 from harness.learning.study.record import STUDIES
-from harness.learning.study.report_section import StudySection
 
 PNG = b"\x89PNG"
 
@@ -111,39 +107,10 @@ def test_a_folder_holds_every_chart_as_svg_and_png(findings, tmp_path):
     few = _one_group(findings)
     write_folder(few, tmp_path / "pictures")
     paths = list((tmp_path / "pictures").glob("[!.]*"))
-    assert {path.suffix for path in paths} == {".svg", ".png", ".pdf"}
-    slides = [path.read_bytes() for path in paths if path.suffix == ".pdf"]
-    assert len(slides) == len(all_figures(few))
-    assert all(slide.startswith(b"%PDF") and b"/MediaBox [0 0 960 540]" in slide for slide in slides)
+    assert {path.suffix for path in paths} == {".svg", ".png"}
     assert all(path.read_bytes().startswith(PNG) for path in paths if path.suffix == ".png")
     assert {path.stem for path in paths} == {*all_figures(few), *all_pictures(few)}
     assert png_size(next(path for path in paths if path.suffix == ".png").read_bytes())[0] > 480
-
-
-def test_a_slide_says_what_its_chart_shows_and_of_which_data():
-    section = StudySection(made_study())
-    chart = next(each for each in section.figures("study-1") if isinstance(each, Figure))
-    texts = re.findall(r">([^<]+)<", slide_page(chart, section.takeaway, section.title))
-    said = " ".join(texts)
-    for part in (section.takeaway, chart.title, section.title):
-        assert part in said
-
-
-def test_a_notebook_stores_tables_and_pictures_and_finds_the_records(findings, tmp_path, monkeypatch):
-    for name in ("notebooks", "results"):
-        (tmp_path / name).mkdir()
-    monkeypatch.chdir(tmp_path)
-    few, path = _one_group(findings), tmp_path / "notebooks" / "report.ipynb"
-    write_notebook(few, path, ("task=cnn", "results"), {"results": "results"})
-    notebook = nbformat.read(path, 4)
-    nbformat.validate(notebook)
-    first, *_ = (cell for cell in notebook.cells if cell.cell_type == "code")
-    assert "harness.compare('task=cnn', '../results', results='../results')" in first.source
-    outputs = [output.data for cell in notebook.cells for output in cell.get("outputs", [])]
-    assert sum("text/html" in output and "<table" in output["text/html"] for output in outputs) == 2
-    pictures = [output["image/png"] for output in outputs if "image/png" in output]
-    assert len(pictures) == len(all_figures(few)) + len(all_pictures(few))
-    assert all(base64.b64decode(picture).startswith(PNG) for picture in pictures)
 
 
 def test_a_study_displays_itself_in_a_notebook(tmp_path):
@@ -202,7 +169,7 @@ def test_texts_keep_their_lines_in_a_terminal_and_on_a_page(store, of_language):
 
 
 def test_a_folder_has_the_texts_as_files(of_language, tmp_path, monkeypatch):
-    monkeypatch.setattr(folder, "all_slides", lambda _: ())  # charts take seconds to draw
+    monkeypatch.setattr(folder, "all_figures", lambda _: {})  # charts take seconds to draw
     write_folder(of_language, tmp_path / "charts")
     paths = list((tmp_path / "charts").glob("[!.]*"))
     assert [path.suffix for path in paths] == [".txt", ".txt"]

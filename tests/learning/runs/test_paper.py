@@ -1,4 +1,4 @@
-"""Findings in LaTeX: tables that a parser takes, escaped text, and citations with a source."""
+"""Findings in LaTeX: tables that a parser takes, and escaped text."""
 
 import re
 
@@ -10,7 +10,7 @@ from support.made_study import STUDY, made_study_records
 
 from harness.core.documents.document import Cell, Table
 from harness.core.documents.render.latex import for_latex, latex_table
-from harness.learning.runs.paper import bibliography, write_paper
+from harness.learning.runs.paper import write_paper
 
 _TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|%[^\n]*|[{}$&#_^~]|[^\\{}$&#_^~%]+", re.DOTALL)
 
@@ -72,9 +72,8 @@ def test_reserved_characters_are_escaped():
     ],
     ids=["frameworks", "settings", "alone", "study"],
 )
-def test_each_row_has_its_cells_and_each_citation_its_source(records, studies, tmp_path):
-    paths = write_paper(findings_of(*records, studies=studies), tmp_path / "r.tex")
-    assert [path.name for path in paths] == ["r.tex", "r.bib"]
+def test_each_row_has_its_cells(records, studies, tmp_path):
+    write_paper(findings_of(*records, studies=studies), tmp_path / "r.tex")
     source = (tmp_path / "r.tex").read_text()
     tables = parsed(source)
     assert tables
@@ -82,13 +81,3 @@ def test_each_row_has_its_cells_and_each_citation_its_source(records, studies, t
         assert {len(row) for row in rows[:-1]} == {len(first)}
     assert source.count(r"\toprule") == source.count(r"\bottomrule") == len(tables)
     assert source.count(r"\label{tab:harness-study-") == len(studies)
-    cited = set(re.findall(r"\\cite\{(\w+)\}", source))
-    known = set(re.findall(r"^@\w+\{(\w+),", bibliography(), re.MULTILINE))
-    assert cited <= known
-    assert "dlharness" in cited
-    assert parsed((tmp_path / "r.bib").read_text()) == []
-
-
-def test_the_method_says_what_the_verdict_rests_on(tmp_path, snapshot):
-    write_paper(findings_of(*two_configurations()), tmp_path / "r.tex")
-    assert (tmp_path / "r.tex").read_text() == snapshot

@@ -5,7 +5,6 @@ import re
 from collections import defaultdict
 
 import msgspec
-import nbformat
 import pandas as pd
 import pytest
 from support.made_comparisons import BUSY
@@ -82,7 +81,7 @@ def test_all_runs_failed(harness):
     [
         (("compare", "tsk=cnn"), "Did you mean 'task'?"),
         (("compare", "task=rnn"), "Present: task cnn (6)"),
-        (("report", "--to", "report.pdf"), "use one of .html, .md, .csv, .parquet, .ipynb"),
+        (("report", "--to", "report.pdf"), "use one of .html, .md, .csv, .tex"),
         (("report", "--to", "no/such/folder/r.html"), "the folder no/such/folder does not exist"),
         (("report", "--to", "r.csv", "--to", "r.pdf"), "--to r.pdf: unknown suffix"),
         (("compare", "--results", "nowhere"), "no records in nowhere/runs"),
@@ -126,40 +125,6 @@ def test_every_file_is_written_and_tables_hold_a_row_a_run(filled):
     assert pictures
     assert all("<svg" in (filled.folder / picture).read_text() for picture in pictures)
     assert pd.read_csv(filled.folder / "r.csv")["backend"].value_counts().to_dict() == {"jax": 3, "torch": 3}
-    assert filled("report", "backend=jax", "--to", "r.parquet").returncode == 0
-    assert set(pd.read_parquet(filled.folder / "r.parquet")["backend"]) == {"jax"}
-
-
-def test_the_notebook_is_valid_and_its_calls_work(filled, monkeypatch):
-    done = filled("report", "backend=jax,torch", "--margin", "7", "--to", "r.ipynb")
-    assert done.returncode == 0, done.stderr
-    notebook = nbformat.read(filled.folder / "r.ipynb", as_version=4)
-    nbformat.validate(notebook)
-    monkeypatch.chdir(filled.folder)
-    names = {}
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            exec(cell.source, names)  # noqa: S102
-    assert len(names["report"].configurations) == 2
-    assert names["report"].pairs["margin"].tolist() == [pytest.approx(0.07)]
-
-
-def test_a_notebook_reads_the_runs_again_with_the_names_and_limits_of_the_report(filled, monkeypatch):
-    options = ("--label", "jax:eager=Ours", "--quality-only", "--target", "0")
-    done = filled("report", *options, "--to", "r.ipynb")
-    assert done.returncode == 0, done.stderr
-    (first, *_) = (
-        each
-        for each in nbformat.read(filled.folder / "r.ipynb", as_version=4).cells
-        if "compare(" in each.source
-    )
-    monkeypatch.chdir(filled.folder)
-    names = {}
-    exec(first.source, names)  # noqa: S102
-    report = names["report"]
-    assert sorted(report.configurations["configuration"]) == ["Ours", "torch:eager"]
-    assert report.pairs["speed"].tolist() == ["not measured"]
-    assert [group.comparison.target for group in report.findings.groups] == [0.0]
 
 
 def test_notebook_users_get_frames_and_charts(filled):

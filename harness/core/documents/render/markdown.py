@@ -1,7 +1,7 @@
-"""Documents as GitHub's Markdown, for pull requests and notebooks."""
+"""Documents as GitHub's Markdown, for pull requests."""
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.core.documents.document import (
@@ -14,11 +14,9 @@ from harness.core.documents.document import (
     Folded,
     Item,
     Items,
-    Medium,
     Node,
     Paragraph,
     Passage,
-    Picture,
     Section,
     Span,
     Table,
@@ -29,17 +27,13 @@ from harness.core.documents.document import (
 from harness.core.documents.escaping import for_markdown, one_line, visible, with_lines
 from harness.core.documents.files import write_text
 
-#: A part of a written document: a text, or a figure for a renderer that takes figures.
-Block = str | Figure | Picture | Passage
-
 _MOST_ITEMS = 40
 _PICTURE_WIDTH = 420
 
 
 def markdown(document: Document, drawn: Mapping[str, str] | None = None) -> str:
     """Render the document; ``drawn`` has the addresses of drawn charts by name."""
-    blocks = MarkdownWriter(document, "markdown", drawn).blocks()
-    return "\n\n".join(_texts(blocks)) + "\n"
+    return "\n\n".join(_Writer(document, drawn or {}).blocks()) + "\n"
 
 
 def write_markdown(document: Document, path: Path) -> None:
@@ -62,34 +56,29 @@ def _figures(nodes: Sequence[Node]) -> Iterator[Figure]:
             yield from _figures(node.nodes)
 
 
-def _texts(blocks: Iterable[Block]) -> list[str]:
-    return [block for block in blocks if isinstance(block, str)]
+class _Writer:
+    """A writer of a document as blocks."""
 
-
-class MarkdownWriter:
-    """A writer of a document as blocks; a notebook takes them one by one, and figures as they are."""
-
-    def __init__(self, document: Document, medium: Medium, drawn: Mapping[str, str] | None = None) -> None:
+    def __init__(self, document: Document, drawn: Mapping[str, str]) -> None:
         self._document = document
-        self._medium = medium
-        self._drawn = drawn or {}
+        self._drawn = drawn
         self._legends: set[str] = set()
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[str]:
         """Yield the headline, then the nodes."""
         document = self._document
         level = 1 if document.contents else 2
         first, *others = document.headline or [document.title]
         yield f"{'#' * level} {_text(first)}"
         yield from (f"**{for_markdown(plain(text))}**" for text in others)
-        yield from self.nodes(document.nodes, level + 1)
+        yield from self._nodes(document.nodes, level + 1)
 
-    def nodes(self, nodes: Sequence[Node], level: int) -> Iterator[Block]:
+    def _nodes(self, nodes: Sequence[Node], level: int) -> Iterator[str]:
         """Yield the blocks of ``nodes``, with headings of ``level``."""
-        for node in shown(nodes, self._medium):
+        for node in shown(nodes, "markdown"):
             yield from self._node(node, level)
 
-    def _node(self, node: Node, level: int) -> Iterator[Block]:  # noqa: C901  a case for each kind
+    def _node(self, node: Node, level: int) -> Iterator[str]:  # noqa: C901  a case for each kind
         match node:
             case Paragraph(text, "legend"):
                 yield from self._legend((plain(text),))
@@ -115,12 +104,12 @@ class MarkdownWriter:
                 yield f"**{for_markdown(node.title)}.** {for_markdown(node.caption)}"
                 yield from (textwrap.indent(with_lines(text), "    ") for text in node.texts)
             case Figures():
-                yield from self.figures(node)
+                yield from self._figures(node)
             case Folded():
-                content = "\n\n".join(_texts(self.nodes(node.nodes, level)))
+                content = "\n\n".join(self._nodes(node.nodes, level))
                 yield f"<details><summary>{for_markdown(node.title)}</summary>\n\n{content}\n\n</details>"
             case Section():
-                blocks = list(self.nodes(node.nodes, level + 1))
+                blocks = list(self._nodes(node.nodes, level + 1))
                 yield from [f"{'#' * level} {for_markdown(node.title)}"] * bool(blocks)
                 yield from blocks
 
@@ -138,7 +127,7 @@ class MarkdownWriter:
         more = len(items.items) - _MOST_ITEMS
         yield "\n".join([*lines, *[f"- and {more} more"] * (more > 0)])
 
-    def figures(self, figures: Figures) -> Iterator[Block]:
+    def _figures(self, figures: Figures) -> Iterator[str]:
         """Yield the images of the charts that are drawn."""
         if not self._drawn:
             return

@@ -11,12 +11,7 @@ from harness.core.documents.find import Result
 from harness.core.runs.store import RUNS
 from harness.core.shell.ending import writing
 from harness.core.shell.features import hooked, records
-from harness.core.shell.options import (
-    plugin_of_records,
-    presentation_options,
-    report_unreadable,
-    selection_options,
-)
+from harness.core.shell.options import plugin_of_records, report_unreadable, selection_options
 from harness.core.shell.paths import Output
 from harness.core.shell.printing import echo
 from harness.errors import UsageError
@@ -24,7 +19,6 @@ from harness.errors import UsageError
 
 @click.command()
 @selection_options
-@presentation_options
 @click.option(
     "--to",
     "targets",
@@ -32,8 +26,8 @@ from harness.errors import UsageError
     multiple=True,
     type=Output(),
     help="File to write; repeatable. Its suffix is the format: .html, .md (with SVG files next to it), .csv, "
-    ".parquet, .ipynb, .tex (tables and method, with a .bib file next to it). Without a suffix: a folder, "
-    "for every chart as SVG, PNG and, as a slide, PDF; it is new, empty, or from an earlier report.",
+    ".tex (tables). Without a suffix: a folder, for every chart as SVG and PNG; it is new, empty, or from an "
+    "earlier report.",
 )
 @plugin_of_records
 @click.pass_context
@@ -42,14 +36,14 @@ def command(
 ) -> None:
     """Write the findings to files: speed, quality, overfitting, studies; or one record of another kind.
 
-    .html is a single file that opens offline. .csv and .parquet hold one row for each run. SELECTION is as
-    in `harness compare`, or names one record of a duel, a gate, a study or another kind, which is written as
+    .html is a single file that opens offline. .csv holds one row for each run. SELECTION is as in
+    `harness compare`, or names one record of a duel, a gate, a study or another kind, which is written as
     .html or .md.
 
     \b
       harness report --to report.html
       harness report last --to duel.html
-      harness report task=cnn --to table.tex --quality-only --label torch:eager=PyTorch
+      harness report task=cnn --to table.tex
 
     Exit code: 0; 1 if a file could not be read and was skipped; 2 if nothing is selected.
     """  # noqa: D301  click's mark for lines that it must not wrap
