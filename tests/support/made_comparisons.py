@@ -5,7 +5,7 @@ import msgspec
 from harness.core.certify.certificate import Certificate
 from harness.core.machine.usage import Interference
 from harness.core.plugins.configuration import Configuration
-from harness.core.runs.record import Block, Phases
+from harness.core.runs.record import Block
 from harness.core.stats.estimate import Estimate
 from harness_tasks.forecast import FORECAST
 from support.made_duels import stored_duel
@@ -28,13 +28,6 @@ def of_one_seed(*curves, accuracies=(0.236, 0.2361, 0.2362)):
     each = zip(("jax", "keras", "torch"), curves, accuracies, strict=True)
     own = {name: {"held_out": held_out, "accuracy": accuracy} for name, held_out, accuracy in each}
     return compared(*backends(own, range(1)))
-
-
-def sooner_done(first_step):
-    """JAX has faster steps; with a first step of five seconds it finishes later."""
-    before = {"import_seconds": 1.0, "data_seconds": 0.5, "build_seconds": 0.2, "evaluation_seconds": 0.3}
-    phases = Phases(first_step_seconds=first_step, training_seconds=first_step + 0.5, **before)
-    return compared(*backends({"jax": {"step": 0.005, "phases": phases}, "torch": {}}, _FOUR))
 
 
 def forecasts():
@@ -119,8 +112,6 @@ def changing(*factors):
     blocks = zip(others * 2, factors, strict=False)
     return [first, *(msgspec.structs.replace(each, seconds=each.seconds * factor) for each, factor in blocks)]
 
-
-UNSTEADY = changing(*[1.0] * 8, *[2.5] * 8)
 
 # Of settings.
 
@@ -213,7 +204,6 @@ COMPARISONS = {
     "wide intervals": lambda: compared(
         *backends({"jax": {"step": _STEPS.__getitem__}, "torch": {"step": _STEPS[::-1].__getitem__}}, _FOUR)
     ),
-    "sooner done": lambda: sooner_done(5.0),
     "relative margins": forecasts,
     "other scores": lambda: of_one_seed(*[(2.0, 1.5)] * 3, accuracies=(0.23, 0.25, 0.23)),
     "duel": lambda: with_duels(made_duel(3.0)),
@@ -232,7 +222,6 @@ COMPARISONS = {
     "quiet": lambda: eighteen_times(interference=CALM),
     "few runs": lambda: eighteen_times(range(2)),
     "busy": lambda: eighteen_times(interference=BUSY),
-    "unsteady": lambda: eighteen_times(blocks=UNSTEADY),
     "not settled": lambda: eighteen_times(blocks=changing(1, 0.9)),
     "one busy run": lambda: eighteen_times(range(1), interference=BUSY),
 } | {f"settings: {name}": lambda own=records: compared(*own) for name, records in SETTINGS.items()}

@@ -19,8 +19,6 @@ from harness.core.stats.estimate import Estimate
 #: Ordered by contrast: the first three reach 3:1 on the page's light and dark backgrounds.
 #: Grey is left out: it marks everything that is not a configuration, such as the dashes of a legend.
 PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255"]
-#: Colours of a run's phases, distinct from those of configurations: the light scheme of Tol (2021).
-PHASES = ["#99ddff", "#aaaa00", "#44bb99", "#ffaabb", "#77aadd", "#ee8866"]
 #: Colour and shape of each verdict of a gate. The shape carries the verdict without colour.
 VERDICTS = {
     "PASS": ("#009e73", "circle"),

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from harness.core.documents.charts import (
     GREY,
-    PHASES,
     Colours,
     Described,
     Row,
@@ -20,7 +19,6 @@ from harness.core.documents.charts import (
     layer,
     layered,
     named_rows,
-    scaled,
     tips,
     zero_line,
 )
@@ -91,25 +89,6 @@ def _run_points(comparison: Comparison) -> list[Row]:
                     {"configuration": summary.name, "seconds": seconds, "score": score * measure.factor}
                 )
     return rows
-
-
-def phase_bars(comparison: Comparison) -> Spec:
-    """Draw a bar per configuration, divided into the phases of a run."""
-    rows: list[Row] = [
-        {"configuration": summary.name, "phase": phase, "seconds": round(seconds, 4), "order": order}
-        for summary in comparison.summaries
-        for order, (phase, seconds) in enumerate(summary.phases.items())
-    ]
-    names = dict.fromkeys(str(row["phase"]) for row in rows)
-    encoded = layer(
-        "bar",
-        x=field("seconds:Q", stack="zero", title=_time_title(comparison, "time (s)")),
-        y=by_name("configuration"),
-        color=scaled("phase:N", dict(zip(names, PHASES, strict=False)), legend={"columns": 2}),
-        order="order:Q",
-        tooltip=tips("configuration:N", "phase:N", ("seconds:Q", "time (s)")),
-    )
-    return named_rows(rows, "configuration", encoded)
 
 
 def relative_step_times(comparison: Comparison, colours: Colours) -> Spec | None:
@@ -218,7 +197,6 @@ def group_figures(
             f"From {comparison.summaries[0].name} on the same seeds. {_HOW_DIFFERENCES}",
             score_differences(comparison, colours),
         ),
-        "phases": ("Phases of a run", "Arithmetic mean over runs.", phase_bars(comparison)),
     }
     return [*figures(prefix, charts, _CHOSEN), *outcome_figures(group, prefix, colours, results)]
 

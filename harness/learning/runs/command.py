@@ -8,18 +8,11 @@ from harness.core.runs.store import RUNS
 from harness.core.shell import options
 from harness.core.shell.features import records
 from harness.core.shell.options import report_unreadable, selection_options
-from harness.core.shell.parameters import Number
 from harness.core.shell.printing import echo
 
 
 @click.command()
 @selection_options
-@click.option(
-    "--peak-gflops",
-    type=Number(min=0, min_open=True),
-    metavar="GFLOPS",
-    help="Peak of the device in GFLOP/s; prints the share of it that each configuration reaches.",
-)
 @click.option(
     "--privacy", is_flag=True, help="Also print whether losses betray which samples were trained on."
 )
@@ -34,7 +27,6 @@ def command(
     by: str | None,
     margin: float | None,
     target: float | None,
-    peak_gflops: float | None,
     privacy: bool,
     verbose: bool,
 ) -> None:
@@ -63,11 +55,10 @@ def command(
         echo(f"{path}\n\n{kind.text_of(kind.read(path), path)}\n")
     if others and not remaining:
         return
-    peak_flops = None if peak_gflops is None else peak_gflops * 1e9
     detailed = verbose or target is not None
     with no_garbage_collection():
         findings = read_findings(remaining, results, margin, target, by)
-        echo(terminal_text(findings_document(findings, peak_flops), verbose=detailed))
+        echo(terminal_text(findings_document(findings), verbose=detailed))
         if privacy:
             echo(f"\n{terminal_text(privacy_document(findings))}")
         unreadable = findings.unreadable

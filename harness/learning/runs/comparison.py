@@ -14,11 +14,9 @@ import msgspec
 from harness.core.machine.cpus import WORKER_CPUS
 from harness.core.machine.worker_variables import variables_text
 from harness.core.plugins.installation import identifying_versions
-from harness.core.runs.record import Record
 from harness.core.stats.equivalence import Equivalence
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import geometric_interval
-from harness.core.training.counts import steps_of_training
 from harness.core.training.measures import Measure
 from harness.learning.runs.configuration_summary import (
     ConfigurationSummary,
@@ -31,7 +29,6 @@ from harness.learning.runs.grouping import RunGroup
 from harness.learning.runs.kept_apart import DifferentWork, different_work
 from harness.learning.runs.population import paired_scores
 from harness.learning.runs.rows import ConfigurationRuns, ratios
-from harness.timing.duel.finishing import finish_of
 from harness.timing.duel.record import DuelRecord, DuelResult
 from harness.timing.engine.record import ConfigurationRecord
 from harness.timing.engine.workloads import PADDING
@@ -63,32 +60,10 @@ class PairDuel(NamedTuple):
         trusted = self.record.status == "ok" and self.result.reason is None
         return trusted and ratio is not None and ratio.low is not None
 
-    def of_training(self, record: Record) -> DuelResult:
-        """Return the result with which of both finishes the training of this run first."""
-        index = 1 + self.record.results.index(self.result)
-        sizes = [configuration.batch_size for configuration in self.record.configurations]
-        samples = record.dataset.samples.get("train")
-        task = record.task.description
-        steps = None if samples is None else steps_of_training(task, samples, record.max_steps)
-        finish = finish_of(self.record.pairs, index, sizes, steps)
-        return msgspec.structs.replace(self.result, finish=finish)
-
     @property
     def day(self) -> str:
         """The day on which it began."""
         return self.record.started_at[:10]
-
-    @property
-    def pairs_needed(self) -> int | None:
-        """About how many pairs a verdict takes; None where the pairs do not show it."""
-        wanted = self.result.pairs_wanted
-        return None if wanted is None else self.result.pairs + wanted
-
-    @property
-    def seconds_needed(self) -> float:
-        """About how long a duel of so many pairs takes."""
-        made = len(self.record.pairs)
-        return self.record.seconds / made * (self.pairs_needed or 0) if made else 0.0
 
 
 def duels_of(
@@ -168,8 +143,6 @@ class PairComparison:
     quality: Equivalence
     duel: PairDuel | None = None
     warnings: TimingWarnings | None = None
-    last_duel: PairDuel | None = None
-    """The newest one, also where it has no time that can be used."""
 
     @property
     def speed_verdict(self) -> SpeedVerdict:
@@ -288,8 +261,7 @@ def pairs_with(
         ratio = duel.ratio if duel else step_ratio(other.configuration, reference.configuration)
         warnings = None if duel or ratio is None else timing_warnings([reference, other], ratio.n)
         equal = quality(other, reference, margin)
-        last = next(iter(fought), None)
-        pairs.append(PairComparison(reference, other, group.measure, ratio, equal, duel, warnings, last))
+        pairs.append(PairComparison(reference, other, group.measure, ratio, equal, duel, warnings))
     return pairs
 
 

@@ -12,14 +12,11 @@ import numpy as np
 from harness.core.machine.quantities import Measured, medians
 from harness.core.runs.record import Phases
 from harness.core.stats.estimate import Estimate
-from harness.core.stats.intervals import FEWEST_FOR_INTERVAL, Array, bounded_interval, geometric_interval
+from harness.core.stats.intervals import FEWEST_FOR_INTERVAL, bounded_interval, geometric_interval
 from harness.core.training.measures import Measure
 from harness.learning.runs.grouping import RunGroup
 from harness.learning.runs.rows import ConfigurationRuns
 from harness.learning.runs.run_curves import Run
-from harness.spec.task import training_flops_per_sample
-
-_FEWEST_DRIFT_BLOCKS = 6
 
 
 class TimeToTarget(NamedTuple):
@@ -36,8 +33,7 @@ class ConfigurationSummary:
     """The runs of one configuration in figures. Seconds, bytes, FLOP/s; quality in the measure's unit.
 
     ``quality`` is the test score and ``validation`` the validation score after the last epoch.
-    ``training_seconds`` includes the first step; ``run_seconds`` adds import, data, build and scoring.
-    ``drift`` is the largest relative change of the step time from the first to the last third of a run.
+    ``training_seconds`` includes the first step.
     ``phases`` are mean seconds over runs, in order.
     """
 
@@ -46,13 +42,10 @@ class ConfigurationSummary:
     validation: Estimate | None
     step_seconds: Estimate | None
     training_seconds: Estimate | None
-    run_seconds: Estimate | None
     to_target: TimeToTarget | None
     samples_per_second: float | None
-    flops_per_second: float | None
     phases: dict[str, float]
     measured: Measured
-    drift: float | None
 
     @property
     def name(self) -> str:
@@ -79,21 +72,16 @@ def summarize(
     steps = geometric_interval(steps_by_seed) if steps_by_seed else None
     record = runs[0].record
     rate = record.batch_size / steps.value if steps else None
-    flops = training_flops_per_sample(record.task.description)
-    drifts = [drift for run in runs if (drift := _drift(run.step_seconds)) is not None]
     return ConfigurationSummary(
         configuration=configuration,
         quality=bounded_interval(list(configuration.scores(measure).values()), measure.upper),
         validation=_last_validation(configuration, measure),
         step_seconds=steps,
         training_seconds=geometric_interval(list(configuration.training_seconds().values())),
-        run_seconds=geometric_interval(list(configuration.run_seconds().values())),
         to_target=None if target is None else time_to_target(configuration, measure, target),
         samples_per_second=rate,
-        flops_per_second=rate * flops if rate else None,
         phases=_phases(runs),
         measured=medians(run.record.measured for run in runs),
-        drift=max(drifts, key=abs, default=None),
     )
 
 
@@ -147,15 +135,6 @@ def _worst_best(configuration: ConfigurationRuns, measure: Measure) -> float | N
     return min(best) if measure.higher_is_better else max(best)
 
 
-def _drift(block_step_seconds: Array) -> float | None:
-    if len(block_step_seconds) < _FEWEST_DRIFT_BLOCKS:
-        return None
-    third = len(block_step_seconds) // 3
-    first: list[float] = block_step_seconds[:third].tolist()
-    last: list[float] = block_step_seconds[-third:].tolist()
-    return statistics.median(last) / statistics.median(first) - 1
-
-
 #: The phases of a run in order, and the seconds of each; None where they are not known.
 _PHASES: dict[str, Callable[[Phases], float | None]] = {
     "import": lambda phases: phases.import_seconds,
@@ -180,17 +159,12 @@ def _phases(runs: Sequence[Run]) -> dict[str, float]:
     return means
 
 
-#: A step time is unsteady if it changes by more than this share within a run.
-_UNSTEADY = 0.5
-
-
 @dataclass(frozen=True, slots=True)
 class TimingWarnings:
     """Reasons not to compare the times of these ``runs``, which have ``seeds`` in common.
 
     ``disturbed`` counts the runs during which other programs used the machine, ``unsettled`` those that ended
     before their warm-up did. ``taken`` is the largest use by other programs, in CPUs, of ``cpus``.
-    ``variation`` is the largest change of a step time within a run, as a share.
     """
 
     seeds: int
@@ -199,7 +173,6 @@ class TimingWarnings:
     unsettled: int
     taken: float
     cpus: int
-    variation: float | None
 
     @property
     def few_seeds(self) -> bool:
@@ -207,14 +180,9 @@ class TimingWarnings:
         return self.seeds < FEWEST_FOR_INTERVAL
 
     @property
-    def unsteady(self) -> bool:
-        """True if a step time changed too much within a run."""
-        return self.variation is not None and self.variation > _UNSTEADY
-
-    @property
     def any(self) -> bool:
         """True if the times are unreliable."""
-        return self.few_seeds or self.unsteady or bool(self.disturbed or self.unsettled)
+        return self.few_seeds or bool(self.disturbed or self.unsettled)
 
 
 def timing_warnings(summaries: Sequence[ConfigurationSummary], seeds: int) -> TimingWarnings:
@@ -222,7 +190,6 @@ def timing_warnings(summaries: Sequence[ConfigurationSummary], seeds: int) -> Ti
     runs: list[Run] = [run for summary in summaries for run in summary.configuration.runs]
     disturbed = [run.record.interference for run in runs if run.record.disturbed]
     worst = max((load for load in disturbed if load), key=lambda load: load.others, default=None)
-    changes = [abs(summary.drift) for summary in summaries if summary.drift is not None]
     return TimingWarnings(
         seeds=seeds,
         runs=len(runs),
@@ -230,5 +197,4 @@ def timing_warnings(summaries: Sequence[ConfigurationSummary], seeds: int) -> Ti
         unsettled=sum(not run.settled for run in runs),
         taken=worst.others if worst else 0.0,
         cpus=worst.cpus if worst else 0,
-        variation=max(changes, default=None),
     )

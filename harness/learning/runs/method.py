@@ -14,8 +14,7 @@ The step time of a run is the median over its blocks of steps, without the first
 warm-up, which ends by the rule of duels. The clock is read after the device has finished. Configurations \
 are compared by their duel, or else by the geometric mean of the ratios of runs with the same seed.
 Times of runs are unreliable, and no headline states their ratio, with fewer than three common seeds, where \
-other programs used more than 5 % of the CPUs, where a step time changed by more than half within a run, and \
-where a run ended before its steps had settled.
+other programs used more than 5 % of the CPUs, and where a run ended before its steps had settled.
 Intervals are 95 % confidence intervals: Student's t over seeds, for curves at each epoch separately; of \
 times and ratios in logarithms, of scores on the scale of the logit or the logarithm, which keeps them \
 within the possible values. The interval of the epoch at which overfitting begins holds percentiles over \
@@ -37,8 +36,7 @@ The gap is training accuracy less validation accuracy (validation loss less trai
 rise of the validation loss above its lowest value is GL of Prechelt (1998).
 Overfitting begins at the first epoch after which validation loss stays 5 % above its lowest value while \
 training loss stays below its value there. The best epoch is that of the lowest validation loss, for the gan \
-that of the lowest Fréchet distance. The test set is never used for model selection.
-GFLOP/s count a training step as three forward passes.""".splitlines()
+that of the lowest Fréchet distance. The test set is never used for model selection.""".splitlines()
 _FEW_SEEDS = 5
 
 

@@ -26,15 +26,16 @@ from harness.learning.runs.comparison import Comparison
 from harness.learning.runs.findings import Findings, GroupFindings, TaskFindings
 from harness.learning.runs.kept_apart import kept_apart_sentence, left_out_sentence, variation_sentence
 from harness.learning.runs.method import METHOD, caveats, machine_sentence
-from harness.learning.runs.next_duel import duel_lead, next_duel
 from harness.learning.runs.outcome_charts import group_pictures, sampled_passages
 from harness.learning.runs.overfitting_text import gap_sentence, overfitting_sentence, overfitting_table
 from harness.learning.runs.sections import ReportSection
 from harness.learning.runs.sentences import (
+    DUEL_LEAD,
     NOTHING_COMPARABLE,
     SHOWN_GROUPS,
     basis_text,
     headline,
+    next_duel,
     remarks,
     where_text,
 )
@@ -53,12 +54,9 @@ _MOST_RUNS = 300
 _DETAILED: tuple[Medium, ...] = ("verbose", "markdown", "page")
 
 
-def findings_document(findings: Findings, peak_flops: float | None = None) -> Document:
-    """Return the report of runs as a document.
-
-    ``peak_flops`` is the device's peak in FLOP/s; with it the share that is used is shown.
-    """
-    return _Builder(findings, peak_flops).document()
+def findings_document(findings: Findings) -> Document:
+    """Return the report of runs as a document."""
+    return _Builder(findings).document()
 
 
 def key_sentences(findings: Findings, *, overfitting: bool = True) -> list[str]:
@@ -66,9 +64,8 @@ def key_sentences(findings: Findings, *, overfitting: bool = True) -> list[str]:
     sentences = list(map(variation_sentence, findings.variations))
     for task in findings.by_task(SHOWN_GROUPS):
         for group in task.groups:
-            command = next_duel(group.comparison, findings.results)
-            lead = duel_lead(group.comparison)
-            sentences += [headline(group.comparison), *[f"{lead} {command}"] * bool(command)]
+            command = next_duel(group.comparison)
+            sentences += [headline(group.comparison), *[f"{DUEL_LEAD} {command}"] * bool(command)]
             sentences += _overfitting(group) if overfitting else []
         sentences += [section.sentence for section in task.sections]
     return sentences
@@ -92,9 +89,8 @@ _NAMED_GROUPS = 2
 class _Builder:
     """Builds the parts of a document from the findings."""
 
-    def __init__(self, findings: Findings, peak_flops: float | None) -> None:
+    def __init__(self, findings: Findings) -> None:
         self._findings = findings
-        self._peak_flops = peak_flops
         groups = enumerate(findings.groups[:SHOWN_GROUPS], 1)
         self._ids = {id(group): f"comparison-{number}" for number, group in groups}
         self._ids |= {
@@ -156,19 +152,17 @@ class _Builder:
 
     def _group(self, group: GroupFindings) -> Section:
         comparison, name = group.comparison, self._ids[id(group)]
-        details = details_table(comparison, self._peak_flops)
         tables = [
             differences_table(comparison),
             overfitting_table(group.overfittings) if group.overfittings else None,
-            *([] if self._peak_flops else [details]),
+            details_table(comparison),
             phases_table(comparison),
         ]
         nodes: list[Node] = [
             *self._trained(comparison),
             Paragraph(headline(comparison), "answer"),
-            Command(next_duel(comparison, self._findings.results), duel_lead(comparison)),
+            Command(next_duel(comparison), DUEL_LEAD),
             group_table(group),
-            *([details._replace(announced=True)] if self._peak_flops else []),
             *self._figures(group, name),
             Items(_overfitting(group), "Overfitting"),
             Items(remarks(comparison), "Notes"),

@@ -89,10 +89,6 @@ class ConfigurationRuns:
         """Return the training time of each seed whose times are judged, first step included."""
         return self.by_seed(lambda run: _judged(run, lambda phases: phases.training_seconds))
 
-    def run_seconds(self) -> dict[int, float]:
-        """Return the time of each seed from the import to the last score, where all phases are judged."""
-        return self.by_seed(lambda run: _judged(run, _total))
-
     def curves(self, name: str) -> Array | None:
         """Return a curve of every seed ``(seeds, epochs)``, cut to the shortest; None if a run lacks it."""
         if name not in self._curves:
@@ -120,11 +116,6 @@ def _identity(record: Record) -> Identity:
 def _judged(run: Run, seconds_of: Callable[[Phases], float | None]) -> float | None:
     judged = run.record.judged_seconds
     return None if judged is None else seconds_of(judged)
-
-
-def _total(phases: Phases) -> float | None:
-    known = [seconds for seconds in phases.spent if seconds is not None]
-    return sum(known) if len(known) == len(phases.spent) else None
 
 
 def _stacked(runs: Sequence[Run], name: str) -> Array | None:

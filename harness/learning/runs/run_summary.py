@@ -42,8 +42,7 @@ def _is_comparison(records: Sequence[Record]) -> bool:
 
 def _comparison(records: Sequence[Record], folder: Path) -> list[Node]:
     from harness.learning.runs.kept_apart import variation_sentence
-    from harness.learning.runs.next_duel import duel_lead, next_duel
-    from harness.learning.runs.sentences import headline
+    from harness.learning.runs.sentences import DUEL_LEAD, headline, next_duel
     from harness.learning.runs.tables import comparison_table, group_table
 
     findings = _findings(records, folder.parent)
@@ -51,7 +50,7 @@ def _comparison(records: Sequence[Record], folder: Path) -> list[Node]:
         return []
     answers = []
     for group in findings.groups:
-        decides = Command(next_duel(group.comparison, folder.parent), duel_lead(group.comparison))
+        decides = Command(next_duel(group.comparison), DUEL_LEAD)
         answer: list[Node] = [Paragraph(headline(group.comparison), "answer"), decides]
         answers.append(Section(group.comparison.group.title, answer, announced=True))
     of_settings = [group for group in findings.groups if group.comparison.group.is_of_settings]

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
 from harness.core.certify.page import IN_FLOAT32, certificate_label
 from harness.core.documents.numbers import (
     busy_mark,
@@ -11,14 +9,12 @@ from harness.core.documents.numbers import (
     estimate,
     first_of,
     listed,
-    percent,
     score_digits,
     score_unit,
     seeds_each,
-    significant,
     time_ratio,
 )
-from harness.learning.runs.comparison import Comparison, PairComparison, PairDuel
+from harness.learning.runs.comparison import Comparison, PairComparison
 from harness.learning.runs.configuration_summary import timing_warnings
 from harness.learning.runs.grouping import RunGroup
 from harness.learning.runs.quality_text import (
@@ -26,29 +22,7 @@ from harness.learning.runs.quality_text import (
     quality_sentence,
     settings_remarks,
 )
-from harness.timing.duel.page import evidence_text, finish_sentence, outlook
-from harness.timing.duel.record import DuelResult
-
-_NAIVE = "naive_loss"
-
-
-def forecast_remarks(comparison: Comparison) -> Iterable[str]:
-    """Compare the naive forecast of the parts of the series; yields nothing for other tasks."""
-    configuration = comparison.summaries[0].configuration
-    record = configuration.record
-    test = (record.test_at_last or {}).get(_NAIVE)
-    validation = record.epochs[-1].validation.get(_NAIVE) if record.epochs else None
-    if not test or not validation:
-        return
-    score = configuration.runs[0].score(comparison.measure.key)
-    beats = f" {configuration.name} has {significant(score)} on the test data." if score else ""
-    harder = "harder" if test > validation else "easier"
-    yield (
-        "The test data are later than the validation data, which alone makes their scores differ: repeating "
-        f"the last value (the naive forecast) has a mean squared error of {significant(validation)} on the "
-        f"validation data and of {significant(test)} on the {harder} test data.{beats}"
-    )
-
+from harness.timing.duel.page import evidence_text, outlook
 
 #: Stands next to a ratio of times of runs that no headline may state.
 UNRELIABLE = "unreliable"
@@ -64,8 +38,6 @@ def warning_text(pairs: Sequence[PairComparison]) -> str:
     if warnings.disturbed:
         used = f"other programs used up to {warnings.taken:.1f} of {warnings.cpus} CPUs"
         reasons.append(f"{used} in {warnings.disturbed} of {warnings.runs} runs")
-    if warnings.unsteady and warnings.variation is not None:
-        reasons.append(f"step time varied by {percent(warnings.variation)} within a run")
     if warnings.unsettled:
         reasons.append(f"{warnings.unsettled} of {warnings.runs} runs ended before their steps had settled")
     return "; ".join(reasons)
@@ -152,10 +124,9 @@ def _undecided(pairs: Sequence[PairComparison], why: str = "") -> str:
     """
     reasons = [why] if why else []
     reasons += [
-        f"duel with {pair.other.name} on {pair.last_duel.day}: "
-        + (_how(pair.last_duel) if pair.last_duel is pair.duel else _ended(pair.last_duel))
+        f"duel with {pair.other.name} on {pair.duel.day}: {outlook(pair.duel.result)}"
         for pair in pairs
-        if pair.last_duel and pair.speed_verdict in {"undecided", UNRELIABLE}
+        if pair.duel and pair.speed_verdict == "undecided"
     ]
     left = [pair.other.name for pair in pairs if pair.speed_verdict in {"same", "undecided", UNRELIABLE}]
     slower = [pair.other.name for pair in pairs if pair.speed_verdict == "slower"]
@@ -175,40 +146,8 @@ def _speed(comparison: Comparison) -> str:
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """State where step times come from, and which configuration finishes first all the same."""
-    of_scores = [*_intervals(comparison), *forecast_remarks(comparison)]
-    if comparison.group.is_of_settings:
-        return [*settings_remarks(comparison), *of_scores]
-    return [*_finished_sooner(comparison), *_sources(comparison), *of_scores]
-
-
-def _intervals(comparison: Comparison) -> Iterable[str]:
-    """Name the intervals of differences of test scores that do not include the choice of the samples."""
-    judged = [pair for pair in comparison.pairs if (over := pair.quality.over_seeds) and over.low is not None]
-    over_seeds = [pair.other.name for pair in judged if pair.quality.population is None]
-    if over_seeds:
-        whose = "" if len(over_seeds) == len(judged) else f" of {listed(over_seeds)}"
-        yield (
-            f"Intervals of test scores{whose} are over seeds alone and do not include the choice of the test "
-            "samples, whose single scores are not in the records."
-        )
-
-
-def _finished_sooner(comparison: Comparison) -> Iterable[str]:
-    """Name configurations that have slower steps but start faster, and so finish a short training sooner.
-
-    They are named only if the intervals of the whole runs' times do not overlap. Where there is a duel, it
-    says which one finishes first.
-    """
-    for pair in comparison.pairs:
-        ours, theirs = pair.other.run_seconds, pair.reference.run_seconds
-        if pair.duel is not None or pair.speed_verdict != "slower" or not ours or not theirs:
-            continue
-        if ours.high is not None and theirs.low is not None and ours.high < theirs.low:
-            yield (
-                f"{pair.other.name} is done sooner (import, data, build, training and scoring): "
-                f"{significant(ours.value)} s; {pair.reference.name} takes {significant(theirs.value)} s."
-            )
+    """State where step times come from, and what a comparison of settings does not cover."""
+    return [*(settings_remarks if comparison.group.is_of_settings else _sources)(comparison)]
 
 
 def _sources(comparison: Comparison) -> Iterable[str]:
@@ -217,29 +156,26 @@ def _sources(comparison: Comparison) -> Iterable[str]:
             result = pair.duel.result
             basis = outlook(result) if result.verdict == "undecided" else evidence_text(result)
             yield f"The step time of {pair.other.name} is from a duel on {pair.duel.day} ({basis})."
-            yield from filter(None, [finish_sentence(_of_training(pair, pair.duel))])
     of_runs = [pair for pair in comparison.pairs if pair.duel is None and pair.ratio is not None]
     if of_runs:
         names = [of_runs[0].reference.name, *(pair.other.name for pair in of_runs)]
-        tried = [(pair.other.name, pair.last_duel) for pair in of_runs if pair.last_duel]
-        for name, duel in tried:
-            yield f"The duel with {name} on {duel.day} has no usable time: {_ended(duel)}."
-        better = " A duel, which times them in turn, is better evidence." if len(tried) < len(of_runs) else ""
-        yield f"The step times of {listed(names)} are from runs, not from a duel.{better}"
+        yield (
+            f"The step times of {listed(names)} are from runs, not from a duel. A duel, which times them in "
+            "turn, is better evidence."
+        )
 
 
-def _of_training(pair: PairComparison, duel: PairDuel) -> DuelResult:
-    """Return the result of a duel with which of both finishes the training of the runs first."""
-    names = (pair.reference.name, pair.other.name)
-    reference, configuration = names if duel.in_order else reversed(names)
-    result = duel.of_training(pair.other.configuration.record)
-    return msgspec.structs.replace(result, reference=reference, configuration=configuration)
+#: Introduces the command of a duel.
+DUEL_LEAD = "For a verdict on speed:"
+#: Configurations that a duel takes.
+_MOST_IN_A_DUEL = 4
 
 
-def _ended(duel: PairDuel) -> str:
-    """State the ratio of a duel with its interval, how it ended unless as planned, and its pairs."""
-    return f"{time_ratio(duel.ratio)}, {_how(duel)}"
-
-
-def _how(duel: PairDuel) -> str:
-    return ("" if duel.record.status == "ok" else f"{duel.record.status}, ") + outlook(duel.result)
+def next_duel(comparison: Comparison) -> str:
+    """Return the command of a duel of the configurations whose speed is undecided; empty without any."""
+    pairs = [pair for pair in comparison.pairs if pair.speed_verdict in {"undecided", UNRELIABLE}]
+    if not pairs:
+        return ""
+    summaries = [pairs[0].reference, *(pair.other for pair in pairs)][:_MOST_IN_A_DUEL]
+    labels = dict.fromkeys(each.configuration.record.configuration.label for each in summaries)
+    return f"harness duel {' '.join(labels)} --task {comparison.group.conditions.task}"

@@ -140,20 +140,16 @@ def _ratio_cell(ratio: Estimate | None, *, unreliable: bool) -> Cell:
     return Cell(text, "unsure" if unreliable else "", ratio.value if ratio else None)
 
 
-def details_table(comparison: Comparison, peak_flops: float | None = None) -> Table:
+def details_table(comparison: Comparison) -> Table:
     """Return throughput, time to the target and memory, a row for each configuration."""
     bound = "" if comparison.target is None else bound_text(comparison)
     until = f"time to validation {comparison.measure.name} {bound} (s)"
     quantities = shown(summary.measured for summary in comparison.summaries)
     rows = []
     for summary in comparison.summaries:
-        flops = NOTHING if summary.flops_per_second is None else significant(summary.flops_per_second / 1e9)
-        if peak_flops and summary.flops_per_second:
-            flops += f" ({summary.flops_per_second / peak_flops:.0%} of peak)"
         row = {
             "configuration": summary.name,
             "samples/s": _timed(significant(summary.samples_per_second), disturbed=summary.disturbed),
-            "GFLOP/s": _timed(flops, disturbed=summary.disturbed),
             until: time_to_target(summary),
             **{quantity.heading: quantity.text(summary.measured) for quantity in quantities},
         }

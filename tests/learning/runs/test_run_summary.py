@@ -22,15 +22,6 @@ def test_a_duel_of_the_folder_is_used(tmp_path):
     assert "harness duel" not in after
 
 
-def test_a_duel_that_did_not_decide_is_stated_with_its_interval(tmp_path):
-    save_duel(tmp_path, made_duel(1.002, "undecided", wanted=4))
-    text = terminal_text(Document("", "", compared(two_configurations(), tmp_path / "runs")), 200)
-    assert "(duel with torch:eager on 2026-01-02: 8 of at least 12 pairs)" in text
-    assert "Step time relative to jax:eager: torch:eager +0.2 % [−0.8, 1.2]." in text
-    assert "No duel has decided yet; this one may:" in text
-    assert "p = " not in text.partition("Test accuracy")[0]
-
-
 @pytest.mark.parametrize("name", COMPARED)
 def test_the_summary(name, snapshot):
     records = COMPARED[name]
