@@ -27,7 +27,6 @@ from harness.core.runs.events import (
     Finished,
     RunEvent,
     RunObserver,
-    Started,
 )
 from harness.core.runs.execute import execute
 from harness.core.runs.places import Place, places
@@ -44,8 +43,8 @@ _POLL_SECONDS = 0.5
 _ENDING_POLL_SECONDS = 0.05
 #: A worker is expected to take so much memory before the first one has ended.
 _EXPECTED_BYTES = 1 << 30
-#: A place has at most three workers, each with eight pipes and files; the rest of the command needs others.
-_FILES_OF_A_PLACE, _OTHER_FILES = 24, 256
+#: A place has at most two workers, each with eight pipes and files; the rest of the command needs others.
+_FILES_OF_A_PLACE, _OTHER_FILES = 16, 256
 _RNG = random.SystemRandom()
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -156,8 +155,6 @@ class Crew:
     ) -> None:
         try:
             self._pool.shutdown()
-            for place in self.places:
-                place.close()
         finally:
             self._templates.__exit__(kind, error, trace)
 
@@ -404,27 +401,8 @@ class _Execution:
                 raise event
             case Certifying() | Examined() | Certified():
                 self._observer.certificate(str(number + 1), event)
-            case Started():
-                self._prepare_next(number)
-                notify(event)
             case _:
                 notify(event)
-
-    def _prepare_next(self, number: int) -> None:
-        """Have the next worker of a place import while its run trains; see :meth:`Place.prepare`.
-
-        Which of the places takes the next run is open. So there must be one for each of them, all of one
-        configuration.
-        """
-        places = self._crew.places
-        prepared = sum(place.is_prepared for place in places)
-        own = {planned.key for planned, *_ in self._running.values()}
-        waiting = [run.request for run in self._shared.left if run.key not in own]
-        upcoming = waiting[: len(places)]
-        alike = len({request.configuration for request in upcoming}) == 1
-        has_room = self._crew.room_beside(len(self._running) + prepared)
-        if len(upcoming) == len(places) and alike and has_room:
-            places[number].prepare(waiting[0].configuration, waiting[0].timeout_seconds)
 
     def abandon(self, reason: str) -> bool:
         """End all runs under way; return whether one of them was recorded as interrupted."""

@@ -1,4 +1,4 @@
-"""Places for runs whose times are not judged: each has CPUs or a GPU of its own, and warm workers.
+"""Places for runs whose times are not judged: each has CPUs or a GPU of its own, and forked workers.
 
 Where times are judged, a run has the machine for itself and a fresh process, and needs none of this.
 """
@@ -7,15 +7,11 @@ import contextlib
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
-
-import msgspec
 
 from harness.core.machine.cpus import WORKER_CPUS, cpu_groups, usable_cpus
 from harness.core.machine.worker_variables import visible_gpus, worker_variables
 from harness.core.plugins.configuration import Configuration
 from harness.core.runs.record import Making
-from harness.core.worker import protocol
 from harness.core.worker.session import Session, silence_within
 from harness.core.worker.template import CannotFork, Template, Templates
 from harness.errors import HarnessError
@@ -35,7 +31,6 @@ class Place:
         """``jobs`` counts all places of the machine. ``gpu`` has the variables that choose a GPU."""
         self._templates, self._cpus, self._jobs, self._gpu = templates, list(cpus), jobs, dict(gpu or {})
         self._sessions: set[Session] = set()
-        self._prepared: _PlacedSession | None = None
         self._lock = threading.Lock()
         #: The largest peak memory of a worker here; 0 before the first has ended.
         self.peak_bytes = 0
@@ -68,62 +63,28 @@ class Place:
     ) -> tuple[Session, Making]:
         """Start a worker, and say how it was made.
 
-        With ``fresh``, or further ``variables``, it is neither forked nor prepared. Its end removes it from
-        the place.
+        With ``fresh``, or further ``variables``, it is not forked. Its end removes it from the place.
         """
         self._refuse_if_abandoned()
-        as_usual = not fresh and not variables
-        use = _Use.of(self, configuration, limit_seconds, variables or {})
-        template = self.template(configuration) if as_usual else None
-        session = self._taken(use) if as_usual and template is None else None
+        given = {**self.variables(configuration), **(variables or {})}
+        template = None if fresh or variables else self.template(configuration)
         try:
-            session = session or self._start(use, template)
+            session = self._start(given, limit_seconds, template)
         except CannotFork as error:
             assert template is not None  # noqa: S101
             self._refuse_if_abandoned()  # which kills templates, too
             self._templates.give_up(configuration.backend, template, error)
-            template, session = None, self._start(use, None)
+            template, session = None, self._start(given, limit_seconds, None)
         return session, Making("fresh" if template is None else "forked", self._jobs)
-
-    def prepare(self, configuration: Configuration, limit_seconds: float | None) -> None:
-        """Start the next worker, which imports the framework, where workers cannot be forked.
-
-        It is started as any other, and carries out the first request of any worker. Then it waits. A run of
-        another configuration ends it. Call it in a thread that lives as long as the place.
-        """
-        if self.abandoned or self._prepared is not None or self.template(configuration) is not None:
-            return
-        with contextlib.suppress(HarnessError):  # the run reports it
-            session = self._start(_Use.of(self, configuration, limit_seconds, {}), None)
-            try:
-                session.send_ahead(protocol.Describe(configuration.backend, configuration.threads))
-            except HarnessError:
-                session.kill_and_close()
-                raise
-            self._prepared = session  # last: the present run may take it to repeat its work
-
-    @property
-    def is_prepared(self) -> bool:
-        """Check whether a worker has been prepared that no run has taken."""
-        return self._prepared is not None
-
-    def _taken(self, use: "_Use") -> "_PlacedSession | None":
-        """Return the prepared worker if it can be used so; else end it."""
-        prepared, self._prepared = self._prepared, None
-        if prepared is None:
-            return None
-        if prepared.use != use or prepared.process.has_ended():
-            prepared.kill_and_close()
-            return None
-        prepared.renew_deadline()
-        return prepared
 
     def _refuse_if_abandoned(self) -> None:
         if self.abandoned:
             raise HarnessError(self.abandoned)
 
-    def _start(self, use: "_Use", template: Template | None) -> "_PlacedSession":
-        session = _PlacedSession(self, use, template)
+    def _start(
+        self, variables: Mapping[str, str], limit_seconds: float | None, template: Template | None
+    ) -> Session:
+        session = _PlacedSession(self, variables, limit_seconds, template)
         with self._lock:
             self._sessions.add(session)
             if self.abandoned:
@@ -145,12 +106,6 @@ class Place:
         """Note the peak memory of a worker at its end, pages that it shares with its template included."""
         self.peak_bytes = max(self.peak_bytes, int(measured.get("peak_memory_bytes", 0)))
 
-    def close(self) -> None:
-        """End the worker that no run has taken."""
-        prepared, self._prepared = self._prepared, None
-        if prepared is not None:
-            prepared.kill_and_close()
-
     def abandon(self, reason: str) -> None:
         """End all workers of the place. Runs of them are then recorded as interrupted, for this reason."""
         with self._lock:
@@ -159,43 +114,14 @@ class Place:
                 session.kill()
 
 
-class _Use(NamedTuple):
-    """What a worker is started for: workers of equal uses are alike."""
-
-    backend: str
-    threads: int
-    variables: dict[str, str]
-    limit_seconds: float | None
-
-    @classmethod
-    def of(
-        cls, place: Place, configuration: Configuration, limit: float | None, more: Mapping[str, str]
-    ) -> "_Use":
-        """Return the use for a configuration at a place, with ``more`` variables."""
-        variables = {**place.variables(configuration), **more}
-        return cls(configuration.backend, configuration.threads, variables, limit)
-
-
 class _PlacedSession(Session):
-    """A worker of a place. The first request may be sent ahead: before the run that will make it begins."""
+    """A worker of a place."""
 
-    def __init__(self, place: Place, use: _Use, template: Template | None) -> None:
-        self.use = use
+    def __init__(
+        self, place: Place, variables: Mapping[str, str], limit: float | None, template: Template | None
+    ) -> None:
         self._place = place
-        self._ahead: msgspec.Struct | None = None
-        limit = use.limit_seconds
-        super().__init__(use.variables, limit, silence_seconds=silence_within(limit), template=template)
-
-    def send_ahead(self, request: msgspec.Struct) -> None:
-        """Send a request which :meth:`send` then does not send again."""
-        self.send(request)
-        self._ahead = request
-
-    def send(self, request: msgspec.Struct) -> None:
-        """See :meth:`Session.send`."""
-        ahead, self._ahead = self._ahead, None
-        if request != ahead:
-            super().send(request)
+        super().__init__(variables, limit, silence_seconds=silence_within(limit), template=template)
 
     def close(self) -> None:
         """See :meth:`Session.close`."""

@@ -8,13 +8,11 @@ import sys
 from unittest.mock import Mock, PropertyMock
 
 import msgspec
-import psutil
 import pytest
 from support.processes import processes_of
 from support.records import make_record, make_request
 
 from harness.core.documents.render.terminal import terminal_text
-from harness.core.reference.training import NUMPY
 from harness.core.runs import jobs
 from harness.core.runs.claims import claim_paths
 from harness.core.runs.execute import execute
@@ -29,8 +27,6 @@ from harness.core.runs.store import RUNS, Store
 from harness.core.runs.words import making_text
 from harness.core.shell.commands.show import run_document
 from harness.core.shell.executors import ThisMachine, unjudged
-from harness.core.worker import protocol
-from harness.core.worker.session import Conversation
 from harness.core.worker.template import Templates
 from harness.errors import HarnessError
 
@@ -255,89 +251,6 @@ def test_workers_wait_for_memory(monkeypatch):
     with Crew(3, 1, "cpu", waits_for_memory=False) as crew:
         crew.places[1].note_memory({"peak_memory_bytes": 4 << 30})
         assert crew.room_beside(2)
-
-
-@pytest.fixture
-def unforkable():
-    """A place whose workers cannot be forked, and a configuration of the reference implementation."""
-    templates = Templates()
-    templates.reasons[NUMPY] = "its import starts threads (pool)"
-    with contextlib.closing(Place(templates, [max(os.sched_getaffinity(0))])) as place:
-        yield place, msgspec.structs.replace(make_request().configuration, backend=NUMPY, threads=1)
-
-
-def seen_by(session):
-    """What a worker sees of how it was started; its own mark and folder differ."""
-    process = psutil.Process(session.process.pid)
-    own = {session.process.mark, "TMPDIR", "TEMP", "TMP"}
-    variables = {name: value for name, value in process.environ().items() if name not in own}
-    return process.cmdline()[:-2], variables, process.cpu_affinity(), process.nice()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="workers are bound to CPUs on Linux alone")
-def test_a_prepared_worker_is_a_fresh_one_that_was_started_earlier(unforkable):
-    place, configuration = unforkable
-    place.prepare(configuration, None)
-    place.prepare(configuration, None)  # once is enough
-    (prepared,) = place._sessions
-    assert place.is_prepared
-    with place.session(configuration, None, fresh=True)[0] as fresh:
-        assert fresh is not prepared
-        session, making = place.session(configuration, None)
-        with session:
-            assert (session, making) == (prepared, Making("fresh"))
-            assert not place.is_prepared
-            assert seen_by(session) == seen_by(fresh)
-            described = [Conversation(each, NUMPY, 1).describe() for each in (session, fresh)]
-            assert described[0].environment == described[1].environment
-            assert session.call(protocol.Ping(), protocol.Done) == protocol.Done()  # no reply is left over
-    assert place._sessions == set()
-
-
-def test_a_prepared_worker_of_another_use_is_ended(unforkable):
-    place, configuration = unforkable
-    for use in (
-        (msgspec.structs.replace(configuration, threads=2), None),
-        (configuration, 600.0),
-    ):
-        place.prepare(configuration, None)
-        (prepared,) = place._sessions
-        with place.session(*use)[0] as session:
-            assert session is not prepared
-            assert prepared.process.has_ended()
-    place.prepare(configuration, None)
-    (prepared,) = place._sessions
-    prepared.kill()
-    with place.session(configuration, None)[0] as session:
-        assert session is not prepared
-    place.prepare(configuration, None)
-    (prepared,) = place._sessions
-    place.abandon("interrupted")
-    assert prepared.process.has_ended()
-
-
-def test_where_workers_are_forked_none_is_prepared(unforkable):
-    place, configuration = unforkable
-    place._templates.template = Mock()
-    place.prepare(configuration, None)
-    assert not place.is_prepared
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_the_next_worker_imports_while_a_run_trains(in_process, tmp_path, jobs, monkeypatch):
-    taken = []
-    taking = Place._taken
-    monkeypatch.setattr(Place, "_taken", lambda place, use: taken.append(taking(place, use)) or taken[-1])
-    with Crew(jobs, 1, "cpu", waits_for_memory=False) as crew:
-        crew._templates.reasons["torch"] = "its import starts threads (pool)"
-        records = in_process(Store(tmp_path), crew, seeds=[0, 1, 2, 3], epochs=2)
-    assert [record.status for record in records] == ["ok"] * 4
-    assert {record.making.process for record in records} == {"fresh"}
-    was_prepared = [session is not None for session in taken]
-    assert not any(was_prepared[:jobs])
-    assert sum(was_prepared) == 3 if jobs == 1 else any(was_prepared)  # one for each place while enough wait
-    assert [place._sessions for place in crew.places] == [set()] * jobs
 
 
 def test_places_take_gpus_in_turn(monkeypatch):
