@@ -21,6 +21,7 @@ from harness.core.machine.arguments import program
 from harness.core.machine.cpus import WORKER_CPUS
 from harness.core.machine.description import default_threads
 from harness.core.plugins.configuration import Configuration
+from harness.core.plugins.files import name_plugin_files
 from harness.core.plugins.selection import select_backend
 from harness.core.runs.tracker import Tracker
 from harness.core.shell import completion, data_option, features
@@ -31,8 +32,7 @@ from harness.core.shell.parameters import (
     each_once,
     split_names,
 )
-from harness.core.shell.paths import OutputFile, UserPath
-from harness.core.shell.plugin_option import PARAMETERS, plugin_option
+from harness.core.shell.paths import InputFile, OutputFile, UserPath
 from harness.core.shell.printing import print_error
 from harness.errors import UsageError, unknown_name
 from harness.spec.backend import DEVICE_PATTERN, Precision
@@ -182,17 +182,24 @@ timeout = click.option(
     "that is silent for 10 minutes and neither uses the CPU nor waits for it is killed. A longer timeout "
     "also allows a longer silence.",
 )
-plugin = plugin_option()
-#: For commands whose arguments name data sets.
-plugin_of_datasets = plugin_option({"name": "dataset", "names": "dataset"}, unnamed_means_all=True)
-#: For duels, whose argument names backends with their modes.
-plugin_of_configurations = plugin_option({"texts": "backend", "task": "task", "dataset": "dataset"})
-#: For studies, whose kind is a plugin, too.
-plugin_of_studies = plugin_option({**PARAMETERS, "kind": "study"})
-#: For commands that show recorded runs, whose tasks may be plugins.
-plugin_of_records = plugin_option({})
-#: For commands that take every installed backend and task where none is named.
-plugin_of_all = plugin_option(unnamed_means_all=True)
+
+
+def _name_plugin_files(_ctx: click.Context, _parameter: click.Parameter, paths: tuple[Path, ...]) -> None:
+    if broken := [str(path) for path in paths if "\n" in str(path.resolve())]:
+        raise UsageError(f"--plugin {broken[0]!a}: the path of a plugin file cannot have a line break.")
+    if paths:
+        name_plugin_files(paths)
+
+
+plugin = click.option(
+    "--plugin",
+    multiple=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_name_plugin_files,
+    type=InputFile(),
+    help="Python file that defines a backend, a task, a data set or a kind of study; repeatable.",
+)
 
 
 def configurations(

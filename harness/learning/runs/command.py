@@ -17,7 +17,7 @@ from harness.core.shell.printing import echo
     "--privacy", is_flag=True, help="Also print whether losses betray which samples were trained on."
 )
 @options.verbose("Also print throughput, memory, the phases of a run and the criteria of overfitting.")
-@options.plugin_of_records
+@options.plugin
 @click.pass_context
 def command(
     ctx: click.Context,

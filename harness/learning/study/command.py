@@ -145,7 +145,7 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 @options.jobs
 @options.executor
 @options.quiet
-@options.plugin_of_studies
+@options.plugin
 @click.option(
     "--list",
     is_flag=True,

@@ -24,7 +24,7 @@ _ADDRESS = re.compile(r"https://[\w.-]+(?::\d+)?/[\w./~%-]+")
     help="Address of the repository on the web, such as https://github.com/me/project, to link commits.",
 )
 @click.option("--title", default="Benchmarks", show_default=True, help="Title of the site.")
-@options.plugin_of_records
+@options.plugin
 @click.pass_context
 def command(ctx: click.Context, /, folder: Path, results: Path, repository: str, title: str) -> None:
     """Write a static site of all records into FOLDER.

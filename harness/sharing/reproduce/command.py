@@ -13,7 +13,6 @@ from harness.core.documents.results import prepare_folder
 from harness.core.plugins.files import plugin_files
 from harness.core.shell import options
 from harness.core.shell.paths import UserPath
-from harness.core.shell.plugin_option import plugin_option
 from harness.core.shell.printing import echo, echo_json, print_error
 from harness.core.shell.signals import interrupt_on_termination
 from harness.errors import HarnessError, UsageError
@@ -53,7 +52,7 @@ class Given:
 @options.jobs
 @options.form
 @options.quiet
-@plugin_option(unnamed_means_all=True)
+@options.plugin
 @options.given_as(Given)
 def command(ctx: click.Context, given: Given) -> None:
     """Repeat records on this machine, and judge whether the results agree.

@@ -123,7 +123,7 @@ class Given(WorkOptions, shared.ExecutorOptions, shared.OutputOptions):
 @shared.certify
 @shared.executor
 @shared.output
-@shared.plugin_of_configurations
+@shared.plugin
 @shared.given_as(Given)
 def command(ctx: click.Context, options: Given) -> None:
     """Compare the training speed of configurations with the first one, the reference.

@@ -14,7 +14,6 @@ from pathlib import Path
 import psutil
 import pytest
 from support.command import PLUGINS, script, stored
-from support.pages import module
 from support.processes import ended, processes_of, wait_until, workers_of
 from support.workloads import workload
 
@@ -334,14 +333,3 @@ def test_torch_with_itself_in_real_processes(harness):
     assert record["pairs"][0]["processes"][0]["measured"]["peak_memory_bytes"] > 2**26
     assert "GFLOP/s (of NumPy's peak)" in out
     assert Path(out.rsplit("Record: ", 1)[1].strip()).name == f"{record['id']}.json"
-
-
-def test_an_idle_plugin_file_is_refused(quick):
-    file = quick.folder / "own.py"
-    file.write_text(module("docs/how-to/add-a-backend.md", "my_numpy"))
-    refused = quick("duel", "torch", "torch:compile", "--task", "mlp", "--plugin", "own.py")
-    assert (refused.returncode, refused.stdout) == (2, "")
-    asked = "provides none of the names that are asked for: backend torch; task mlp"
-    assert refused.stderr == (
-        f"harness: plugin file {file} {asked}. Name what it provides, or omit --plugin.\n"
-    )

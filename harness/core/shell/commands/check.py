@@ -88,7 +88,7 @@ class Given:
     text="CPU threads of each worker. As many tasks are checked at the same time as there are cores for. "
     "Default: 1 on a CPU; on a GPU the number of physical cores, and one task after the other.",
 )
-@options.plugin_of_all
+@options.plugin
 @options.given_as(Given)
 def command(ctx: click.Context, given: Given) -> None:
     """Train each task for a few steps in float64 and compare with its reference, to a relative 1e-9.

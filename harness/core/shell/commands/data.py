@@ -66,7 +66,7 @@ def list_datasets() -> None:
 
 @command.command()
 @click.argument("name", shell_complete=completion.DATASETS)
-@options.plugin_of_datasets
+@options.plugin
 def fetch(name: str) -> None:
     """Download the data set NAME into the user's cache."""
     from harness.core.shell.progress import shown_progress  # slow to import
@@ -79,7 +79,7 @@ def fetch(name: str) -> None:
 @command.command("import")
 @click.argument("name", shell_complete=completion.DATASETS)
 @click.argument("path", type=InputFile(_MOST_BYTES, or_folder=True))
-@options.plugin_of_datasets
+@options.plugin
 def import_dataset(name: str, path: Path) -> None:
     """Import the data set NAME from the archive or folder at PATH."""
     from harness.core.shell.progress import shown_progress
@@ -100,7 +100,7 @@ def import_dataset(name: str, path: Path) -> None:
 
 @command.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.DATASETS)
-@options.plugin_of_datasets
+@options.plugin
 def verify(names: tuple[str, ...]) -> None:
     """Read data sets completely and verify their fingerprints. Default: all that are ready.
 

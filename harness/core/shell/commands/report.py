@@ -11,7 +11,7 @@ from harness.core.documents.find import Result
 from harness.core.runs.store import RUNS
 from harness.core.shell.ending import writing
 from harness.core.shell.features import hooked, records
-from harness.core.shell.options import plugin_of_records, report_unreadable, selection_options
+from harness.core.shell.options import plugin, report_unreadable, selection_options
 from harness.core.shell.paths import Output
 from harness.core.shell.printing import echo
 from harness.errors import UsageError
@@ -29,7 +29,7 @@ from harness.errors import UsageError
     ".tex (tables). Without a suffix: a folder, for every chart as SVG and PNG; it is new, empty, or from an "
     "earlier report.",
 )
-@plugin_of_records
+@plugin
 @click.pass_context
 def command(
     ctx: click.Context, /, selection: tuple[str, ...], results: Path, targets: tuple[Path, ...], **given: Any
