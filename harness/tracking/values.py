@@ -13,7 +13,7 @@ import msgspec
 
 from harness.core.certify.page import certificate_label
 from harness.core.machine.quantities import QUANTITIES
-from harness.core.runs.record import Epoch, Record, generalization_gap, samples_per_second, step_time
+from harness.core.runs.record import Epoch, Record, generalization_gap, step_time
 from harness.core.training.measures import Scores
 
 Value = bool | int | float | str
@@ -110,21 +110,16 @@ def epoch_values(epoch: Epoch, *, judged: bool) -> dict[str, float]:
 
 
 def final_values(record: Record) -> dict[str, float]:
-    """Return the metrics of a run that has ended, as far as the run got.
-
-    The step time is the median over the steady blocks, with their 5th and 95th percentile.
-    """
-    steps, judged = step_time(record), record.judged_seconds
+    """Return the metrics of a run that has ended, as far as the run got."""
+    step, judged = step_time(record), record.judged_seconds
     seconds = {} if judged is None else msgspec.structs.asdict(judged)
     values = {
         **_scores("test", record.test_at_last),
         **_scores("test_at_best", record.test_at_best),
         "result/best_epoch": record.best_epoch,
         "result/generalization_gap": generalization_gap(record),
-        "time/step_seconds": steps and steps.median,
-        "time/step_seconds_p5": steps and steps.p5,
-        "time/step_seconds_p95": steps and steps.p95,
-        "time/samples_per_second": samples_per_second(record),
+        "time/step_seconds": step,
+        "time/samples_per_second": step and record.batch_size / step,
         **{f"time/{name}": value for name, value in seconds.items()},
         **{quantity.metric: record.measured.get(quantity.name) for quantity in QUANTITIES},
     }

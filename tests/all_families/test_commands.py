@@ -57,18 +57,6 @@ def test_json_is_one_document_and_nothing_else_on_standard_output(harness):
     assert "[2/2] cnn faulty:ok seed 1" in done.stderr
 
 
-def test_verbose_prints_every_measurement_and_the_result_ends_with_the_record(harness):
-    record, done = harness.recorded("ok", *FAULTY, "--epochs", "1", "--verbose")
-    rows = {line[:30].strip(): line[30:].strip() for line in done.stdout.splitlines()}
-    assert rows["steps"] == "21"
-    assert rows["data fingerprint"] == record["dataset"]["fingerprint"][:12]
-    assert rows["data origin"].startswith("scikit-learn's")
-    assert record["interference"]["cpus"] >= 1
-    assert f"results/runs/{record['id']}.json" in done.stdout
-    assert "Details: harness show last" in done.stdout.splitlines()
-    assert json.loads(harness("show", "last", "--format", "json").stdout) == record
-
-
 def test_without_cifar10_the_stand_in_is_named_in_one_line_and_in_the_record(harness):
     words = ("--task", "cnn", "--backend", "faulty:ok", "--max-steps", "3", "--no-certify")
     record, done = harness.recorded("ok", "run", *words)

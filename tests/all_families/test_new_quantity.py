@@ -4,29 +4,15 @@ import sys
 
 import msgspec
 import pytest
-from support.made_gates import made_benchmark, made_gate
 from support.made_pairs import made_pair
-from support.made_records import made_record as made_run
-from support.made_runs import findings_of
-from support.records import make_record
 
-from harness.core.documents.render.html import html_page
-from harness.core.documents.render.markdown import markdown
 from harness.core.machine import quantities
 from harness.core.machine.quantities import Gated, Quantity
-from harness.core.runs.frames import runs_frame
-from harness.core.runs.page import record_document
-from harness.core.runs.record import Record
-from harness.learning.runs.page import findings_document
 from harness.timing.environments.suite import Limits
 from harness.timing.environments.suite_file import read_suite
-from harness.timing.gate.ci_formats import bencher_json
 from harness.timing.gate.judgement import confirmed, looked_at
 from harness.timing.gate.metrics import series
-from harness.timing.gate.page import gate_document
-from harness.timing.gate.record import GateRecord
 from harness.timing.gate.words import change, metric_text
-from harness.tracking.values import final_values
 
 SPILLS = Quantity(
     "spilled_pages",
@@ -108,33 +94,3 @@ def test_a_suite_limits_it(tmp_path):
     (benchmark,) = read_suite(suite).benchmarks
     assert benchmark.limits.of("max_spill_growth") == 3.0
     assert benchmark.limits.of("max_memory_growth") == 0.1
-
-
-def test_a_gate_shows_it_everywhere(tmp_path):
-    result = judged(with_spills(0, 40), "confirmation")
-    gate = made_gate(made_benchmark(metrics=[result], verdict="FAIL"))
-    page = markdown(gate_document(gate))
-    assert "spills" in page
-    assert "from 0" in page
-    assert "max\\_spill\\_growth" in page
-    assert html_page(gate_document(gate))
-    assert '"spills-pages"' in bencher_json(gate).decode()
-    path = tmp_path / "gate.json"
-    path.write_bytes(msgspec.json.encode(gate))
-    assert msgspec.json.decode(path.read_bytes(), type=GateRecord).benchmarks[0].metrics == [result]
-
-
-def test_runs_show_it_and_0_is_readable():
-    record = make_record(measured={"peak_memory_bytes": 2.0**28, "spilled_pages": 0.0})
-    assert msgspec.json.decode(msgspec.json.encode(record), type=Record).measured == record.measured
-    assert "| spilled pages (pages) | 0 |" in markdown(record_document(record))
-    assert runs_frame([record])["spilled_pages"].tolist() == [0.0]
-    assert final_values(record)["memory/spilled_pages"] == 0.0
-
-
-@pytest.mark.parametrize("pages", [0.0, 70.0])
-def test_comparisons_show_it(pages):
-    measured = {"peak_memory_bytes": 2.0**28, "spilled_pages": pages}
-    records = [made_run(backend, seed, measured=measured) for backend in ("jax", "torch") for seed in (0, 1)]
-    page = markdown(findings_document(findings_of(*records)))
-    assert "spilled pages (pages)" in page

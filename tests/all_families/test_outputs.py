@@ -12,15 +12,14 @@ from support.made_outcomes import gan_record, language_record, made_store
 from support.made_ports import made_port
 from support.made_study import made_study, report_findings
 from support.outline import charts_of, outline
-from support.records import make_record, make_unfinished_record, save_runs
+from support.records import make_record, save_runs
 from vl_convert import vegalite_to_svg
 
 from harness.core.certify.certify import NotOffered, Skipped
 from harness.core.certify.page import Checked, Extent, check_document
 from harness.core.certify.parity import Finding
-from harness.core.documents.document import Document
 from harness.core.plugins import registry
-from harness.core.runs.page import record_document, runs_table
+from harness.core.runs.page import record_document
 from harness.learning.runs.findings import read_findings
 from harness.learning.runs.page import findings_document
 from harness.learning.study.page import study_document
@@ -55,7 +54,6 @@ DOCUMENTS = {
     "report of runs": lambda: findings_document(report_findings()),
     "study": lambda: study_document([made_study()]),
     "run": lambda: record_document(make_record()),
-    "runs": lambda: Document("run", "Runs", [runs_table([make_record(), make_unfinished_record()])]),
     "duel": lambda: duel_document(stored_duel()),
     "gate": lambda: gate_document(mixed_gate()),
     "history": lambda: history_document(history()),

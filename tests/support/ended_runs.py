@@ -7,7 +7,7 @@ import msgspec
 from harness.core.audit.findings import Clock
 from harness.core.certify.certificate import Certificate
 from harness.core.machine.usage import Interference
-from harness.core.runs.record import DatasetRecord, Failure, Phases
+from harness.core.runs.record import DatasetRecord, Failure
 from harness_tasks.forecast import FORECAST
 from support.made_records import made_record, made_setting, seeds_of
 from support.records import reconfigured
@@ -33,11 +33,6 @@ def failed(backend="torch", message="the worker process exited with code 7", **c
     return made_record(backend, failure=failure, **(nothing | changes))
 
 
-def scoring(seconds):
-    phases = Phases(training_seconds=1.2, evaluation_seconds=seconds)
-    return [made_record(step=0.012, accuracy=0.942, phases=phases)]
-
-
 GRID = [
     record
     for name in ("adam", "sgd")
@@ -49,9 +44,7 @@ FORECASTS = msgspec.structs.replace(
 )
 #: Records of runs that are not compared, by what there is to say about them.
 ALONE = {
-    "one": scoring(0.0),
-    "some scoring": scoring(0.3),
-    "much scoring": scoring(3.6),
+    "one": [made_record(step=0.012, accuracy=0.942)],
     "seeds": seeds_of(
         seeds=range(4), accuracy=lambda seed: 0.97 + seed / 100, step=lambda seed: 0.01 + seed / 1e3
     ),

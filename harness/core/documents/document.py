@@ -71,10 +71,9 @@ class Table(NamedTuple):
     title: str = ""
     legend: tuple[str, ...] = ()
     announced: bool = False
-    form: Literal["", "texts", "steps", "named", "columns"] = ""
+    form: Literal["", "texts", "steps", "named"] = ""
     """``texts``: cells are texts, not numbers; ``steps``: texts, of which the last has several lines;
-    ``named``: the second column names options; ``columns``: a terminal puts columns that do not fit below the
-    others."""
+    ``named``: the second column names options."""
 
 
 #: The cells of a row by their headers; None is a cell without a value.

@@ -1,4 +1,4 @@
-"""Single runs: a record in full, runs side by side, and the row of a run in a list."""
+"""Single runs: a record in full, and the row of a run in a list."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from harness.core.audit.words import clock_sums, curves_mark, verified_work
-from harness.core.documents.document import Document, Facts, Node, Paragraph, Passage, Table, table_of
+from harness.core.documents.document import Document, Facts, Node, Paragraph, Passage, table_of
 from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import NOTHING, busy_mark, counted, percent, significant
 from harness.core.machine.quantities import shown
 from harness.core.plugins import registry
 from harness.core.plugins.options import value_text
 from harness.core.runs.extensions import AfterTraining, facts_of
-from harness.core.runs.record import Epoch, Record, generalization_gap, samples_per_second, step_time
+from harness.core.runs.record import Epoch, Record, generalization_gap, step_time
 from harness.core.runs.words import (
     certificate_cell,
     evaluation_text,
@@ -33,7 +33,7 @@ _ALL = "all of them: --format json"
 
 
 def record_document(record: Record, works: Sequence[AfterTraining] = ()) -> Document:
-    """Show everything in the record, the table of runs first.
+    """Show everything in the record, the results first.
 
     ``works`` know how to show the results of work after the training.
     """
@@ -44,7 +44,7 @@ def record_document(record: Record, works: Sequence[AfterTraining] = ()) -> Docu
         _course(record),
         _generated(record),
     )
-    return Document("run", record.id, [runs_table([record]), *(node for part in parts for node in part)])
+    return Document("run", record.id, [Facts(_in_full(record)), *(node for part in parts for node in part)])
 
 
 def _work(record: Record) -> list[Node]:
@@ -297,20 +297,19 @@ def _further(record: Record) -> str:
 
 
 def _in_full(record: Record) -> dict[str, str]:
-    """Return a run as a column, by row."""
+    """Return the results of a run and what it is of, by name."""
     task, data, configuration = record.task, record.dataset, record.configuration
     judged = {} if record.judged_seconds is None else msgspec.structs.asdict(record.judged_seconds)
     last = record.epochs[-1] if record.epochs else None
-    steady = step_time(record)
-    steps = [f"{seconds * 1e3:.3g}" for seconds in steady or ()]
+    step = step_time(record)
     started = (_number(judged.get(f"{phase}_seconds"), ".2f") for phase in ("import", "build"))
     certified = certificate_cell(record)
     best = f"{record.best_epoch} of {last.epoch}" if record.best_epoch and last else NOTHING
     times = {
         "import, build (s)": ", ".join(started),
         "first step (s)": _number(judged.get("first_step_seconds"), ".3f"),
-        "step (ms), median (p5 to p95)": "{} ({} to {})".format(*steps) if steps else NOTHING,
-        "samples/s": _number(samples_per_second(record), ",.0f"),
+        "step (ms)": _number(step and step * 1e3, ".3g"),
+        "samples/s": _number(step and record.batch_size / step, ",.0f"),
         "training, first step included (s)": _number(judged.get("training_seconds"), ".1f"),
         "scoring (s)": _number(judged.get("evaluation_seconds"), ".1f"),
     }
@@ -337,20 +336,9 @@ def _in_full(record: Record) -> dict[str, str]:
         "client drift, MiB sent": _of_clients(record),
         "gap (train - validation acc.)": _number(generalization_gap(record), "+.4f"),
         "best epoch (on validation)": best,
+        **{quantity.heading: quantity.text(record.measured) for quantity in shown([record.measured])},
+        **({"process": making_text(record.making)} if record.making else {}),
     }
-
-
-def runs_table(records: Sequence[Record]) -> Table:
-    """Return a table of the runs side by side, each in a column."""
-    columns = list(map(_in_full, records))
-    rows = [[name, *(column[name] for column in columns)] for name in (columns or [{}])[0]]
-    rows += [
-        [quantity.heading, *(quantity.text(record.measured) for record in records)]
-        for quantity in shown(record.measured for record in records)
-    ]
-    if any(record.making for record in records):
-        rows.append(["process", *(making_text(record.making) for record in records)])
-    return Table((), rows, form="columns")
 
 
 def row(record: Record) -> Listed:
@@ -358,8 +346,8 @@ def row(record: Record) -> Listed:
     if record.status != "ok":
         return Listed(record.task.name, _settings(record), record.status)
     parts = [test_score(record)]
-    if steady := step_time(record):
-        step = f"step {significant(1e3 * steady.median)} ms"
+    if seconds := step_time(record):
+        step = f"step {significant(1e3 * seconds)} ms"
         parts.append(busy_mark(step, disturbed=record.disturbed))
     outcome = ", ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts)
     return Listed(record.task.name, _settings(record), outcome)

@@ -338,14 +338,6 @@ def identity_key(identity: Mapping[str, str]) -> str:
     return hashlib.sha256(msgspec.json.encode(sorted(identity.items()))).hexdigest()
 
 
-class StepTime(NamedTuple):
-    """Seconds per step over the steady blocks of a run: median, 5th and 95th percentile."""
-
-    median: float
-    p5: float
-    p95: float
-
-
 class SteadySteps(NamedTuple):
     """Seconds per step of each steady block, in order, and whether the warm-up had ended before them."""
 
@@ -368,26 +360,12 @@ def steady_steps(record: Record) -> SteadySteps:
     return SteadySteps(step_seconds[first:], settled)
 
 
-def step_time(record: Record) -> StepTime | None:
-    """Return the steady step time, from one sample per steady block; None if the run has no such block.
-
-    The percentiles describe this process. They exclude the variance between processes.
-    """
+def step_time(record: Record) -> float | None:
+    """Return the median seconds per step over the steady blocks; None if the run has no such block."""
     import statistics  # imported here: lists of records do without it
 
     samples = steady_steps(record).seconds
-    if not samples:
-        return None
-    if len(samples) == 1:
-        return StepTime(samples[0], samples[0], samples[0])
-    cuts = statistics.quantiles(samples, n=20, method="inclusive")
-    return StepTime(statistics.median(samples), cuts[0], cuts[-1])
-
-
-def samples_per_second(record: Record) -> float | None:
-    """Return the training samples per second at the median steady step time."""
-    steady = step_time(record)
-    return record.batch_size / steady.median if steady else None
+    return statistics.median(samples) if samples else None
 
 
 def generalization_gap(record: Record) -> float | None:

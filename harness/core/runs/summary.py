@@ -11,35 +11,25 @@ from harness.core.documents.document import Document, Items, Node, Paragraph, ta
 from harness.core.documents.numbers import (
     BUSY_LEGEND,
     FEW_SEEDS_LEGEND,
-    NOTHING,
     busy_mark,
     counted,
     estimate,
-    percent,
     score_digits,
     score_unit,
-    score_value,
-    significant,
 )
 from harness.core.documents.results import results_option
 from harness.core.plugins.options import Value, value_text
 from harness.core.runs.extensions import AfterTraining, remarks_of
 from harness.core.runs.own_models import proof_sentences
 from harness.core.runs.record import Record, step_time
-from harness.core.runs.words import certificate_cell, failure_text, test_score
+from harness.core.runs.words import certificate_cell, failure_text
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import FEWEST_FOR_INTERVAL, bounded_interval, geometric_interval
 from harness.core.training.measures import measure_of_task
 
 _T = TypeVar("_T")
-_STEP = ("Step time: median (5th to 95th percentile) of the blocks of steps after the warm-up.",)
-_STEP_OVER_SEEDS = (
-    "Step time: median of the blocks of steps after the warm-up.",
-    "Means over seeds with 95 % intervals; those of times are geometric.",
-)
+_OVER_SEEDS = "Means over seeds with 95 % intervals; those of times are geometric."
 _LAST_LINES = 5
-#: From this share of the time on, the summary states how to score less.
-_MUCH_SCORING = 0.5
 
 
 def summary_document(
@@ -53,7 +43,7 @@ def summary_document(
 
     A ``comparison`` of the runs, if a feature has made one, replaces the line for each run.
     """
-    remarks = _remarks(records, works, starred=not comparison)
+    remarks = _remarks(records, works)
     paragraphs = [Paragraph(text, "lines" if "\n" in text else "") for text in remarks]
     nodes: list[Node] = [*(comparison or _runs(records)), *paragraphs, _ending(records, folder)]
     return Document("run", "Runs", nodes)
@@ -73,14 +63,14 @@ def _runs(records: Sequence[Record]) -> list[Node]:
     for group in groups:
         ok = [record for record in group if record.status == "ok"]
         few = few or len(ok) < FEWEST_FOR_INTERVAL
-        step, training = _times_over_seeds(ok) if several else (_step(group[0]), _seconds(group[0]))
+        step, training = _times(ok)
         row = {
             "task": group[0].task.name,
             "backend": group[0].configuration.label,
             "seeds": str(len(ok)) if several else None,
             "status": _status(group) if failures else None,
             "certified": " / ".join(dict.fromkeys(map(certificate_cell, ok or group))),
-            score: (_score_over_seeds if several else _score)(ok or group, named=len(measures) > 1),
+            score: _score(ok or group, named=len(measures) > 1),
             "step time": step,
             "training": training,
         }
@@ -88,7 +78,8 @@ def _runs(records: Sequence[Record]) -> list[Node]:
     legend = (
         "Certified: agrees with the reference in float64.",
         "Test scores are those after the last epoch.",
-        *(_STEP_OVER_SEEDS if several else _STEP),
+        "Step time: median of the blocks of steps after the warm-up.",
+        *[_OVER_SEEDS] * several,
         "Training: all steps with the first one, without import, build and scoring.",
         *[FEW_SEEDS_LEGEND] * (several and few),
         *[BUSY_LEGEND] * any(record.disturbed for record in records),
@@ -126,14 +117,7 @@ def _conditions(record: Record) -> str:
 
 
 def _score(group: Sequence[Record], *, named: bool) -> str:
-    (record,) = group
-    if named and record.test_at_last:
-        return test_score(record)
-    return score_value(measure_of_task(record.task.description), record.test_at_last)
-
-
-def _score_over_seeds(group: Sequence[Record], *, named: bool) -> str:
-    """Return the mean of the test scores with its interval: ``accuracy 94.2 % [93.8, 94.6]``."""
+    """Return the mean of the test scores, with its interval for several seeds: ``94.2 [93.8, 94.6] %``."""
     measure = measure_of_task(group[0].task.description)
     known = _each(group, lambda record: (record.test_at_last or {}).get(measure.key))
     mean = bounded_interval([measure.factor * score for score in known], measure.upper)
@@ -141,18 +125,17 @@ def _score_over_seeds(group: Sequence[Record], *, named: bool) -> str:
     return f"{measure.name} {text}" if named and mean else text
 
 
-def _times_over_seeds(group: Sequence[Record]) -> tuple[str, str]:
-    """Return the mean step and the mean training time, each with its interval."""
-    steps = [1e3 * steady.median for steady in _each(group, step_time)]
+def _times(group: Sequence[Record]) -> tuple[str, str]:
+    """Return the mean step and the mean training time, each with its interval for several seeds."""
+    steps = [1e3 * seconds for seconds in _each(group, step_time)]
     judged = _each(group, lambda record: record.judged_seconds if record.blocks else None)
-    star = " *" * any(map(_is_unconfirmed, group))
     return (
-        _time_over_seeds(geometric_interval(steps), f"ms{star}", group),
-        _time_over_seeds(geometric_interval([each.training_seconds for each in judged]), "s", group),
+        _time(geometric_interval(steps), "ms", group),
+        _time(geometric_interval([each.training_seconds for each in judged]), "s", group),
     )
 
 
-def _time_over_seeds(mean: Estimate | None, unit: str, group: Sequence[Record]) -> str:
+def _time(mean: Estimate | None, unit: str, group: Sequence[Record]) -> str:
     text = busy_mark(estimate(mean, None, unit), disturbed=any(record.disturbed for record in group))
     return text.replace(" ", "\N{NO-BREAK SPACE}")
 
@@ -162,32 +145,12 @@ def _each(group: Sequence[Record], value_of: Callable[[Record], _T | None]) -> l
     return [value for record in group if (value := value_of(record)) is not None]
 
 
-def _step(record: Record) -> str:
-    steady = step_time(record)
-    if steady is None:
-        return NOTHING
-    median, low, high = (significant(1e3 * seconds) for seconds in steady)
-    star = " *" * _is_unconfirmed(record)
-    text = busy_mark(f"{median} ms ({low}–{high}){star}", disturbed=record.disturbed)
-    return text.replace(" ", "\N{NO-BREAK SPACE}")
-
-
 def _is_unconfirmed(record: Record) -> bool:
     return record.clock is not None and record.clock.outcome == "not confirmed"
 
 
-def _seconds(record: Record) -> str:
-    seconds = record.judged_seconds
-    if not record.blocks or seconds is None:
-        return NOTHING
-    return busy_mark(f"{significant(seconds.training_seconds)} s", disturbed=record.disturbed)
-
-
-def _remarks(records: Sequence[Record], works: Sequence[AfterTraining], *, starred: bool) -> Iterable[str]:
-    """Yield remarks on stand-ins, failures, missing certificates and a busy machine.
-
-    ``starred``: the table marks the times of a clock that is not confirmed with a star.
-    """
+def _remarks(records: Sequence[Record], works: Sequence[AfterTraining]) -> Iterable[str]:
+    """Yield remarks on stand-ins, failures, missing certificates and a busy machine."""
     stand_ins = {r.dataset.stands_in_for: r.dataset.name for r in records if r.dataset.stands_in_for}
     for meant, used in stand_ins.items():
         yield f"{used} stands in for {meant}, which is not available."
@@ -216,7 +179,7 @@ def _remarks(records: Sequence[Record], works: Sequence[AfterTraining], *, starr
     if clocks:
         names = ", ".join(dict.fromkeys(name for name, _ in clocks))
         explained = unconfirmed_clocks([clock for _, clock in clocks])
-        yield f"{'* ' * starred}clock: not confirmed for {names}: {explained}."
+        yield f"clock: not confirmed for {names}: {explained}."
     verified = [(name, record.verification) for name, record in named if record.verification]
     yield from dict.fromkeys(
         f"The timed work of {name} was {verified_work(verification)}."
@@ -228,7 +191,8 @@ def _remarks(records: Sequence[Record], works: Sequence[AfterTraining], *, starr
         for name, verification in verified
         if verification.independent is not None and verification.independent.gap == "program failed"
     )
-    yield from filter(None, (_scoring(records), disturbance(records)))
+    if busy := disturbance(records):
+        yield busy
 
 
 def _uncertified(name: str, certificate: Certificate) -> str:
@@ -236,18 +200,6 @@ def _uncertified(name: str, certificate: Certificate) -> str:
     if certificate.possible:
         return f"{name} is not certified; do not compare its figures with others: {certificate.reason}"
     return "Models of your own have no certificate: their figures compare within one framework."
-
-
-def _scoring(records: Sequence[Record]) -> str:
-    """State the time of scoring: ``Scoring took 31.5 s, 63 % of training and scoring.``; empty for none."""
-    judged = [seconds for record in records if (seconds := record.judged_seconds) is not None]
-    scoring = sum(seconds.evaluation_seconds for seconds in judged)
-    both = scoring + sum(seconds.training_seconds for seconds in judged)
-    if not scoring:
-        return ""
-    share = scoring / both
-    advice = " --eval-every N and --eval-samples N reduce it." if share > _MUCH_SCORING else ""
-    return f"Scoring took {significant(scoring)} s, {percent(share)} of training and scoring.{advice}"
 
 
 def _ending(records: Sequence[Record], folder: Path) -> Paragraph:

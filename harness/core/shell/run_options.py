@@ -167,7 +167,6 @@ class RunOptions(EvaluationOptions, TrackingOptions, ExecutorOptions, OutputOpti
     fresh: bool
     jobs: int | None
     timeout: float | None
-    verbose: bool
 
 
 def with_federated(given: RunOptions) -> RunOptions:

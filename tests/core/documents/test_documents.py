@@ -55,7 +55,6 @@ def every_kind(text):
         Items([text], ordered=True),
         Facts({text: text}, text),
         table,
-        Table((), [[text, text]], form="columns"),
         Figures(figures),
         Passage("texts-2", text, [text], text),
         Folded(text, [table], "folded", 1),

@@ -9,12 +9,12 @@ from support.made_records import made_record, seeds_of
 from support.outline import outline
 from support.records import make_record
 
-from harness.core.documents.document import Document, Table
+from harness.core.documents.document import Table
 from harness.core.documents.numbers import FEW_SEEDS_LEGEND
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.machine.usage import Interference
 from harness.core.runs.frames import runs_frame
-from harness.core.runs.page import record_document, row, runs_table
+from harness.core.runs.page import record_document, row
 from harness.core.runs.record import LostAttempt
 from harness.core.runs.summary import summary_document
 
@@ -85,7 +85,7 @@ def _summary(record):
 
 _FORMS = {
     "list results": (lambda record: row(record).outcome.replace("\xa0", " "), 1),
-    "show": (lambda record: outline(Document("run", "Runs", [runs_table([record])])), 6),
+    "show": (lambda record: outline(record_document(record)), 6),
     "run": (_summary, 3),  # two times and the legend
 }
 

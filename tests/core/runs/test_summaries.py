@@ -1,14 +1,11 @@
 """Summaries of a run's raw samples."""
 
-import numpy as np
 import pytest
 from support.records import make_record, make_unfinished_record
 
 from harness.core.runs.record import (
     Block,
-    StepTime,
     generalization_gap,
-    samples_per_second,
     steady_steps,
     step_time,
 )
@@ -25,7 +22,7 @@ def test_the_steady_step_leaves_out_the_first_step_and_short_batches():
     steady = steady_steps(make_record())
     assert steady.seconds == pytest.approx([0.03, 0.1])
     assert not steady.settled
-    assert step_time(make_record()) == pytest.approx((0.065, 0.0335, 0.0965))
+    assert step_time(make_record()) == pytest.approx(0.065)
 
 
 @pytest.mark.parametrize(
@@ -42,26 +39,10 @@ def test_the_warm_up_is_left_out_by_the_rule_of_duels(step_seconds, steady, sett
     assert steady_steps(make_record(blocks=_blocks(*step_seconds))) == (pytest.approx(steady), settled)
 
 
-def test_percentiles_are_those_of_numpy():
-    seconds = np.random.default_rng(0).uniform(0.1, 0.11, 37)
-    record = make_record(blocks=_blocks(*seconds))
-    expected = np.percentile(steady_steps(record).seconds, [50, 5, 95])
-    assert step_time(record) == pytest.approx(tuple(expected))
-
-
-def test_a_single_block_is_all_three():
-    assert step_time(make_record(blocks=_blocks(0.25))) == StepTime(0.25, 0.25, 0.25)
-
-
 @pytest.mark.parametrize("blocks", [[], _blocks(), [*_blocks(), Block(1, 1, 13, 0.1)]])
 def test_without_a_steady_block_there_is_no_step_time(blocks):
     record = make_record(blocks=blocks)
     assert step_time(record) is None
-    assert samples_per_second(record) is None
-
-
-def test_samples_per_second_follow_from_the_median():
-    assert samples_per_second(make_record()) == pytest.approx(64 / 0.065)
 
 
 def test_the_gap_is_training_less_validation_accuracy_after_the_last_epoch():

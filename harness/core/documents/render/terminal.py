@@ -40,7 +40,6 @@ _NUMBER_AND_UNIT = re.compile(r"(?<=\d) (?=(?:%|s|ms|points?|seeds?|runs?|pairs?
 _HARD_SPACE = "\N{NO-BREAK SPACE}"
 _PIPED_WIDTH = 160
 _MOST_ITEMS = 20
-_ROW_NAME_WIDTH = 32
 
 
 def terminal_width() -> int:
@@ -94,7 +93,7 @@ class _Writer:
             case Table():
                 self._legends |= dict.fromkeys(node.legend)
                 announced = [self._filled(node.title)] if node.announced else []
-                yield "\n".join([*announced, self._table(node)])
+                yield "\n".join([*announced, terminal_table(node, self._width)])
             case Passage():
                 caption = visible(f"{node.title}. {node.caption}")
                 yield "\n\n".join([caption, *map(_quoted, node.texts)])
@@ -139,31 +138,9 @@ class _Writer:
         title = [visible(facts.title)] if facts.title else []
         return "\n".join([*title, *(f"  {line}".rstrip() for line in lines.splitlines())])
 
-    def _table(self, table: Table) -> str:
-        if table.form != "columns":
-            return terminal_table(table, self._width)
-        names, *columns = zip(*([text_of(cell) for cell in row] for row in table.rows), strict=True)
-        tables = []
-        while columns:
-            count = _fitting(columns, self._width)
-            rows = list(zip(names, *columns[:count], strict=True))
-            tables.append(fitted_table(rows, self._width))
-            columns = columns[count:]
-        return "\n\n".join(tables)
-
 
 def _quoted(text: str) -> str:
     return "\n".join(f"  | {line}".rstrip() for line in with_lines(text).split("\n"))
-
-
-def _fitting(columns: Sequence[Sequence[str]], width: int) -> int:
-    """Count the columns that fit, at least one."""
-    used = _ROW_NAME_WIDTH
-    for count, column in enumerate(columns):
-        used += _GAP + max(map(_longest_line, column))
-        if count and used > width:
-            return count
-    return len(columns)
 
 
 def terminal_table(table: Table, width: int) -> str:

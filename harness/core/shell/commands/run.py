@@ -7,11 +7,9 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from harness.core.documents.document import Document
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.runs.extensions import with_work
 from harness.core.runs.matrix import MatrixOptions, RunMatrix
-from harness.core.runs.page import runs_table
 from harness.core.runs.request import TRIAL_SEED, RunRequest
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
@@ -63,7 +61,6 @@ from harness.spec.task import Task
 @options.timeout
 @options.jobs
 @options.executor
-@options.verbose("Print every measurement of every run.")
 @options.quiet
 @options.plugin
 @options.given_as(RunOptions)
@@ -118,8 +115,6 @@ def command(ctx: click.Context, given: RunOptions) -> None:
     if given.form == "json":
         echo_json(msgspec.json.encode({"records": records}))
     else:
-        if given.verbose:
-            echo(terminal_text(Document("run", "Runs", [runs_table(records)])) + "\n")
         comparison = features.asked("run_summary", lambda summary: summary(records, store.folder))
         works = features.hooked("after_training")
         echo(terminal_text(summary_document(records, store.folder, comparison, works=works)))
