@@ -97,7 +97,7 @@ class Given(WorkOptions, shared.ExecutorOptions, shared.OutputOptions):
 )
 @shared.budget(
     "Stop after this time, such as 90s or 5m, certification excluded. Default: until every verdict is in and "
-    "precise enough, or more time would not decide, and at most 15 minutes."
+    "precise enough, and at most 15 minutes."
 )
 @shared.profile("Profile more processes of each afterwards: the operations that differ.")
 @shared.turns(

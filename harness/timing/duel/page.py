@@ -4,7 +4,6 @@ NumPy is imported where numbers are computed: gates and listings need verdicts a
 """
 
 import math
-import statistics
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -24,11 +23,9 @@ from harness.core.documents.numbers import (
     significant,
     time_ratio,
 )
-from harness.core.machine.arguments import duration_text
 from harness.core.machine.quantities import QUANTITIES
 from harness.core.stats.estimate import Estimate
 from harness.timing.duel.record import DuelRecord, DuelResult, Reason, StopReason
-from harness.timing.engine.outlook import advised_budget
 from harness.timing.engine.page import UNEVEN, load_remarks, pairs_text, profile_sections, versions_text
 from harness.timing.engine.record import ConfigurationRecord
 from harness.timing.engine.steps.findings import comparison_text
@@ -161,9 +158,7 @@ _REASONS: dict[Reason, str] = {
 _STOPPED: dict[StopReason, str] = {
     "decided": "every verdict is in and precise enough",
     "verdicts in": "every verdict is in, after more than 5 minutes",
-    "budget spent": "the budget is spent",
-    "time spent": "a duel without --budget takes at most 15 minutes",
-    "hopeless": "a verdict would take far longer than the 15 minutes of a duel without --budget",
+    "budget spent": "its time is spent, which is 15 minutes without --budget",
     "most pairs": "a duel makes at most {most} pairs",
 }
 
@@ -327,22 +322,10 @@ def _extent(record: DuelRecord) -> str:
     if record.process_environment == "plain":
         text += ", --process-environment plain"
     if record.stopped_because is not None:
-        from harness.timing.engine.evidence import FEWEST_PAIRS
         from harness.timing.engine.record import MOST_PAIRS
 
         text += f"; stopped because {_STOPPED[record.stopped_because].format(most=MOST_PAIRS)}"
-        if record.stopped_because == "budget spent" and len(record.pairs) < FEWEST_PAIRS:
-            text += f". A verdict takes --budget {duration_text(_budget_for_verdict(record))} or more"
     return f"{text}."
-
-
-def _budget_for_verdict(record: DuelRecord) -> float:
-    """Return the budget of a verdict by the time that the pairs took, which the trial may have misjudged."""
-    from harness.timing.engine.evidence import FEWEST_PAIRS
-
-    seconds = [pair.seconds for pair in record.pairs]
-    before = max(0.0, record.seconds - math.fsum(seconds))
-    return advised_budget(before + FEWEST_PAIRS * statistics.median(seconds))
 
 
 def _result_remarks(result: DuelResult, *, named: bool) -> Iterator[str]:

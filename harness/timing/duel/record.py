@@ -32,9 +32,8 @@ Verdict = Literal["faster", "slower", "same", "undecided"]
 #: opposite sign.
 Reason = Literal["pairs lost", "control moved", "contradicted"]
 #: The reason why a duel ended: every verdict is in and precise enough; without a budget, the time to narrow
-#: the intervals of reached verdicts is over; the budget or, without one, the most time of a duel is spent;
-#: the most pairs are made; there is no time for as many pairs as a verdict takes.
-StopReason = Literal["decided", "verdicts in", "budget spent", "time spent", "most pairs", "hopeless"]
+#: the intervals of reached verdicts is over; the budget is spent; the most pairs are made.
+StopReason = Literal["decided", "verdicts in", "budget spent", "most pairs"]
 ProcessEnvironment = Literal["quiet", "plain"]
 
 

@@ -11,7 +11,6 @@ from harness.core.machine.worker_variables import inherited_variables, missing_c
 from harness.core.runs.record import DatasetRecord, TaskRecord
 from harness.spec.description import description_sha256
 from harness.timing.duel.record import DuelRecord
-from harness.timing.engine.evidence import FEWEST_PAIRS
 from harness.timing.engine.pairs import Program, steps_of
 from harness.timing.engine.steps.equal_work import WorkRequest
 from harness.timing.engine.steps.own import OwnStep, step_record
@@ -28,12 +27,7 @@ class DuelRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The comparison of the values of steps."""
     margin: float
     budget_seconds: float | None = None
-    """The time after which no pair ends, but for the fewest of a verdict.
-
-    None: until all is decided or more pairs are hopeless, and at most 15 minutes.
-    """
-    fewest_pairs: int = FEWEST_PAIRS
-    """Pairs for which the duel takes up to half as long again, if that suffices for all of them."""
+    """The time after which no pair ends. None: until all is decided, and at most 15 minutes."""
     quiet_environment: bool = True
     certify: bool = True
     """Certify the configurations of a task."""

@@ -14,24 +14,15 @@ from harness.core.documents.kinds import carry_out
 from harness.core.machine.arguments import duration_text
 from harness.core.machine.calibration import peak_flops_per_second
 from harness.core.runs.events import Phase
-from harness.errors import HarnessError, UsageError, WorkerTimeout
-from harness.timing.duel.ending import (
-    MOST_SECONDS,
-    longest_time,
-    no_longer_needed,
-    out_of_time,
-    outlook,
-    time_limit,
-)
+from harness.errors import HarnessError, WorkerTimeout
+from harness.timing.duel.ending import stop_reason, time_limit
 from harness.timing.duel.finishing import finish_of
 from harness.timing.duel.record import DUELS, DuelRecord, DuelResult
 from harness.timing.duel.request import DuelRequest, new_record
 from harness.timing.duel.verdict import compare, kept, latest
-from harness.timing.engine.evidence import FEWEST_PAIRS
-from harness.timing.engine.outlook import advised_budget, pairs_in
 from harness.timing.engine.pairs import Alternation, PairTime, steps_of, trainings_of
 from harness.timing.engine.preparation import Prepared, certificates, prepare
-from harness.timing.engine.record import MOST_PAIRS, PairRecord
+from harness.timing.engine.record import PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.equal_work import compare_work, refuse_different_work
 from harness.timing.engine.steps.profiling import profile_sides
@@ -67,32 +58,16 @@ def refuse_unequal_work(workloads: Sequence[Workload], pair: PairRecord) -> None
 
 #: A pair that began within the budget may exceed it by this share.
 _GRACE_SHARE = 0.2
-#: The budget to suggest where a single trial exceeds it: this many times as much.
-_LARGER_BUDGET = 5
-
-
-class Measuring(NamedTuple):
-    """Pairs begin; there is time for ``pairs_left``.
-
-    With what was spent before the first pair, a verdict takes at least ``seconds_needed``. For the fewest
-    pairs of one, the duel goes on for at most ``longest_seconds``.
-    """
-
-    prepared: Prepared
-    pairs_left: int
-    seconds_needed: float
-    longest_seconds: float
 
 
 class Paired(NamedTuple):
-    """A pair has ended; the results are those of all pairs so far. About ``seconds_left`` are left."""
+    """A pair has ended; the results are those of all pairs so far."""
 
     record: DuelRecord
-    seconds_left: float
 
 
 #: The progress of a duel.
-DuelEvent = Phase | Measuring | Paired
+DuelEvent = Phase | Paired
 
 
 class Duel:
@@ -141,23 +116,17 @@ class Duel:
         while record.stopped_because is None:
             pair = self._pair(alternation, prepared)
             record.seconds = time.monotonic() - self._start
-            if pair is None:
-                record.stopped_because = (
-                    "budget spent" if request.budget_seconds is not None else "time spent"
-                )
-            else:
+            if pair is not None:
                 record.pairs.append(pair)
                 refuse_unequal_work(trainings_of(request.workloads), pair)
                 self._compare_timed_calls(alternation)
                 self._pair_time.made(pair)
-                record.stopped_because = out_of_time(request, record, self._pair_time.seconds)
             record.results = self._results()
-            enough = no_longer_needed(request, record, self._pair_time.seconds)
-            if enough == "decided" or record.stopped_because is None:
-                record.stopped_because = enough
+            reason = stop_reason(request, record, self._pair_time.seconds)
+            record.stopped_because = reason if pair is not None or reason == "decided" else "budget spent"
             self._save()
             if pair is not None:
-                self._notify(Paired(record, outlook(request, record, self._pair_time.seconds).seconds))
+                self._notify(Paired(record))
         if request.profile:
             record.profiles = profile_sides(request.workloads, record.dataset_name, self._begin)
 
@@ -200,10 +169,8 @@ class Duel:
 
     def _seconds_left(self) -> float:
         """Return the time limit of a process that starts now: the rest of the budget and some grace."""
-        budget, request = time_limit(self._request), self._request
-        is_short = 0 < len(self.record.pairs) < request.fewest_pairs
-        end = longest_time(request) if is_short else budget
-        return max(0.0, end - (time.monotonic() - self._start)) + _GRACE_SHARE * budget
+        budget = time_limit(self._request)
+        return max(0.0, budget - (time.monotonic() - self._start)) + _GRACE_SHARE * budget
 
     def _prepared(self, alternation: Alternation, proofs: list[Certificate] | None) -> Prepared:
         try:
@@ -219,10 +186,10 @@ class Duel:
         """Return the error for a trial or first pair that did not end within the time."""
         label = f"{error.label}: " if isinstance(error, ConfigurationFailed) else ""
         budget = time_limit(self._request)
-        limit, larger = (1 + _GRACE_SHARE) * budget, duration_text(_LARGER_BUDGET * budget)
+        limit = (1 + _GRACE_SHARE) * budget
         return HarnessError(
             f"{label}{what} was not done after {limit:.0f} s, so a budget of {duration_text(budget)} is too "
-            f"short. Use --budget {larger} or more, or free the machine."
+            "short. Use a longer --budget, or free the machine."
         )
 
     def _keep(self, prepared: Prepared) -> None:
@@ -234,17 +201,8 @@ class Duel:
             threads = self._request.workloads[0].configuration.threads
             record.peak_flops_per_second = peak_flops_per_second(threads)
         self._pair_time.prepared(prepared.pair_seconds)
-        seconds, spent = prepared.pair_seconds, time.monotonic() - self._start
-        fits = pairs_in(time_limit(self._request) - spent, seconds, MOST_PAIRS)
-        needed = spent + FEWEST_PAIRS * seconds
-        if self._request.budget_seconds is None and needed > longest_time(self._request):
-            budget = duration_text(advised_budget(needed))
-            raise UsageError(
-                f"a verdict takes at least {FEWEST_PAIRS} pairs of about {seconds:.0f} s, and a duel without "
-                f"--budget takes at most {duration_text(MOST_SECONDS)}. Use --budget {budget} or more; with "
-                "less, such as --budget 10m, the result says what is likely."
-            )
-        self._notify(Measuring(prepared, fits, needed, longest_time(self._request)))
+        steps = " and ".join(map(str, prepared.steps))
+        self._begin(f"pairs of about {prepared.pair_seconds:.0f} s: {prepared.turns} blocks of {steps} steps")
 
     def _results(self) -> list[DuelResult]:
         record = self.record

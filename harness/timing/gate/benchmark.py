@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import msgspec
 
 from harness.errors import UsageError
-from harness.timing.engine.outlook import Outlook
 from harness.timing.engine.pairs import Program, steps_of, trainings_of
 from harness.timing.engine.record import MOST_PAIRS, PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
@@ -37,8 +36,8 @@ class BenchmarkComparison:
     """A comparison of base and head (``workloads``) on one benchmark, which fills its ``record``.
 
     A failure ends it: FAIL if head failed, INVALID if base did. ``worse_level`` is the chance to fail a head
-    whose first steps differ and that learns as well as base. ``most_seconds`` limits the confirmation, which
-    then also ends once more pairs are hopeless, and the trainings.
+    whose first steps differ and that learns as well as base. ``most_seconds`` limits the confirmation and
+    the trainings.
     """
 
     benchmark: Benchmark
@@ -140,20 +139,19 @@ class BenchmarkComparison:
         """Judge the undecided metrics by the pairs of the look, which show a large loss."""
         conclude(self.record, lambda: self._judge(level, last=False))
 
-    def confirm(self, level: Callable[[], float], deadline: float) -> Outlook | None:
-        """Make one more pair and judge the undecided metrics; return the outlook, or None at the end.
+    def confirm(self, level: Callable[[], float], deadline: float) -> bool:
+        """Make one more pair and judge the undecided metrics; return False at the end.
 
-        If no more pairs will come, because the next would end too late, the most pairs are made, or more are
-        hopeless, the verdict is final. ``deadline`` is of :func:`time.monotonic`; ``level``, of the proof
-        that head is worse, is computed again each time.
+        If no more pairs will come, because the next would end too late or the most pairs are made, the
+        verdict is final. ``deadline`` is of :func:`time.monotonic`; ``level``, of the proof that head is
+        worse, is computed again each time.
         """
         start = time.monotonic()
-        before = self.outlook(level(), deadline)
-        last = before.is_hopeless or before.pairs_left < 1
+        left = min(deadline - start, self.most_seconds - self._confirming_seconds)
+        last = left < self._pairs.seconds or len(self.record.confirmation) >= MOST_PAIRS
         went_on = conclude(self.record, lambda: self._confirm(level, last=last))
         self._confirming_seconds += time.monotonic() - start
-        is_over = last or self._is_over or not went_on
-        return self.outlook(level(), deadline) if self.record.undecided and not is_over else None
+        return went_on and bool(self.record.undecided) and not (last or self._is_over)
 
     @property
     def is_slower(self) -> bool:
@@ -163,12 +161,6 @@ class BenchmarkComparison:
     def profile(self) -> None:
         """Profile processes of base and head in alternation."""
         self.record.profiles = profile_sides(self.workloads, self.record.dataset.name, self.say)
-
-    def outlook(self, level: float, deadline: float) -> Outlook:
-        """Estimate how many more pairs there is time for, and how many decide all undecided metrics."""
-        left = min(deadline - time.monotonic(), self.most_seconds - self._confirming_seconds)
-        most, may_end = MOST_PAIRS - len(self.record.confirmation), self.most_seconds < math.inf
-        return judgement.outlook(self._undecided(), level, self._pairs.seconds, left, most, may_end=may_end)
 
     def _confirm(self, level: Callable[[], float], *, last: bool) -> None:
         record = self.record
@@ -194,7 +186,7 @@ class BenchmarkComparison:
             for paired in self._undecided()
         ]
         if last:
-            new = [judgement.final(result, self._pairs.seconds) for result in new]
+            new = [judgement.final(result) for result in new]
         judged = {result.metric: result for result in new}
         self.record.metrics = [judged.get(result.metric, result) for result in self.record.metrics]
 

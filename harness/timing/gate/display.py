@@ -1,8 +1,6 @@
 """The progress of a gate on standard error."""
 
-from harness.core.documents.numbers import time_left
 from harness.core.shell.console import LiveLine
-from harness.timing.engine.outlook import Outlook
 from harness.timing.gate.record import BenchmarkRecord, Stage
 from harness.timing.gate.words import change, why
 
@@ -18,21 +16,12 @@ class GateDisplay(LiveLine):
         """Show a verdict: see :class:`harness.timing.gate.runner.GateObserver`."""
         self.say(progress_line(benchmark, stage))
 
-    def confirming(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
-        """Show an outlook: see :class:`harness.timing.gate.runner.GateObserver`."""
-        self.doing(f"{benchmark.name}: {_to_come(benchmark, outlook)}")
-
-    def paired(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
-        """Show an outlook: see :class:`harness.timing.gate.runner.GateObserver`."""
-        self.show(f"{benchmark.name}: {_to_come(benchmark, outlook)}")
-
-
-def _to_come(benchmark: BenchmarkRecord, outlook: Outlook) -> str:
-    """Return ``needs about 6 more pairs (step +9.6 %), 50 s left``."""
-    undecided = ", ".join(f"{each.metric} {change(each.metric, each.ratio)}" for each in benchmark.undecided)
-    wanted = outlook.pairs_wanted
-    more = "more pairs" if wanted is None else f"about {wanted} more pair{'s' * (wanted != 1)}"
-    return f"needs {more} ({undecided}), {time_left(outlook.seconds)}"
+    def confirming(self, benchmark: BenchmarkRecord) -> None:
+        """Show what is undecided: see :class:`harness.timing.gate.runner.GateObserver`."""
+        undecided = ", ".join(
+            f"{each.metric} {change(each.metric, each.ratio)}" for each in benchmark.undecided
+        )
+        self.doing(f"{benchmark.name}: needs more pairs ({undecided})")
 
 
 def progress_line(benchmark: BenchmarkRecord, stage: Stage) -> str:

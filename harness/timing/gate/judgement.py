@@ -18,7 +18,6 @@ all blocks are within it too.
 """
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -26,9 +25,7 @@ import numpy as np
 
 from harness.core.stats.intervals import student_quantile
 from harness.timing.duel.verdict import control_moved, too_many_lost
-from harness.timing.engine.evidence import FEWEST_PAIRS, evidence_p_value, more_pairs
-from harness.timing.engine.outlook import Outlook, out_of_reach, pairs_in
-from harness.timing.engine.ratios import WITHIN_SHARE
+from harness.timing.engine.evidence import FEWEST_PAIRS, evidence_p_value
 from harness.timing.gate import reasons
 from harness.timing.gate.metric_table import metrics
 from harness.timing.gate.metrics import PairedSeries
@@ -43,11 +40,6 @@ _LOOK_LEVEL = 0.025
 WITHIN_LEVEL = 0.05
 #: With fewer pairs left, those that were lost leave no fair sample.
 _FEWEST_LEFT = 3
-#: With fewer pairs a forecast is too uncertain to give a benchmark up: in simulated gates on a very busy
-#: machine a loss of 10 % failed in 79 of 100 if 10 pairs sufficed, and in 89 with 20.
-_FEWEST_FOR_FORECAST = 20
-#: Half as many suffice if a loss is proven and is at least this share of the limit: little speaks for PASS.
-_NEAR_LIMIT = 0.8
 
 
 def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
@@ -122,54 +114,7 @@ def worse_p_value(series: PairedSeries, limit: float) -> float:
     return evidence_p_value(series.ratios.logs - min(0.0, limit), abs(limit))
 
 
-def pairs_wanted(series: PairedSeries, level: float) -> int | None:
-    """Estimate how many more pairs decide an undecided metric; None if pairs like these never do.
-
-    At the observed loss either proof may come first. A loss below the limit that is proven already fails when
-    no more pairs come; until then only being within the limit may still be shown.
-    """
-    limit, logs = math.log1p(series.limit), series.ratios.logs
-    within = more_pairs(limit - logs, abs(limit) * WITHIN_SHARE, WITHIN_LEVEL)
-    worse = more_pairs(logs - min(0.0, limit), abs(limit), level)
-    if worse == 0 and series.ratios.mean < limit:
-        return within
-    return min((wanted for wanted in (within, worse) if wanted is not None), default=None)
-
-
-def outlook(
-    undecided: Sequence[PairedSeries],
-    level: float,
-    pair_seconds: float,
-    seconds_left: float,
-    most_pairs: int,
-    *,
-    may_end: bool,
-) -> Outlook:
-    """Return the outlook for the ``undecided`` metrics, of which head fails at ``level``.
-
-    At most ``most_pairs`` more are made. It is hopeless only if it ``may_end`` before the time is over.
-    """
-    left = pairs_in(seconds_left, pair_seconds, most_pairs)
-    wanted = [pairs_wanted(series, level) for series in undecided]
-    beyond = [
-        _is_certain_enough(series, level) and out_of_reach(pairs, left)
-        for series, pairs in zip(undecided, wanted, strict=True)
-    ]
-    known = [pairs for pairs in wanted if pairs is not None]
-    slowest = max(known) if known and len(known) == len(wanted) else None
-    return Outlook(slowest, left, pair_seconds, is_hopeless=may_end and bool(beyond) and all(beyond))
-
-
-def _is_certain_enough(series: PairedSeries, level: float) -> bool:
-    """Check that there are enough pairs for a forecast that gives a metric up."""
-    limit, ratios = math.log1p(series.limit), series.ratios
-    if len(ratios.logs) < _FEWEST_FOR_FORECAST / 2:
-        return False
-    is_likely = ratios.mean >= _NEAR_LIMIT * limit and worse_p_value(series, limit) <= level
-    return is_likely or len(ratios.logs) >= _FEWEST_FOR_FORECAST
-
-
-def final(result: MetricResult, pair_seconds: float) -> MetricResult:
+def final(result: MetricResult) -> MetricResult:
     """Return the result of an undecided metric when no more pairs will come.
 
     If the whole interval is beyond the limit, or the usable pairs are so few that no head could have failed,
@@ -182,7 +127,7 @@ def final(result: MetricResult, pair_seconds: float) -> MetricResult:
     if low is not None and low > 1 + result.limit >= 1:
         why = [reasons.BeyondLimit()]
     if result.pairs < needed:
-        why.append(reasons.TooFewPairs(needed=needed, made=result.pairs, pair_seconds=pair_seconds))
+        why.append(reasons.TooFewPairs(needed=needed, made=result.pairs))
     return msgspec.structs.replace(result, reasons=why)
 
 

@@ -439,19 +439,14 @@ class ImplausibleSpeedup(BaseReason, frozen=True, kw_only=True):
 class TooFewPairs(BaseReason, frozen=True, kw_only=True):
     """INCONCLUSIVE: with ``made`` usable pairs no head could have failed, which takes ``needed``.
 
-    ``pair_seconds`` is the time of a pair. Never becomes PASS.
+    Never becomes PASS.
     """
 
-    clause = "{made} of at least {needed} pairs of about {pair_seconds:.0f} s"
+    clause = "{made} of at least {needed} pairs"
+    remedy = _MORE_TIME
 
     needed: int
     made: int
-    pair_seconds: float
-
-    def remedy_for(self, _verdict: str) -> Remedy:
-        """Return the advice to give the gate the time that the pairs take."""
-        enough = f"{self.needed} pairs take about {self.needed * self.pair_seconds:.0f} s"
-        return f"Give the gate more time (--budget): {enough}."
 
 
 class TooFewSeeds(BaseReason, frozen=True, kw_only=True):

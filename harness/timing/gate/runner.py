@@ -14,7 +14,6 @@ from harness.core.machine.description import describe_machine
 from harness.core.plugins import registry
 from harness.core.runs.record import DatasetRecord
 from harness.errors import HarnessError, UsageError
-from harness.timing.engine.outlook import Outlook
 from harness.timing.engine.pairs import Program
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.own import OwnStep
@@ -37,11 +36,8 @@ class GateObserver(Protocol):
     def judged(self, benchmark: BenchmarkRecord, stage: Stage) -> None:
         """Follow the end of a stage of a benchmark."""
 
-    def confirming(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
-        """Follow the beginning of the confirmation of a benchmark."""
-
-    def paired(self, benchmark: BenchmarkRecord, outlook: Outlook) -> None:
-        """Follow one more pair of a confirmation that is not over."""
+    def confirming(self, benchmark: BenchmarkRecord) -> None:
+        """Follow the beginning of one more pair of a benchmark that is not decided."""
 
 
 def new_record(benchmark: Benchmark, dataset: DatasetRecord) -> BenchmarkRecord:
@@ -101,7 +97,7 @@ class GateRequest(msgspec.Struct, frozen=True, kw_only=True):
     head: Environment
     datasets: list[DatasetRecord]
     budget_seconds: float | None = None
-    """No pair is started later. None: until all is decided or more pairs are hopeless, and at most 5 minutes
+    """No pair is started later. None: until all is decided, and at most 5 minutes
     of confirmation for each benchmark that needs it."""
     turns: int | None = None
     upgrade: Upgrade | None = None
@@ -277,23 +273,20 @@ class Gate:
         return True
 
     def _confirm(self, undecided: list[BenchmarkComparison], deadline: float) -> None:
-        """Make more pairs of all in turn, until each is decided, hopeless or out of time."""
+        """Make more pairs of all in turn, until each is decided or out of time."""
         level = self._level()
         for comparison in undecided:
             comparison.judge(level)
             if not comparison.record.undecided:
                 self._judged(comparison.record, "confirmation")
         undecided = [comparison for comparison in undecided if comparison.record.undecided]
-        for comparison in undecided:
-            self._observer.confirming(comparison.record, comparison.outlook(level(), deadline))
         while undecided:
             still_undecided = []
             for comparison in undecided:
-                outlook = comparison.confirm(level, deadline)
-                if outlook is not None:
+                self._observer.confirming(comparison.record)
+                if comparison.confirm(level, deadline):
                     still_undecided.append(comparison)
                     self._save()
-                    self._observer.paired(comparison.record, outlook)
                 else:
                     self._judged(comparison.record, "confirmation")
             undecided = still_undecided

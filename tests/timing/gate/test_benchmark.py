@@ -54,7 +54,7 @@ def undecided(monkeypatch):
 def confirm(comparison, deadline=math.inf):
     """Confirm until decided; the number of calls, each of which makes a pair unless it is too late."""
     calls = 1
-    while comparison.confirm(lambda: 0.01, deadline) is not None:
+    while comparison.confirm(lambda: 0.01, deadline):
         calls += 1
     return calls
 

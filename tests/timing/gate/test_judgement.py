@@ -11,14 +11,12 @@ from support.made_pairs import changed_block, made_pair
 
 from harness.core.stats.estimate import Estimate
 from harness.timing.engine import ratios
-from harness.timing.engine.ratios import Ratios
 from harness.timing.environments.suite import Limits
 from harness.timing.gate import reasons
 from harness.timing.gate.conclusion import conclude
-from harness.timing.gate.judgement import LOOK_PAIRS, confirmed, final, looked_at, outlook, pairs_wanted
-from harness.timing.gate.metrics import PairedSeries, benchmark_ratios, ratios_behind, series
+from harness.timing.gate.judgement import LOOK_PAIRS, confirmed, final, looked_at
+from harness.timing.gate.metrics import benchmark_ratios, ratios_behind, series
 from harness.timing.gate.record import forgiven
-from harness.timing.gate.words import metric_text
 
 LIMITS = Limits(max_slowdown=0.05)
 
@@ -193,7 +191,7 @@ SPREAD = [1.02, 1.1, 1.03, 1.09, 1.04, 1.08, 1.05, 1.07]
 def test_an_interval_beyond_the_limit_is_never_folded_into_pass(times, is_beyond):
     """One of ten pairs is the other way round, and at so small a level nothing is proven."""
     pairs = [pair(times * ratio) for ratio in [*SPREAD, 1.06]] + [pair(0.999)]
-    result = final(confirm(pairs, level=1e-8), 3.0)
+    result = final(confirm(pairs, level=1e-8))
     assert result.verdict == "INCONCLUSIVE"
     assert (reasons.BeyondLimit() in result.reasons) == is_beyond
     assert forgiven(result, "pass") != is_beyond
@@ -205,18 +203,10 @@ def test_an_interval_beyond_the_limit_is_never_folded_into_pass(times, is_beyond
 
 @pytest.mark.parametrize("ratio", [1.0, 1.3])
 def test_too_few_pairs_to_fail_any_head_are_no_pass(ratio):
-    result = final(confirm([pair(ratio)] * 3, level=0.0025), 3.0)
-    too_few = reasons.TooFewPairs(needed=4, made=3, pair_seconds=3.0)
+    result = final(confirm([pair(ratio)] * 3, level=0.0025))
+    too_few = reasons.TooFewPairs(needed=4, made=3)
     assert (result.verdict, result.reasons[-1]) == ("INCONCLUSIVE", too_few)
     assert not forgiven(result, "pass")
-
-
-def test_the_outlook_says_how_many_more_pairs_decide():
-    rng = np.random.default_rng(4)
-    assert pairs_wanted(of("step", [pair(1.1)] * 4), 0.01) == 2
-    assert pairs_wanted(of("step", noisy(rng, 6, 1.0, 0.02)), 0.01) < 6
-    near_the_limit = noisy(rng, 12, 1.049, 0.01)
-    assert (pairs_wanted(of("step", near_the_limit), 0.01) or 1000) > 40
 
 
 def test_milliseconds_of_a_first_step_are_no_loss():
@@ -309,84 +299,3 @@ def test_pairs_made_after_a_metric_was_decided_are_not_behind_its_verdict():
     looked = msgspec.structs.replace(first_step, stage="look", pairs=3)
     look = benchmark_ratios(record, "first step", record.look)
     assert list(ratios_behind(later, looked).logs) == list(look.logs)
-
-
-LEVEL = 0.01 / 6
-
-
-def series_of(loss, spread=0.01, pairs=12):
-    logs = math.log1p(loss) + np.random.default_rng(1).normal(0, spread, pairs)
-    return PairedSeries("step", 0.05, Ratios(logs), np.zeros(0), 0, 1.0, 1.0)
-
-
-def seen(*every, left=300.0, pair_seconds=10.0, most=40, may_end=True):
-    return outlook(every, LEVEL, pair_seconds, left, most, may_end=may_end)
-
-
-def test_the_slowest_metric_decides_how_long_it_takes():
-    quick, slow = series_of(0.1, pairs=4), series_of(0.06, pairs=4)
-    assert seen(quick).pairs_wanted < seen(slow).pairs_wanted
-    assert seen(quick, slow).pairs_wanted == seen(slow).pairs_wanted
-    assert seen(quick, slow).seconds == 10.0 * seen(slow).pairs_wanted
-
-
-def test_there_is_never_more_time_than_is_left():
-    wanted = series_of(0.06, pairs=4)
-    assert (seen(wanted, left=35.0).pairs_left, seen(wanted, left=35.0).seconds) == (3, 30.0)
-    assert seen(wanted, most=2).pairs_left == 2
-    assert seen(wanted, left=5.0).pairs_left == seen(wanted, left=-1.0).pairs_left == 0
-    assert seen(wanted, left=math.inf).pairs_left == 40
-    assert seen(wanted, pair_seconds=0.0).pairs_left == 40  # before anything is known
-
-
-def test_a_loss_at_the_limit_is_given_up_and_one_that_more_pairs_decide_is_not():
-    at_the_limit, noisy = series_of(0.0485, spread=0.005), series_of(0.2, spread=0.12)
-    assert seen(at_the_limit).is_hopeless
-    assert not seen(noisy).is_hopeless
-    assert not seen(at_the_limit, noisy).is_hopeless
-    assert not seen(at_the_limit, may_end=False).is_hopeless
-    assert not seen(series_of(0.0485, spread=0.005, pairs=9)).is_hopeless
-
-
-def test_pairs_that_were_all_lost_are_no_forecast():
-    assert not seen(series_of(0.2, pairs=0)).is_hopeless
-
-
-@pytest.mark.parametrize("pair_seconds", [5.0, 200.0])
-def test_what_there_is_no_time_for_is_hopeless(pair_seconds):
-    noisy = series_of(0.06, spread=0.15, pairs=20)
-    assert seen(noisy, pair_seconds=pair_seconds).is_hopeless == (pair_seconds > 100)
-
-
-CLAIM = Limits(min_speedup=0.1)
-
-
-@pytest.mark.parametrize(
-    ("truth", "verdict", "text"),
-    [
-        (0.95, "FAIL", "a saving of 10 % is refuted; at least 4.5 % is shown"),
-        (1.05, "FAIL", "a saving of 10 % is refuted; no saving is shown"),
-        (0.898, "INCONCLUSIVE", "a saving of 10 % is not shown; at least 9.7 % is"),
-    ],
-)
-def test_a_claim_is_answered_by_the_saving_that_is_shown(truth, verdict, text):
-    pairs = noisy(np.random.default_rng(5), 10, truth, 0.006)
-    result = final(confirmed(of("step", pairs, CLAIM), 0.5, 0.01, last=True), 3.0)
-    assert (result.verdict, list(map(reasons.reason_text, result.reasons))) == (verdict, [text])
-    assert not forgiven(result, "pass")  # no proof of a claim, whatever is allowed
-
-
-def test_a_claim_that_is_likely_is_not_called_shown():
-    likely = reasons.SavingNotShown(claimed=0.1, least=0.1004, most=0.12)
-    assert reasons.reason_text(likely) == "a saving of 10 % is likely, and not proven"
-    alone = reasons.SavingNotShown(claimed=0.1)
-    assert reasons.reason_text(alone) == "a saving of 10 % is not shown"
-    refuted = reasons.SavingNotShown(claimed=0.1, least=0.0999, most=0.1, refuted=True)
-    assert "claim 9.9 % (--expect-faster" in refuted.remedy_for("FAIL")
-
-
-def test_a_claim_stands_where_a_limit_stands():
-    pairs = noisy(np.random.default_rng(5), 10, 0.898, 0.006)
-    text = metric_text(final(confirmed(of("step", pairs, CLAIM), 0.5, 0.01, last=True), 3.0))
-    assert text.startswith("step −10.")
-    assert "], claimed saving 10 % (10 pairs" in text
