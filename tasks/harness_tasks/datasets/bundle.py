@@ -87,8 +87,9 @@ def _broken(where: str) -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
+        reason = str(error).partition("\n")[0].rstrip(":")
         raise DataError(
-            f"{where} is truncated or broken, or not a folder, zip or tar (gz, bz2, xz): {error}"
+            f"{where} is truncated or broken, or not a folder, zip or tar (gz, bz2, xz): {reason}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What may be written after a backend's name: a mode, nothing, ``*`` or ``best``."""
+"""What may be written after a backend's name: a mode, nothing or ``*``."""
 
 import pytest
 
@@ -33,14 +33,13 @@ def test_a_star_stands_for_all_modes():
     assert select_backend("torch:*").modes(task("cnn")) == ("eager", "compile", "channels_last")
 
 
-@pytest.mark.parametrize("written", ["*", "best"])
-def test_one_mode_is_asked_for_where_one_is_needed(written):
+def test_one_mode_is_asked_for_where_one_is_needed():
     with pytest.raises(UsageError, match="one mode is needed here; name it, such as torch:eager"):
-        select_backend(f"torch:{written}").mode(task("cnn"))
+        select_backend("torch:*").mode(task("cnn"))
 
 
 def test_an_unknown_mode_is_refused_with_all_that_may_be_written():
-    with pytest.raises(UsageError, match=r"Known: \*, best, channels_last, compile, eager\."):
+    with pytest.raises(UsageError, match=r"Known: \*, channels_last, compile, eager\."):
         select_backend("torch:fast")
 
 

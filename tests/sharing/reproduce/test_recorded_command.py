@@ -24,7 +24,7 @@ def test_no_file_of_the_recorded_command_is_written():
     words = ["gate", "--base", "main", "--to", "/etc/passwd", "--suite", "gate.toml"]
     given = RecordedCommand(words, ("gate",)).words(NEW)
     assert given == ["gate", "--base", "main", "--suite", "gate.toml", "--results", "new"]
-    words = ["port", "a.py:f", "b.py:f", "--page", "x.html", "--save-map", "x", "--save-task", "y"]
+    words = ["port", "a.py:f", "b.py:f", "--save-map", "x", "--save-task", "y"]
     assert RecordedCommand(words, ("port",)).words(NEW) == [
         "port",
         "--results",
