@@ -1,1 +1,0 @@
-"""Backends that cheat: the NumPy backend of the guide, honest but for one thing each."""
