@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import pandas as pd
 
@@ -148,23 +150,26 @@ def compare(
     margin: float | None = None,
     target: float | None = None,
     by: str | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Report:
     """Return the findings of ``harness compare`` as frames and charts, which a notebook displays.
 
     ``selection`` and ``by`` are those of the command: ``harness.compare("task=cnn", "backend=torch,keras")``,
     ``harness.compare(by="optimizer")``. So are ``margin`` and ``target``, but for an accuracy they are
-    fractions, as in all frames: ``harness.compare("task=cnn", margin=0.01, target=0.6)``. A file that
-    cannot be read is skipped with a warning that names it.
+    fractions, as in all frames: ``harness.compare("task=cnn", margin=0.01, target=0.6)``. ``labels`` are
+    the user's names for configurations and tasks, as ``--label``: ``labels={"torch:eager": "PyTorch"}``. A
+    file that cannot be read is skipped with a warning that names it.
 
     Raises:
-        harness.errors.UsageError: nothing is selected, or nothing differs in ``by`` alone.
+        harness.errors.UsageError: nothing is selected, nothing differs in ``by`` alone, or ``labels`` name
+            nothing.
     """
     import warnings
 
     from harness.learning.runs.findings import read_findings
     from harness.learning.runs.report import Report
 
-    findings = read_findings(selection, Path(results), margin, target, by, fractions=True)
+    findings = read_findings(selection, Path(results), margin, target, by, fractions=True, labels=labels)
     for message in findings.unreadable:
         warnings.warn(message, stacklevel=2)
     return Report(findings)

@@ -191,7 +191,7 @@ def test_every_link_resolves_and_the_contents_follow(opened):
 def test_every_chart_has_its_marks(desktop):
     marks = desktop.evaluate(MARKS)
     names = {name.rpartition("-")[2] for name in marks}
-    assert names == {"relative", "time", "phases", "curves", "gap", "loss", "score", "differences"}
+    assert names == {"relative", "time", "curves", "gap", "loss", "score", "differences"}
     assert min(marks.values()) >= 3, marks
     # Three configurations, each with a mean and three seeds, of training and of held-out scores.
     assert desktop.locator("#comparison-1-curves .mark-line path").count() == 3 * (1 + 3) * 2

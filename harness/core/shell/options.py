@@ -346,7 +346,20 @@ def verbose(text: str) -> Callable[[_F], _F]:
 _MOST_NAMED = 10
 
 
-#: The argument SELECTION and the options ``--results``, ``--by``, ``--margin`` and ``--target``.
+def _labels(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    """Split ``NAME=TEXT`` into names and texts; a name may hold ``=`` itself, as ``width=8`` does."""
+    labels = {}
+    for text in texts:
+        name, _, label = (part.strip() for part in text.rpartition("="))
+        if not (name and label):
+            raise click.BadParameter(
+                f"{text!r}; write NAME=TEXT, such as torch:eager=PyTorch.", ctx, parameter
+            )
+        labels[name] = label
+    return labels
+
+
+#: The argument SELECTION and the options ``--results``, ``--by``, ``--margin``, ``--target`` and ``--label``.
 selection_options = together(
     click.argument("selection", nargs=-1, shell_complete=completion.RECORD),
     results,
@@ -369,6 +382,15 @@ selection_options = together(
         metavar="SCORE",
         help="Report the training time to this validation score. Default: a round value that every run "
         "reaches; for settings, every run of half of them.",
+    ),
+    click.option(
+        "--label",
+        "labels",
+        multiple=True,
+        callback=_labels,
+        metavar="NAME=TEXT",
+        help="Call a configuration, a model or a task so in tables, text and charts, such as "
+        'torch:eager=PyTorch or my_torch="Ours"; repeatable.',
     ),
 )
 

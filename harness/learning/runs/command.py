@@ -27,6 +27,7 @@ def command(
     by: str | None,
     margin: float | None,
     target: float | None,
+    labels: dict[str, str],
     privacy: bool,
     verbose: bool,
 ) -> None:
@@ -57,7 +58,7 @@ def command(
         return
     detailed = verbose or target is not None
     with no_garbage_collection():
-        findings = read_findings(remaining, results, margin, target, by)
+        findings = read_findings(remaining, results, margin, target, by, labels=labels)
         echo(terminal_text(findings_document(findings), verbose=detailed))
         if privacy:
             echo(f"\n{terminal_text(privacy_document(findings))}")

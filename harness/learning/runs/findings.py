@@ -1,7 +1,7 @@
 """The findings of a set of runs, by task, which can be rendered in any form."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from harness.learning.runs.grouping import (
     arranged,
     arranged_along,
     grouped,
+    relabelled,
 )
 from harness.learning.runs.kept_apart import KeptApart, kept_apart
 from harness.learning.runs.overfit import GapDifference, Overfitting, gap_differences, overfitting
@@ -97,6 +98,7 @@ def find(
     by: str | None = None,
     *,
     fractions: bool = False,
+    labels: Mapping[str, str] | None = None,
 ) -> Findings:
     """Compare the runs and read their curves; ``margin``, ``target`` and ``duels`` as in :func:`compare`.
 
@@ -104,7 +106,7 @@ def find(
     ``by`` names the axes along which runs are compared, see :mod:`harness.learning.runs.axes`; None: the one
     that varies, if only one does, and otherwise the backend. ``added`` make further sections; runs that are
     their own appear there alone, unless they compare several configurations. With ``by`` there are no
-    further sections.
+    further sections. ``labels`` replace names of configurations and tasks.
     """
     table = rows_of(runs)
     groups = grouped(table.rows)
@@ -116,6 +118,8 @@ def find(
     else:
         chosen = _along(groups, by)
         apart = [*kept_apart(chosen.groups)]
+    if labels:
+        chosen = chosen._replace(groups=relabelled(chosen.groups, labels))
     limits = (margin, target)
     compared = [_group_findings(group, limits, duels, fractions=fractions) for group in chosen.groups]
     return Findings(
@@ -141,6 +145,7 @@ def read_findings(
     by: str | None = None,
     *,
     fractions: bool = False,
+    labels: Mapping[str, str] | None = None,
 ) -> Findings:
     """Find what the selected records show, with the studies and duels of their folders; see :func:`find`."""
     selection = Selection(arguments, results, records())
@@ -159,6 +164,7 @@ def read_findings(
             duels,
             by,
             fractions=fractions,
+            labels=labels,
         )
     unreadable = [*selection.unreadable, *findings.unreadable, *unreadable_duels]
     return dataclasses.replace(findings, unreadable=unreadable, results=results)

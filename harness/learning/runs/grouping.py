@@ -11,7 +11,7 @@ from harness.core.runs.fields import FIELDS, AxisValue, value_of
 from harness.core.runs.own_models import arguments, own_model
 from harness.core.runs.record import Record
 from harness.core.training.measures import Measure
-from harness.errors import UsageError
+from harness.errors import UsageError, unknown_name
 from harness.learning.runs.axes import (
     BACKEND,
     MODEL,
@@ -45,6 +45,8 @@ class RunGroup:
     distinctions: tuple[Distinction, ...]
     configurations: tuple[ConfigurationRuns, ...]
     axes: tuple[str, ...] = ()
+    label: str = ""
+    """What the user calls the task."""
 
     @property
     def conditions(self) -> Conditions:
@@ -97,12 +99,12 @@ class RunGroup:
         epochs = f"{counted(conditions.epochs, 'epoch')}{steps}"
         texts = [distinction.text for distinction in self.distinctions]
         if not self.axes:
-            return ", ".join([f"{conditions.task} on {conditions.dataset}", epochs, *texts])
+            return ", ".join([f"{self.label or conditions.task} on {conditions.dataset}", epochs, *texts])
         values = [configuration.values for configuration in self.configurations]
         amount = [] if {"epochs", "max_steps"} & set(self.axes) else [epochs]
         backend = self.record.configuration.label if "mode" not in self.axes else ""
         rest = ", ".join(filter(None, [conditions.dataset, *amount, backend, *texts]))
-        of_task = "" if MODEL in self.axes else f" on {conditions.task}"
+        of_task = "" if MODEL in self.axes else f" on {self.label or conditions.task}"
         return f"{title_of_values(self.axes, values)}{of_task}: {rest}"
 
 
@@ -130,6 +132,44 @@ def _named(rows: Sequence[ConfigurationRuns]) -> tuple[ConfigurationRuns, ...]:
         else row
         for row in sorted(rows, key=lambda row: row.identity)
     )
+
+
+def relabelled(groups: Iterable[RunGroup], labels: Mapping[str, str]) -> list[RunGroup]:
+    """Return the groups with the user's names for configurations and tasks.
+
+    A label of ``net`` is one of ``net width=64`` and of ``net:eager``, too, whose rest stays.
+    """
+    before = list(groups)
+    names = [each.name for group in before for each in group.configurations]
+    tasks = [group.conditions.task for group in before]
+    for label in labels:
+        if not any(_is_called(name, label) for name in (*names, *tasks)):
+            raise unknown_name("configuration", label, {*names, *tasks})
+    return [_relabelled(group, labels) for group in before]
+
+
+def _relabelled(group: RunGroup, labels: Mapping[str, str]) -> RunGroup:
+    names = [_labelled(each.name, labels) for each in group.configurations]
+    configurations = tuple(
+        dataclasses.replace(each, name=name) for each, name in zip(group.configurations, names, strict=True)
+    )
+    of_name = Counter(each.name for each in configurations)
+    if twice := [name for name, count in of_name.items() if count > 1]:
+        name = twice[0]
+        raise UsageError(f"--label calls {of_name[name]} configurations {name!r}; give each its own name")
+    return dataclasses.replace(
+        group, configurations=configurations, label=labels.get(group.conditions.task, "")
+    )
+
+
+def _labelled(name: str, labels: Mapping[str, str]) -> str:
+    """Replace the longest beginning of a name that has a label."""
+    known = max((label for label in labels if _is_called(name, label)), key=len, default="")
+    return labels[known] + name[len(known) :] if known else name
+
+
+def _is_called(name: str, label: str) -> bool:
+    return f"{name} ".startswith((f"{label} ", f"{label}:"))
 
 
 class Variation(NamedTuple):

@@ -81,7 +81,7 @@ def test_all_runs_failed(harness):
     [
         (("compare", "tsk=cnn"), "Did you mean 'task'?"),
         (("compare", "task=rnn"), "Present: task cnn (6)"),
-        (("report", "--to", "report.pdf"), "use one of .html, .md, .csv, .tex"),
+        (("report", "--to", "report.pdf"), "use one of .html, .md, .csv, .parquet, .tex"),
         (("report", "--to", "no/such/folder/r.html"), "the folder no/such/folder does not exist"),
         (("report", "--to", "r.csv", "--to", "r.pdf"), "--to r.pdf: unknown suffix"),
         (("compare", "--results", "nowhere"), "no records in nowhere/runs"),

@@ -11,7 +11,7 @@ from harness.core.documents.find import Result
 from harness.core.runs.store import RUNS
 from harness.core.shell.ending import writing
 from harness.core.shell.features import hooked, records
-from harness.core.shell.options import plugin, report_unreadable, selection_options
+from harness.core.shell.options import plugin, report_unreadable, selection_options, split_names
 from harness.core.shell.paths import Output
 from harness.core.shell.printing import echo
 from harness.errors import UsageError
@@ -26,8 +26,16 @@ from harness.errors import UsageError
     multiple=True,
     type=Output(),
     help="File to write; repeatable. Its suffix is the format: .html, .md (with SVG files next to it), .csv, "
-    ".tex (tables). Without a suffix: a folder, for every chart as SVG and PNG; it is new, empty, or from an "
-    "earlier report.",
+    ".parquet, .tex (tables, with a .bib file next to it). Without a suffix: a folder, for every chart as "
+    "SVG and PNG; it is new, empty, or from an earlier report.",
+)
+@click.option(
+    "--columns",
+    multiple=True,
+    callback=split_names,
+    metavar="NAME[,NAME]",
+    help="Write these columns of .tex, .csv and .parquet, in this order. In .tex, name them as printed, with "
+    "or without the unit: seeds, step, 'test accuracy'; the first column stays.",
 )
 @plugin
 @click.pass_context
@@ -36,14 +44,14 @@ def command(
 ) -> None:
     """Write the findings to files: speed, quality, overfitting, studies; or one record of another kind.
 
-    .html is a single file that opens offline. .csv holds one row for each run. SELECTION is as in
-    `harness compare`, or names one record of a duel, a gate, a study or another kind, which is written as
-    .html or .md.
+    .html is a single file that opens offline. .csv and .parquet hold one row for each run. SELECTION is
+    as in `harness compare`, or names one record of a duel, a gate, a study or another kind, which is written
+    as .html or .md.
 
     \b
       harness report --to report.html
       harness report last --to duel.html
-      harness report task=cnn --to table.tex
+      harness report task=cnn --to table.tex --columns seeds,step --label torch:eager=PyTorch
 
     Exit code: 0; 1 if a file could not be read and was skipped; 2 if nothing is selected.
     """  # noqa: D301  click's mark for lines that it must not wrap
