@@ -11,25 +11,6 @@ def attended(q, k, v, scale):
     return ops.matmul(ops.softmax(scale * ops.matmul(q, ops.transpose(k, (0, 2, 1)))), v)
 
 
-def class_row(fault=""):
-    """The class token comes last, as does its row of the positions."""
-
-    def run(net, x):
-        token = ops.broadcast_to(net.token, (ops.shape(x)[0], 1, 8))
-        h = ops.concatenate([net.inner(x), token], 1) + net.places
-        h = h + attended(net.q(h), net.k(h), net.v(h), 8**-0.5)
-        h = h + net.down(ops.gelu(net.up(h), approximate=fault == "GELU"))
-        return net.head(net.norm(h[:, 0] if fault == "first" else h[:, -1]))
-
-    parts = {name: layers.Dense(8) for name in "qkv"}
-    parts |= {
-        "up": layers.Dense(16),
-        "down": layers.Dense(8),
-        "norm": layers.LayerNormalization(epsilon=1e-5),
-    }
-    return Net(run, inner=layers.Dense(8), head=layers.Dense(3), places=(6, 8), token=(1, 1, 8), **parts)
-
-
 def fourier(fault=""):
     """Random features that do not train, by a layer."""
 

@@ -26,22 +26,6 @@ def registers():
     )
 
 
-def class_row():
-    """A class token before the sequence, with its row of the positions."""
-
-    def run(net, x):
-        h = torch.cat([net.token.expand(len(x), -1, -1), net.inner(x)], 1) + net.places
-        h = h + attended(net.q(h), net.k(h), net.v(h), 8**-0.5)
-        h = h + net.down(functional.gelu(net.up(h)))
-        return net.head(net.norm(h)[:, 0])
-
-    parts = {name: nn.Linear(8, 8) for name in ("q", "k", "v")}
-    parts |= {"up": nn.Linear(8, 16), "down": nn.Linear(16, 8), "norm": nn.LayerNorm(8)}
-    return Net(
-        run, inner=nn.Linear(4, 8), head=nn.Linear(8, 3), places=raw(1, 6, 8), token=raw(1, 1, 8), **parts
-    )
-
-
 def skew():
     """Scores of relative distances, shifted by a border and a reshape (Huang et al. 2018)."""
 

@@ -90,20 +90,6 @@ def packed_heads(fault=""):
     return {n: raw(8, 8) for n in ("query", "key", "value", "out")} | {"head": head(8, 3)}, run
 
 
-def experts(fault=""):
-    """Stacked experts."""
-
-    def run(p, x):
-        gates = nn.softmax(linear(p["router"], x), -1)
-        h = jnp.einsum("bd,edh->beh", x, p["w1"]) + p["b1"]
-        h = nn.gelu(h) if fault == "activation" else nn.relu(h)
-        made = jnp.einsum("beh,eho->beo", h, p["w2"]) + p["b2"]
-        return jnp.einsum("beo,be->bo", made, gates)
-
-    stacks = {"w1": raw(3, 6, 7), "b1": raw(3, 7), "w2": raw(3, 7, 4), "b2": raw(3, 4)}
-    return {"router": head(6, 3), **stacks}, run
-
-
 def retrieval(fault=""):
     """Cosines of transposed items."""
 

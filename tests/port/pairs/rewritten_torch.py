@@ -70,19 +70,6 @@ def packed_heads():
     return Net(run, qkv=raw(3, 8, 2, 4, scale=0.4), out=raw(2, 4, 8), head=nn.Linear(8, 3))
 
 
-def experts():
-    """A mixture of experts that are layers of their own."""
-
-    def run(net, x):
-        gates = net.router(x).softmax(-1)
-        made = [second(torch.relu(first(x))) for first, second in zip(net.up, net.down, strict=True)]
-        return (torch.stack(made, -1) * gates[..., None, :]).sum(-1)
-
-    up = nn.ModuleList(nn.Linear(6, 7) for _ in range(3))
-    down = nn.ModuleList(nn.Linear(7, 4) for _ in range(3))
-    return Net(run, router=nn.Linear(6, 3), up=up, down=down)
-
-
 def retrieval():
     """Scores of learned items for a query, by cosine."""
 

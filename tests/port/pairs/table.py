@@ -139,7 +139,6 @@ REWRITTEN = {
         "jax": ({"inputs": (6, 8)}, {"scale": "scale|constant|divide|multiply|0.35"}),
         "keras": ({"inputs": (6, 8)}, {"heads": "heads|axes|split"}),
     },
-    "experts": {"jax": ({"inputs": (6,)}, {"activation": "gelu|relu|activation"})},
     "retrieval": {"jax": ({"inputs": (6,)}, {"query": "norm|divide|missing call"})},
     "adapters": {"keras": ({"inputs": (6,)}, {"scale": "constant|scale|multiply|factor"})},
     "fixed_positions": {
@@ -150,7 +149,6 @@ REWRITTEN = {
 #: Ports in another order, or written otherwise: B's framework, the input, and the faults.
 OTHERWISE = {
     "registers": ("jax", {"inputs": (5, 4)}, {"part": "^order of parts|^part"}),
-    "class_row": ("keras", {"inputs": (5, 4)}, {"first": "^order of parts|^part", "GELU": "^GELU"}),
     "skew": ("jax", {"inputs": (6, 8)}, {"distance": "gather"}),
     "windows": ("jax", {"inputs": (9, 8)}, {"scaled": r"\* 0\.5.* against .*/ 2"}),
     "fourier": ("keras", {"inputs": (3,)}, {"turns": "^missing call.*6.28"}),

@@ -11,7 +11,8 @@ from harness.core.documents.find import Result
 from harness.core.runs.store import RUNS
 from harness.core.shell.ending import writing
 from harness.core.shell.features import hooked, records
-from harness.core.shell.options import plugin, report_unreadable, selection_options, split_names
+from harness.core.shell.options import plugin, report_unreadable, selection_options
+from harness.core.shell.parameters import split_names
 from harness.core.shell.paths import Output
 from harness.core.shell.printing import echo
 from harness.errors import UsageError
