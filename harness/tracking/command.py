@@ -24,8 +24,7 @@ _selection = click.argument("selection", nargs=-1, shell_complete=RECORD)
 def command() -> None:
     """Show recorded runs in MLflow or TensorBoard.
 
-    `harness run --track` shows runs while they train. This command adds recorded runs, and what a
-    tracking server missed while it was unreachable.
+    Runs that a tool already has are not added twice.
     """
 
 

@@ -8,8 +8,4 @@ FEATURE = Feature(
     commands=(
         Command("export", "Show recorded runs in MLflow or TensorBoard.", "harness.tracking.command:command"),
     ),
-    trackers={
-        "mlflow": "harness.tracking.mlflow_runs:follower",
-        "tensorboard": "harness.tracking.tensorboard_runs:follower",
-    },
 )

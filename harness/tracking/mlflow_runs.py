@@ -10,10 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.core.runs.record import Epoch, Record
-from harness.core.runs.tracker import Tracker
 from harness.errors import UsageError
 from harness.tracking import values
-from harness.tracking.following import Follower
 from harness.tracking.tool import TrackedRun, TrackingError
 
 DEFAULT_EXPERIMENT = "harness"
@@ -148,11 +146,6 @@ class MlflowTool:
             digest = dataset.fingerprint[:_DIGEST_CHARACTERS]
             described = Dataset(dataset.name, digest, "harness", dataset.origin or dataset.name)
             self._client.log_inputs(run_id, [DatasetInput(described, [])])
-
-
-def follower(_results: Path, uri: str | None) -> Tracker:
-    """Make the tracker ``mlflow`` of ``--track``, with ``--track-uri``."""
-    return Follower(MlflowTool(uri, None))
 
 
 class _MlflowRun:

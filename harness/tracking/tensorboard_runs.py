@@ -14,10 +14,8 @@ from typing import Any
 from harness.core.machine.description import this_host
 from harness.core.machine.files import prove_writable
 from harness.core.runs.record import Epoch, Record
-from harness.core.runs.tracker import Tracker
 from harness.errors import UsageError
 from harness.tracking import values
-from harness.tracking.following import Follower
 from harness.tracking.tool import TrackedRun
 from harness.tracking.values import Value
 
@@ -145,14 +143,6 @@ class TensorboardTool:
 def tool(results: Path) -> TensorboardTool:
     """Make the tool that writes to a folder of the results."""
     return TensorboardTool(results / _FOLDER)
-
-
-def follower(results: Path, _uri: str | None) -> Tracker:
-    """Make the tracker ``tensorboard`` of ``--track``."""
-    return Follower(tool(results))
-
-
-follower.takes_uri = False  # type: ignore[attr-defined]  # an attribute of a function
 
 
 class _TensorboardRun:

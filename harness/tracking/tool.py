@@ -1,4 +1,4 @@
-"""The contract of a tool that shows runs, live or afterwards: one file for each tool implements it."""
+"""The contract of a tool that shows recorded runs: one file for each tool implements it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ class TrackedRun(Protocol):
 
 
 class Tool(Protocol):
-    """A tool. Methods may raise any exception: :mod:`harness.tracking.following` deals with them."""
+    """A tool. Methods may raise any exception; ``harness export`` states its reason."""
 
     name: str
     """As on the command line."""

@@ -10,7 +10,6 @@ from support.command import complete
         ("harness comp", ["compare"]),
         ("harness export ml", ["mlflow"]),
         ("harness duel torch ke", ["keras", "keras-jax", "keras-torch"]),
-        ("harness run --track t", ["tensorboard"]),
     ],
 )
 def test_names_are_completed(line, offered):

@@ -42,7 +42,6 @@ run --backend torch:eagre --task cnn
 run --backend torch --task cnm
 run --backend torch --task cifar10
 run --preset smok
-run --task mlp --track mlfow
 run --task cnn --backend torch --dataset cifar10
 run --task cnn --backend torch --dataset cifar
 {RUN} --set widht=2
@@ -72,7 +71,6 @@ run --backend torch --plugin /dev/zero
 {RUN} --results r\udce9
 {RUN} --timeout 0
 {RUN} --timeout 5min
-{RUN} --track-uri http://x
 {RUN} --eval-every 2 --no-eval
 {RUN} --eval-samples 2 --no-eval
 run {MLP} --federated clients=x

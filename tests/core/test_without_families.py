@@ -30,7 +30,6 @@ CORE_COMMANDS = {
 TRAIN = ("run", "--backend", "torch", "--task", "mlp", "--max-steps", "30", "--quiet")
 REFUSED = (
     ("run", "--backend", "torch", "--task", "mlp", "--executor", "ray"),
-    ("run", "--backend", "torch", "--task", "mlp", "--track", "mlflow"),
     ("compare",),
 )
 

@@ -11,7 +11,6 @@ from harness.core.runs.record import Pictures
 from harness.core.runs.store import Store
 from harness.errors import HarnessError, UsageError
 from harness.tracking.command import to_mlflow
-from harness.tracking.following import Follower
 from harness.tracking.tool import TrackingError, send
 
 #: Those of pytest's plugins.
@@ -145,19 +144,11 @@ def below_a_file(folder):
         (below_a_file, "unable to open database file"),
     ],
 )
-def test_a_database_that_cannot_be_opened_costs_a_warning(tmp_path, make, why):
-    warnings = []
-    tracker = MlflowTool(f"sqlite:///{make(tmp_path)}", None)
-    Follower(tracker).begin(tmp_path, warnings.append)
-    (warning,) = warnings
-    assert warning.startswith(f"mlflow at {tracker.place}: {why}")
-
-
-def test_an_export_to_no_database_fails_in_one_line(tmp_path):
+def test_an_export_to_no_database_fails_in_one_line(tmp_path, make, why):
     path = stored(tmp_path, make_record())
-    done = CliRunner().invoke(to_mlflow, [str(path), "--uri", f"sqlite:///{garbage(tmp_path)}"])
+    done = CliRunner().invoke(to_mlflow, [str(path), "--uri", f"sqlite:///{make(tmp_path)}"])
     assert isinstance(done.exception, HarnessError)
-    assert "file is not a database. Runs added before: 0." in str(done.exception)
+    assert f"{why}. Runs added before: 0." in str(done.exception)
 
 
 def test_a_uri_of_no_use_is_refused():

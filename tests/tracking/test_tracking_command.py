@@ -1,4 +1,4 @@
-"""The options and commands of trackers, without any tracker."""
+"""The commands of ``harness export``, without any server."""
 
 import sys
 
@@ -6,9 +6,10 @@ import pytest
 from click.testing import CliRunner
 from support.records import make_record, save_runs
 
-from harness.core.shell import features, options
 from harness.core.shell.main import cli
 from harness.errors import HarnessError, UsageError
+from harness.tracking import tensorboard_runs
+from harness.tracking.mlflow_runs import MlflowTool
 
 
 class Tool:
@@ -67,9 +68,9 @@ def test_export_says_why_a_server_does_not_answer(export, snapshot):
     assert str(done.exception) == snapshot
 
 
-@pytest.mark.parametrize("name", features.named("trackers"))
+@pytest.mark.parametrize("name", ["mlflow", "tensorboard"])
 def test_what_is_not_installed_is_named_with_its_extra(tmp_path, monkeypatch, name):
     for module in ("mlflow", "tensorboard.compat.proto.event_pb2"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UsageError, match=rf'is not installed: pip install "dl-harness\[{name}\]"'):
-        options.trackers_of(options.TrackingOptions(trackers=[name], track_uri=None), tmp_path)
+        MlflowTool(None, None) if name == "mlflow" else tensorboard_runs.tool(tmp_path)

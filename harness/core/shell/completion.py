@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from harness.core.shell import features
-
 if TYPE_CHECKING:
     from harness.core.plugins.loading import Kind
 
@@ -67,5 +65,4 @@ BACKENDS = _of_list(_backends_and_modes)
 TASKS = _of_list(_plugins("task"))
 DATASETS = _of_list(_plugins("dataset"))
 STUDIES = _of_list(_plugins("study"))
-TRACKERS = _of_list(lambda _incomplete: features.named("trackers"))
 RECORD: Complete = _records

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from harness.core.runs.record import Record
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.store import Store
-from harness.core.runs.tracker import Tracker
 from harness.core.shell.ending import INTERRUPTED
 from harness.core.shell.executors import Executor
 from harness.core.shell.printing import print_error_line
@@ -21,19 +20,17 @@ def run_sequence(
     quiet: bool,
     certify: bool,
     plan: str | None = None,
-    trackers: Sequence[Tracker] = (),
 ) -> list[Record]:
     """Have ``executor`` execute the remaining runs of a matrix, each after its certificate.
 
-    ``plan`` describes these runs and is printed first; None for a part of a larger plan. ``trackers`` show
-    the runs while they train.
+    ``plan`` describes these runs and is printed first; None for a part of a larger plan.
     """
     requests = [run.request for run in shared.left]
     observer = RunsDisplay(
         requests, quiet=quiet, certify=certify, on_nodes=executor.on_nodes, jobs=executor.jobs
     )
     with shared, observer as display:
-        display.announce(plan, shared, trackers, store.folder)
+        display.announce(plan, shared)
         return executor.execute(shared, store, display, certify=certify)
 
 

@@ -85,9 +85,6 @@ class Feature(NamedTuple):
     """Operations of a worker: ``function(worker, arguments)``, for ``Session.operate``."""
     executors: Mapping[str, str] = _NONE
     """Executors of runs, by the value of ``--executor``: see :mod:`harness.core.shell.executors`."""
-    trackers: Mapping[str, str] = _NONE
-    """By the tool that ``--track`` names: ``function(results, uri)`` returns a
-    :class:`~harness.core.runs.tracker.Tracker`; its attribute ``takes_uri`` is False without a URI."""
     after_training: tuple[str, ...] = ()
     """Work after a training: :class:`harness.core.runs.extensions.AfterTraining` objects."""
     run_report: tuple[str, ...] = ()

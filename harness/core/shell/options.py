@@ -23,7 +23,6 @@ from harness.core.machine.description import default_threads
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.files import name_plugin_files
 from harness.core.plugins.selection import select_backend
-from harness.core.runs.tracker import Tracker
 from harness.core.shell import completion, data_option, features
 from harness.core.shell.parameters import (
     DURATION,
@@ -34,7 +33,7 @@ from harness.core.shell.parameters import (
 )
 from harness.core.shell.paths import InputFile, OutputFile, UserPath
 from harness.core.shell.printing import print_error
-from harness.errors import UsageError, unknown_name
+from harness.errors import UsageError
 from harness.spec.backend import DEVICE_PATTERN, Precision
 from harness.spec.task import Task
 
@@ -466,50 +465,3 @@ def is_local(given: ExecutorOptions) -> bool:
     if given.address is not None and given.executor == _LOCAL:
         raise UsageError("--address names a Ray cluster: add --executor ray.")
     return given.executor == _LOCAL
-
-
-def _check_trackers(ctx: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[str]:
-    """Split the names of trackers, and refuse names that no feature has."""
-    names = split_names(ctx, parameter, texts)
-    for name in names:
-        if name not in (known := features.named("trackers")):
-            raise unknown_name("tracker", name, known)
-    return names
-
-
-#: ``--track`` and ``--track-uri``, for :func:`trackers_of`.
-tracking = together(
-    click.option(
-        "--track",
-        "trackers",
-        multiple=True,
-        callback=_check_trackers,
-        shell_complete=completion.TRACKERS,
-        metavar="NAME[,NAME]",
-        help="Show the runs in mlflow or tensorboard while they train. TensorBoard's files are written "
-        "to the results folder.",
-    ),
-    click.option(
-        "--track-uri",
-        metavar="URI",
-        help="Tracking URI of MLflow. Default: MLFLOW_TRACKING_URI, or MLflow's own default. The "
-        "experiment is MLFLOW_EXPERIMENT_NAME, or harness.",
-    ),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrackingOptions:
-    """The values of :data:`tracking`."""
-
-    trackers: list[str]
-    track_uri: str | None
-
-
-def trackers_of(given: TrackingOptions, results: Path) -> list[Tracker]:
-    """Make the trackers that the options ask for; ``results`` is the folder of the records."""
-    uri = given.track_uri
-    makers = [features.one("trackers", name) for name in given.trackers]
-    if uri and not any(getattr(maker, "takes_uri", True) for maker in makers):
-        raise UsageError("--track-uri is the tracking URI of MLflow: add --track mlflow.")
-    return [maker(results, uri) for maker in makers]

@@ -15,7 +15,6 @@ from harness.core.shell.options import (
     PRECISIONS,
     ExecutorOptions,
     OutputOptions,
-    TrackingOptions,
     number,
     together,
 )
@@ -148,7 +147,7 @@ class OwnModelOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(EvaluationOptions, TrackingOptions, ExecutorOptions, OutputOptions, OwnModelOptions):
+class RunOptions(EvaluationOptions, ExecutorOptions, OutputOptions, OwnModelOptions):
     """The values of the options of ``harness run``."""
 
     preset: str | None

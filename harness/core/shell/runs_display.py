@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Self
 
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
@@ -28,11 +27,9 @@ from harness.core.runs.record import DatasetRecord, Record
 from harness.core.runs.request import RunRequest
 from harness.core.runs.sequence import certified_work
 from harness.core.runs.sharing import SharedRuns
-from harness.core.runs.tracker import Tracker
 from harness.core.runs.words import failure_text, test_score
 from harness.core.shell.console import console, print_line
 from harness.core.shell.executors import ReadyNode
-from harness.core.shell.printing import print_error
 from harness.core.shell.time_left import Activity, Remaining
 from harness.core.training.measures import measure_of_task
 from harness.spec.task import Adversarial, Task
@@ -46,7 +43,7 @@ _CACHED_SECONDS = 1.0
 
 
 class RunsDisplay:
-    """Shows runs: a live part on a terminal, permanent lines, and trackers to follow.
+    """Shows runs: a live part on a terminal, and permanent lines.
 
     A display observes a sequence of runs, and with ``on_nodes`` the runs of several nodes: see
     :class:`harness.core.shell.executors.NodesObserver`. This machine is a node without a name; with ``jobs``
@@ -73,7 +70,6 @@ class RunsDisplay:
         self._noun = "place" if on_nodes and jobs is not None else "node"
         self._console = console(quiet=quiet)
         self._printed = time.monotonic() if several else -math.inf
-        self._trackers: Sequence[Tracker] = ()
         self._runs = len(requests)
         self._begun = self._ended = 0
         self._live = self._console.is_terminal and not quiet
@@ -101,55 +97,17 @@ class RunsDisplay:
         self._printed = time.monotonic()
         print_line(self._console, text)
 
-    def _warn(self, text: str) -> None:
-        """Print a permanent line, even where no progress is shown."""
-        if self._console.quiet:
-            print_error(text)
-        else:
-            self.say(text)
-
-    def announce(
-        self, plan: str | None, shared: SharedRuns, trackers: Sequence[Tracker], folder: Path
-    ) -> None:
-        """Print the plan and the number of recorded runs of ``shared``, and connect the trackers.
+    def announce(self, plan: str | None, shared: SharedRuns) -> None:
+        """Print the plan and the number of recorded runs of ``shared``.
 
         Without a ``plan`` the runs are a part of a larger plan, and recorded runs are not mentioned.
-        ``folder`` contains the records.
         """
         if plan:
             self.say(plan)
         if shared.reused and plan is not None:
             self.say(f"{reuse_text(shared)} (harness run --fresh repeats them)")
-        self._trackers = [tracker for tracker in trackers if self._begins(tracker, folder)]
         for text in stand_in_texts(run.request.dataset for run in shared.left):
             self.say(text)
-
-    def _begins(self, tracker: Tracker, folder: Path) -> bool:
-        """Connect a tracker; a tracker of another package that raises is left out."""
-        try:
-            tracker.begin(folder, self._warn)
-        except Exception as error:  # noqa: BLE001  runs do without it
-            self._warn(f"{type(tracker).__name__} is left out: {type(error).__name__}: {error}")
-            return False
-        return True
-
-    def _followed(self, tracker: Tracker, notify: RunObserver) -> RunObserver:
-        """Have a tracker follow a run; once it raises, it is left out."""
-        follows = True
-        observer = tracker.follow(notify)
-
-        def passed(event: RunEvent) -> None:
-            nonlocal follows
-            if not follows:
-                notify(event)
-                return
-            try:
-                observer(event)
-            except Exception as error:  # noqa: BLE001  runs do without it
-                follows = False
-                self._warn(f"{type(tracker).__name__} is left out: {type(error).__name__}: {error}")
-
-        return passed
 
     def joined(self, node: ReadyNode) -> None:
         """See :class:`harness.core.shell.executors.NodesObserver`."""
@@ -177,10 +135,7 @@ class RunsDisplay:
         if node and not self._live and not self._jobs:
             self.say(f"{name}: begins on {node}")
         self.update(node, name, "beginning" if node else "starting a worker")
-        notify: RunObserver = RunLine(self, node, name, request.task)
-        for tracker in self._trackers:
-            notify = self._followed(tracker, notify)
-        return notify
+        return RunLine(self, node, name, request.task)
 
     def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
         """See :class:`harness.core.runs.sequence.SequenceObserver`."""

@@ -55,7 +55,7 @@ _SLACK = 1.2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given(options.TrackingOptions, options.ExecutorOptions, OwnModelOptions):
+class Given(options.ExecutorOptions, OwnModelOptions):
     """The values of the parameters of ``harness study``."""
 
     kind: str
@@ -140,7 +140,6 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
 @options.threads
 @options.assignments
 @options.results
-@options.tracking
 @options.certify
 @options.jobs
 @options.executor
@@ -233,7 +232,6 @@ class _Conduct:
         self._given = given
         self._executor = executor
         self._store = Store(given.results)
-        self._trackers = options.trackers_of(given, given.results)
         self._pace = Pace(self._plan.variant_of)
         self._begun = time.monotonic()
         self.records: list[Record] = []
@@ -465,7 +463,6 @@ class _Conduct:
             self._executor,
             quiet=self._given.quiet,
             certify=self._given.certify,
-            trackers=self._trackers,
         )
         # The first runs may have waited for certificates.
         elapsed = time.monotonic() - start if self.records or not self._given.certify else None

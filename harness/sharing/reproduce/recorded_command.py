@@ -11,7 +11,7 @@ from harness.core.shell.paths import OutputFile
 from harness.errors import UsageError
 
 #: Options that say where a command works and what it prints, not what it does.
-_OWN = frozenset({"results", "form", "quiet", "executor", "address", "trackers", "track_uri"})
+_OWN = frozenset({"results", "form", "quiet", "executor", "address"})
 
 
 class RecordedCommand:

@@ -283,19 +283,11 @@ class Work(AfterTraining):
 
 WORK, SOURCE = Work(), LeftoverSource({}, fails)
 
-
-class Tracks:
-    def __init__(self, results, uri):
-        self.uri = uri
-
-    def begin(self, folder, warn):
-        fails()
 """
 FIELDS = """    leftovers=("harness_half_hooks:SOURCE",),
     run_summary=("harness_half_hooks:fails",),
     after_training=("harness_half_hooks:WORK", "harness_half_hooks:NOTHING"),
     skeletons={"thing": "harness_half_hooks:NOTHING"},
-    trackers={"half": "harness_half_hooks:Tracks"},
 )"""
 
 
@@ -309,10 +301,8 @@ def test_hooks_that_are_missing_or_raise_are_left_out_and_named(harness):
     assert "harness_half_hooks:SOURCE" in harness.ok("clean", "--dry-run", **place).stderr
     assert "harness_half_hooks:NOTHING" in harness.ok("new", "command", "other", **place).stderr
     run = ("run", "--backend", "torch", "--task", "mlp", "--max-steps", "2", "--no-certify")
-    run += ("--track", "half", "--track-uri", "x")
     done = harness.ok(*run, **place)
     for named in (
-        "Tracks is left out: ZeroDivisionError",
         "harness_half_hooks:NOTHING",
         "harness_half_hooks:fails",
     ):

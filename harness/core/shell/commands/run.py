@@ -48,7 +48,6 @@ from harness.spec.task import Task
 @run_options.assignments
 @run_options.federated
 @options.results
-@options.tracking
 @options.form
 @options.certify
 @click.option(
@@ -92,7 +91,6 @@ def command(ctx: click.Context, given: RunOptions) -> None:
         "command": sys.argv[1:],
     }
     asked = msgspec.convert(vars(given) | chosen, MatrixOptions)
-    trackers = options.trackers_of(given, given.results)
     store, matrix = Store(given.results), RunMatrix(asked)
     store.prepare()
     with executor_of(given, AskedJobs.of(given.jobs, given.threads, given.device)) as executor:
@@ -109,7 +107,6 @@ def command(ctx: click.Context, given: RunOptions) -> None:
             quiet=given.quiet,
             certify=given.certify,
             plan=_plan_text(matrix, requests, given),
-            trackers=trackers,
         )
         conclude(executor, store, records, quiet=given.quiet)
     if given.form == "json":
