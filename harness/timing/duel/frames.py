@@ -15,7 +15,7 @@ def duels_frame(records: Iterable[DuelRecord]) -> pd.DataFrame:
 
     A duel without results has a row for each configuration but the reference. ``ratio`` is the time per
     sample over that of the reference, with the ends of its 95 % interval; ``whole_ratio`` that of the whole
-    time after ``steps`` steps. ``break_even`` is in steps.
+    time after ``steps`` steps.
     """
     rows = [
         {**_conditions(record), **_configuration(configuration, reference), **_result(result)}
@@ -59,7 +59,7 @@ def _configuration(configuration: ConfigurationRecord, reference: ConfigurationR
 
 def _result(result: DuelResult | None) -> dict[str, object]:
     ratio, finish = result and result.ratio, result and result.finish
-    whole, turn = finish and finish.ratio, finish and finish.break_even
+    whole = finish and finish.ratio
     return {
         "verdict": result and result.verdict,
         "ratio": ratio and ratio.value,
@@ -69,9 +69,6 @@ def _result(result: DuelResult | None) -> dict[str, object]:
         "whole_ratio": whole and whole.value,
         "whole_ratio_low": whole and whole.low,
         "whole_ratio_high": whole and whole.high,
-        "break_even": turn and turn.value,
-        "break_even_low": turn and turn.low,
-        "break_even_high": turn and turn.high,
         "p_value": result and result.p_value,
         "pairs": result.pairs if result else 0,
         "lost_pairs": result.lost if result else 0,

@@ -67,25 +67,15 @@ def evidence_text(result: DuelResult) -> str:
 
 
 def finish_sentence(result: DuelResult) -> str:
-    """Say which finishes the whole training first, and the break-even; empty where nothing is known of it.
+    """Say which finishes the whole training first; empty where it is not known.
 
     ``For your 460 steps torch:eager finishes before keras:fit, start-up and compilation included: keras:fit
-    +94.0 % [90.1, 98.2] (9.31 s, torch:eager 4.80 s). Beyond about 2,310 steps [1,900, 3,020] keras:fit
-    finishes first.``
+    +94.0 % [90.1, 98.2] (9.31 s, torch:eager 4.80 s).``
     """
     finish = result.finish
-    if finish is None:
+    if finish is None or finish.ratio is None:
         return ""
     own, reference = result.configuration, result.reference
-    sooner, later = (own, reference) if finish.starts_sooner else (reference, own)
-    turn = finish.break_even and f"about {_steps(finish.break_even)}"
-    if finish.steps is None or finish.ratio is None or finish.seconds is None:
-        first = (
-            f"finishes first up to {turn}, and {later} beyond"
-            if turn
-            else "is ahead after any number of steps"
-        )
-        return f"Start-up and compilation included, {sooner} {first}."
     first, second = (own, reference) if finish.ratio.value < 1 else (reference, own)
     claim = (
         f"{first} finishes before {second}"
@@ -93,23 +83,10 @@ def finish_sentence(result: DuelResult) -> str:
         else f"it is open whether {own} or {reference} finishes first"
     )
     took, theirs = map(significant, finish.seconds)
-    text = (
+    return (
         f"For your {finish.steps:,} steps {claim}, start-up and compilation included: {own} "
         f"{time_ratio(finish.ratio)} ({took} s, {reference} {theirs} s)."
     )
-    if finish.break_even is None:
-        return text
-    beyond = finish.steps < finish.break_even.value
-    return f"{text} {f'Beyond {turn} {later}' if beyond else f'Below {turn} {sooner}'} finishes first."
-
-
-def _steps(turn: Estimate) -> str:
-    """Write a number of steps with its interval, which may have no end: ``2,310 steps [1,900, ∞)``."""
-    text = f"{significant(round(turn.value))} steps"
-    if turn.low is None:
-        return text
-    end = "∞)" if turn.high is None else f"{significant(round(turn.high))}]"
-    return f"{text} [{significant(round(turn.low))}, {end}"
 
 
 def _undecided(result: DuelResult) -> str:

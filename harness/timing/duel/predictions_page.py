@@ -1,8 +1,7 @@
 """Predictions against batch size: duels of the same configurations, from latency to throughput."""
 
 import itertools
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from harness.core.documents.charts import configuration_colours, field, layer, layered, tips
@@ -19,7 +18,7 @@ _LEGEND = (
 
 
 def predictions_document(task: str, records: Sequence[DuelRecord]) -> Document:
-    """Return latency, throughput and verdicts by batch size, and the sizes at which the faster changes."""
+    """Return latency, throughput and verdicts by batch size."""
     measured = [record for record in records if record.pairs]
     labels = [each.label for each in records[0].configurations]
     headers = ["batch size"]
@@ -36,11 +35,8 @@ def predictions_document(task: str, records: Sequence[DuelRecord]) -> Document:
             row.append(f"{result.verdict}: {time_ratio(result.ratio)}" if result.ratio else NOTHING)
         rows.append(row)
     title = f"Prediction of {task} by batch size"
-    crossings = list(_crossings(measured, labels)) or [
-        "Between these sizes no configuration certainly overtakes another."
-    ]
     nodes: list[Node] = [
-        Items([_proof(measured), *crossings]),
+        Items([_proof(measured)]),
         Table(headers, rows, title, (_LEGEND, RATIO_LEGEND), announced=True),
         Section("Throughput and latency", [Figures(partial(_figures, measured, labels))], "curves"),
     ]
@@ -64,26 +60,6 @@ def _proof(records: Sequence[DuelRecord]) -> str:
     if other := [size for size, found in outcomes.items() if found != {"same"}]:
         return f"The outputs were not proved to be equal at batch size {', '.join(other)}."
     return "The outputs of the first calls were the same on all sides."
-
-
-def _crossings(records: Sequence[DuelRecord], labels: Sequence[str]) -> Iterator[str]:
-    """Yield the sizes at which the faster of two changes, where the verdicts around them are certain."""
-    for place, label in enumerate(labels[1:]):
-        decided = [
-            (record.configurations[0].batch_size, result)
-            for record in records
-            if (result := record.results[place]).verdict in {"faster", "slower"} and result.ratio is not None
-        ]
-        for (size, before), (next_size, after) in itertools.pairwise(decided):
-            if before.verdict == after.verdict or before.ratio is None or after.ratio is None:
-                continue
-            one, other = math.log(before.ratio.value), math.log(after.ratio.value)
-            between = math.exp(math.log(size) + math.log(next_size / size) * one / (one - other))
-            first, second = (label, labels[0]) if before.verdict == "faster" else (labels[0], label)
-            yield (
-                f"{second} overtakes {first} between batches of {size} and {next_size}, at about "
-                f"{between:.0f}."
-            )
 
 
 def _figures(records: Sequence[DuelRecord], labels: Sequence[str]) -> list[Figure]:

@@ -43,17 +43,12 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
     Reading data and scoring are not. A step is of the samples of a step of the reference.
     """
 
-    steps: int | None
-    """The steps of the training as configured; None if it is not known, as for a step of the user's own."""
+    steps: int
+    """The steps of the training as configured."""
     ratio: Estimate | None
     """The whole time over that of the reference, after ``steps``."""
-    seconds: list[float] | None
+    seconds: list[float]
     """The median whole times: of the configuration, and of the reference."""
-    starts_sooner: bool
-    """It is ahead of the reference after the first step."""
-    break_even: Estimate | None
-    """The steps after which the one that started later is ahead; None if it never is. The interval has the
-    numbers of steps for which neither is shown to finish first; ``high`` is None if they have no end."""
 
 
 class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +85,7 @@ class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
     contradicted: bool = False
     """Over all blocks, pauses included, but those of one pair, the difference has the opposite sign."""
     finish: Finish | None = None
-    """Which finishes first; None without pairs."""
+    """Which finishes first; None without pairs, or where the number of steps is not known."""
     control_ratio: float | None = None
     """The same ratio of the control: 1 if the machine was the same for both configurations."""
 

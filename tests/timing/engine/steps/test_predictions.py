@@ -1,15 +1,11 @@
 """Predictions of a task as steps: outputs, batches, suites and the curve over batch sizes."""
 
-import msgspec
 import numpy as np
 import pytest
 
 from harness.core.plugins import installation
-from harness.core.stats.estimate import Estimate
 from harness.core.worker.requests import _PREDICTED_BATCHES
 from harness.errors import UsageError
-from harness.timing.duel.predictions_page import _crossings
-from harness.timing.duel.record import DuelResult
 from harness.timing.engine.steps.task_step import make_prediction
 from harness.timing.environments.suite_file import benchmark_of
 
@@ -51,26 +47,3 @@ def test_a_suite_gates_predictions():
     for other, words in (({"step": "bench.py:make"}, "predict"), ({"backend": "torch"}, "lacks task")):
         with pytest.raises(UsageError, match=words):
             benchmark_of("latency", {**other, "operation": "predict"}, {}, "gate.toml")
-
-
-class Sized(msgspec.Struct):
-    batch_size: int
-
-
-class Duelled(msgspec.Struct):
-    configurations: list[Sized]
-    results: list[DuelResult]
-
-
-def duel(size, verdict, ratio):
-    estimate = Estimate(ratio, ratio * 0.99, ratio * 1.01, 4)
-    result = DuelResult(
-        configuration="b", reference="a", verdict=verdict, pairs=4, ratio=estimate, p_value=0.01, spread=None
-    )
-    return Duelled([Sized(size), Sized(size)], [result])
-
-
-def test_where_one_overtakes_the_other(snapshot):
-    records = [duel(1, "faster", 0.5), duel(4, "undecided", 1.0), duel(16, "slower", 2.0)]
-    assert [*_crossings(records, ["a", "b"])] == snapshot
-    assert [*_crossings(records[:2], ["a", "b"])] == []
