@@ -1,6 +1,6 @@
 """Quantities measured of a process at its end: one table, from which all else follows.
 
-Records, tables, frames and trackers show every entry, workers measure it by its ``read``, and gates judge it
+Records, tables, frames and exports show every entry, workers measure it by its ``read``, and gates judge it
 by its ``gated``. A quantity may be 0.
 """
 
@@ -37,7 +37,7 @@ class Gated(NamedTuple):
 class Quantity(NamedTuple):
     """A measured quantity.
 
-    ``name`` ends with the base unit and is the name of columns; ``metric`` is the name in trackers. Tables
+    ``name`` ends with the base unit and is the name of columns; ``metric`` is the name in exports. Tables
     show the value divided by ``divisor``, in ``unit``.
     """
 

@@ -1,4 +1,4 @@
-"""Events of runs and certificates, for displays, trackers and other nodes.
+"""Events of runs and certificates, for displays and other nodes.
 
 A run notifies its observer between two blocks of steps, so observers are never timed.
 """
