@@ -15,7 +15,6 @@ from harness.core.documents.kinds import Status
 from harness.core.machine.description import git_state
 from harness.core.runs.events import (
     Certified,
-    Certifying,
     Examined,
     Finished,
     Phase,
@@ -159,7 +158,7 @@ class Dispatcher:
                 self._save(node, record)
             case SaveBeside():
                 self._store.save_beside(*arrival)
-            case Certifying() | Examined() | Certified():
+            case Examined() | Certified():
                 self._observer.certificate(self._states[node].name, arrival)
             case Phase() | Started() | Trained() | Scored():
                 self._running[node].notify(arrival)

@@ -96,7 +96,7 @@ def _agree(written: WrittenTask, specs: Sequence[SideSpec], phases: Phases) -> N
     """Write the reference of a pair in float64."""
     phases.begin(f"Comparing {' and '.join(spec.target for spec in specs)} in float64 …")
     try:
-        write_reference(registry.task(written.name), written.backends, _reference(written), phases.advance)
+        write_reference(registry.task(written.name), written.backends, _reference(written), phases.begin)
     except UsageError:
         raise
     except HarnessError as error:

@@ -17,19 +17,18 @@ from harness.spec.task import TaskDefinition
 def make_reference(
     definition: TaskDefinition,
     examiners: Sequence[Examiner],
-    report: Callable[[str, float], None] = lambda _what, _done: None,
+    report: Callable[[str], None] = lambda _what: None,
 ) -> Reference:
     """Make a reference from the agreement of at least two frameworks.
 
-    ``report`` is called with the next configuration and case, and the completed share of the work.
+    ``report`` is called with the next configuration and case.
     """
     all_cases = cases(definition)
     configurations = [examiner.configuration for examiner in examiners]
     observed: list[list[Observation | None]] = [[] for _ in examiners]
-    for number, case in enumerate(all_cases):
+    for case in all_cases:
         for place, examiner in enumerate(examiners):
-            done = (number * len(examiners) + place) / (len(all_cases) * len(examiners))
-            report(f"{configurations[place].label}, case {case.name!r}", done)
+            report(f"{configurations[place].label}, case {case.name!r}")
             observed[place].append(_observed_if_offered(examiner, case))
     agreed: dict[str, ReferenceCase] = {}
     for case, *found in zip(all_cases, *observed, strict=True):

@@ -194,11 +194,6 @@ def about(seconds: float) -> str:
     return f"{hours} h {minutes} min"
 
 
-def time_left(seconds: float) -> str:
-    """Write the time that is left: ``about 40 s left``."""
-    return f"about {about(seconds)} left"
-
-
 def capitalised(text: str) -> str:
     """Begin with a capital letter, and keep all others: ``Validation Fréchet distance``."""
     return f"{text[:1].upper()}{text[1:]}"

@@ -49,13 +49,6 @@ RunEvent = Phase | Started | Trained | Scored | Finished
 RunObserver = Callable[[RunEvent], None]
 
 
-class Certifying(NamedTuple):
-    """A certificate is read from the cache or computed."""
-
-    configuration: Configuration
-    task: str
-
-
 class Examined(NamedTuple):
     """``cases`` of the ``of`` cases of a certificate have been examined."""
 
@@ -74,4 +67,4 @@ class Certified(NamedTuple):
     seconds: float
 
 
-CertificationEvent = Certifying | Examined | Certified
+CertificationEvent = Examined | Certified

@@ -22,7 +22,6 @@ import psutil
 from harness.core.runs.events import (
     CertificationEvent,
     Certified,
-    Certifying,
     Examined,
     Finished,
     RunEvent,
@@ -399,7 +398,7 @@ class _Execution:
                 del self._running[number]
                 self._shared.give_back(planned)
                 raise event
-            case Certifying() | Examined() | Certified():
+            case Examined() | Certified():
                 self._observer.certificate(str(number + 1), event)
             case _:
                 notify(event)

@@ -15,7 +15,6 @@ from harness.core.plugins.configuration import Configuration
 from harness.core.runs.events import (
     CertificationEvent,
     Certified,
-    Certifying,
     Examined,
     Finished,
     RunObserver,
@@ -75,7 +74,6 @@ class Certification:
     def _make(self, request: RunRequest, notify: Callable[[CertificationEvent], None]) -> Certificate:
         configuration, task, _ = certified_work(request)
         start = time.perf_counter()
-        notify(Certifying(configuration, task))
         examiner = self._examiners.get(configuration)
         if examiner is None:
             examiner = self._examiners[configuration] = Examiner(configuration, request.timeout_seconds)

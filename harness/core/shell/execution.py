@@ -26,9 +26,7 @@ def run_sequence(
     ``plan`` describes these runs and is printed first; None for a part of a larger plan.
     """
     requests = [run.request for run in shared.left]
-    observer = RunsDisplay(
-        requests, quiet=quiet, certify=certify, on_nodes=executor.on_nodes, jobs=executor.jobs
-    )
+    observer = RunsDisplay(requests, quiet=quiet, on_nodes=executor.on_nodes, jobs=executor.jobs)
     with shared, observer as display:
         display.announce(plan, shared)
         return executor.execute(shared, store, display, certify=certify)

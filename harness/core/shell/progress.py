@@ -8,7 +8,7 @@ from typing import Self
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from harness.core.documents.numbers import about, time_left
+from harness.core.documents.numbers import about
 from harness.core.shell.console import LiveLine, console
 from harness.spec.data import DownloadProgress
 
@@ -17,34 +17,27 @@ _REMINDER_SECONDS = 60.0
 
 
 class Phases:
-    """The phases of one piece of work, with the time left as far as it is known.
+    """The phases of one piece of work.
 
     A phase that takes minutes is shown again every minute, so that it does not seem to hang.
     """
 
     def __init__(self, *, quiet: bool) -> None:
-        self._line, self._began = LiveLine(quiet=quiet), time.monotonic()
+        self._line = LiveLine(quiet=quiet)
         self._ends = threading.Event()
-        self._current: tuple[str, float, float | None] = ("", self._began, None)
+        self._current = ("", time.monotonic())
         self._thread = threading.Thread(target=self._remind, daemon=True)
 
-    def begin(self, phase: str, seconds: float | None = None) -> None:
-        """Show that ``phase`` begins, which takes about ``seconds``."""
-        self._current = (phase, time.monotonic(), seconds)
-        self._line.doing(phase if seconds is None else f"{phase}, {time_left(seconds)}")
-
-    def advance(self, phase: str, done: float) -> None:
-        """Show that ``phase`` begins when the share ``done`` of all phases of its kind is done."""
-        if not done:
-            self._began = time.monotonic()
-        self.begin(phase, (time.monotonic() - self._began) * (1 - done) / done if done else None)
+    def begin(self, phase: str) -> None:
+        """Show that ``phase`` begins."""
+        self._current = (phase, time.monotonic())
+        self._line.doing(phase)
 
     def _remind(self) -> None:
         while not self._ends.wait(_REMINDER_SECONDS):
-            phase, began, expected = self._current
+            phase, began = self._current
             if (passed := time.monotonic() - began) >= _REMINDER_SECONDS:
-                left = "" if expected is None or expected < passed else f", {time_left(expected - passed)}"
-                self._line.doing(f"{phase}, {about(passed)} so far{left}")
+                self._line.doing(f"{phase}, {about(passed)} so far")
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -9,12 +9,10 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column
 
 from harness.core.certify.page import certificate_label
-from harness.core.documents.numbers import counted, score_value, significant, time_left
-from harness.core.plugins.configuration import Configuration
+from harness.core.documents.numbers import counted, score_value, significant
 from harness.core.runs.events import (
     CertificationEvent,
     Certified,
-    Certifying,
     Examined,
     Finished,
     Phase,
@@ -25,12 +23,10 @@ from harness.core.runs.events import (
 )
 from harness.core.runs.record import DatasetRecord, Record
 from harness.core.runs.request import RunRequest
-from harness.core.runs.sequence import certified_work
 from harness.core.runs.sharing import SharedRuns
 from harness.core.runs.words import failure_text, test_score
 from harness.core.shell.console import console, print_line
 from harness.core.shell.executors import ReadyNode
-from harness.core.shell.time_left import Activity, Remaining
 from harness.core.training.measures import measure_of_task
 from harness.spec.task import Adversarial, Task
 
@@ -55,16 +51,10 @@ class RunsDisplay:
         requests: Sequence[RunRequest],
         *,
         quiet: bool,
-        certify: bool = False,
         on_nodes: bool = False,
         jobs: int | None = None,
     ) -> None:
         several = on_nodes or jobs is not None
-        # On a node, and beside other runs, a certificate is part of a run.
-        works = {certified_work(request): None for request in requests if certify and not several}
-        planned = [_certificate_activity(configuration, task) for configuration, task, _ in works]
-        planned += map(_run_activity, requests)
-        self._remaining = Remaining(planned, time.monotonic, nodes=0 if on_nodes else jobs or 1)
         self._jobs = None if on_nodes else jobs
         #: Runs that share a node have places there, each a node by its own name.
         self._noun = "place" if on_nodes and jobs is not None else "node"
@@ -113,7 +103,6 @@ class RunsDisplay:
         """See :class:`harness.core.shell.executors.NodesObserver`."""
         if node.name not in self._rows:
             self._rows[node.name] = self._progress.add_task("", total=None)
-        self._remaining.nodes = len(self._rows)
         for reason in node.lacking.values():
             self.say(f"node {node.name}: {reason}; such runs go to other nodes")
 
@@ -121,15 +110,12 @@ class RunsDisplay:
         """See :class:`harness.core.shell.executors.NodesObserver`."""
         if (row := self._rows.pop(node, None)) is not None:
             self._progress.remove_task(row)
-        self._remaining.nodes = len(self._rows)
-        self._remaining.lose(node, again=again is not None)
         self._begun -= again is not None
         self.say(f"node {node} is lost: {reason}" + (f"; {_name(again)} begins again" if again else ""))
 
     def begin(self, node: str, request: RunRequest) -> RunObserver:
         """See :class:`harness.core.runs.sequence.SequenceObserver`."""
         name = self._next_name(request)
-        self._remaining.begin(_run_activity(request), node)
         if self._jobs and node not in self._rows:
             self._rows[node] = self._progress.add_task("", total=None)
         if node and not self._live and not self._jobs:
@@ -140,7 +126,6 @@ class RunsDisplay:
     def recorded_elsewhere(self, request: RunRequest, record: Record) -> None:
         """See :class:`harness.core.runs.sequence.SequenceObserver`."""
         self._ended += 1
-        self._remaining.drop(_run_activity(request))
         self.say(f"{self._next_name(request)}: {record.status}, by another process")
 
     def waiting(self, runs: int) -> None:
@@ -154,17 +139,10 @@ class RunsDisplay:
     def certificate(self, node: str, event: CertificationEvent) -> None:
         """See :class:`harness.core.shell.executors.NodesObserver`."""
         match event:
-            case Certifying(configuration, task):
-                if not node:
-                    self._remaining.begin(_certificate_activity(configuration, task))
             case Examined(configuration, task, cases, of):
-                if not node:
-                    self._remaining.advance(cases / of)
                 done = f"comparing with the reference in float64, {cases} of {of} cases"
                 self.update(node, f"certifying {configuration.label} on {task}", done)
             case Certified(configuration, task, certificate, seconds):
-                if not node:
-                    self._remaining.end()
                 if seconds > _CACHED_SECONDS and (node or self._live):
                     outcome = f"{certificate_label(certificate)} in {seconds:.0f} s"
                     self.say(f"{configuration.label} on {task}: {self._on(outcome, node)}")
@@ -176,19 +154,13 @@ class RunsDisplay:
             self._show(node, f"{node}: {name}", shown)
             self._show_whole()
             return
-        shown[1:1] = self._left()
         if self._live:
             self._show(node, name, shown)
         elif self._is_due():
             self.say(": ".join(filter(None, [name, ", ".join(shown)])))
 
-    def advance(self, node: str, share: float) -> None:
-        """Note that this share of the training of the node's run is done."""
-        self._remaining.advance(share, node)
-
     def end(self, node: str, outcome: str) -> None:
         """Print the outcome of the run of a node, which has ended."""
-        self._remaining.end(node)
         if node:
             self.update(node, "idle")
         self._ended += 1
@@ -211,20 +183,14 @@ class RunsDisplay:
             self._progress.update(row, description=fitted(name, details, width))
 
     def _show_whole(self) -> None:
-        """Show how many runs have ended, and the time left; without a terminal every ten seconds."""
+        """Show how many runs have ended; without a terminal every ten seconds."""
         nodes = len(self._rows)
         at = f"{self._jobs} at once" if self._jobs else counted(nodes, self._noun)
-        ended = f"{self._ended} of {self._runs} runs ended, {at}"
-        text = ", ".join([ended, *self._left()])
+        text = f"{self._ended} of {self._runs} runs ended, {at}"
         if self._live:
             self._progress.update(self._whole, description=text)
         elif self._is_due() and self._ended < self._runs:
             self.say(text)
-
-    def _left(self) -> list[str]:
-        """Return the time left of all runs as text, if it is known."""
-        seconds = self._remaining.seconds()
-        return [time_left(seconds)] if seconds and seconds >= 1 else []
 
     def _is_due(self) -> bool:
         """Check that, without a terminal, a line about work under way may be printed."""
@@ -252,14 +218,6 @@ def fitted(name: str, details: Sequence[str], width: int) -> str:
         if len(longer) <= width:
             text = longer
     return text
-
-
-def _certificate_activity(configuration: Configuration, task: str) -> Activity:
-    return Activity("certificate", f"{configuration.label} {task}")
-
-
-def _run_activity(request: RunRequest) -> Activity:
-    return Activity("run", f"{request.configuration.label} {request.task.name}")
 
 
 def _name(request: RunRequest) -> str:
@@ -294,7 +252,6 @@ class RunLine:
                 self._display.end(self._node, f"{self._name}: {_outcome(record)}")
 
     def _trained(self, event: Trained) -> None:
-        self._display.advance(self._node, event.step / event.total_steps)
         self._epoch = f"epoch {event.epoch}/{self._epochs}"
         loss = f"{self._loss} {significant(event.loss)}"
         speed = f"{1 / event.step_seconds:.1f} steps/s" if event.step_seconds else ""

@@ -3,11 +3,8 @@
 import contextlib
 import dataclasses
 import sys
-import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ import click
 import msgspec
 
 from harness.core.documents.files import write_text
-from harness.core.documents.numbers import about, counted, listed
+from harness.core.documents.numbers import counted, listed
 from harness.core.runs.extensions import with_work
 from harness.core.runs.record import Record
 from harness.core.runs.request import TRIAL_SEED, RunRequest
@@ -34,24 +31,18 @@ from harness.core.shell.runs_display import reuse_text
 from harness.errors import HarnessError, UsageError
 from harness.learning.study.across_tasks_page import across_tasks_page, across_tasks_text
 from harness.learning.study.answer import plural
-from harness.learning.study.effects import findings_of
-from harness.learning.study.judging import Need
 from harness.learning.study.kinds import listing, load
-from harness.learning.study.needs import MOST_SEEDS, needs, needs_text, seeds_wanted
 from harness.learning.study.own_models import VARIANTS, of_task, variants_kind
-from harness.learning.study.pace import Pace
-from harness.learning.study.plan import FEWEST_SEEDS, FEWEST_TRIALS, StudyPlan
+from harness.learning.study.plan import StudyPlan
 from harness.learning.study.quantities import JUDGED
 from harness.learning.study.record import STUDIES, Sampler, Study
 from harness.learning.study.tuning import Tuning
-from harness.learning.study.variants import FEWEST_VARIANTS, StudyOptions, centre
+from harness.learning.study.variants import StudyOptions, centre
 from harness.spec.backend import Precision
-from harness.spec.study import StudyKind, StudyVariant
+from harness.spec.study import StudyKind
 
-#: Steps of the first run by which the time of a study is estimated.
-_STEPS_OF_PROBE = 16
-#: A budget that is advised is so much larger than the estimate.
-_SLACK = 1.2
+#: Trials may take this share of a budget; the rest is for the runs that are compared.
+_SHARE_OF_TRIALS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +58,6 @@ class Given(options.ExecutorOptions, OwnModelOptions):
     sampler: Sampler
     searched: tuple[str, ...]
     chosen: list[str]
-    until_decided: bool
     budget: float | None
     device: str
     precision: Precision
@@ -126,14 +116,9 @@ def _list_studies(ctx: click.Context, _parameter: click.Parameter, value: bool) 
     metavar="NAME[,NAME]",
     help="Only these variants of the kind; NEW=NAME is a variant under a further name. Default: all.",
 )
-@click.option(
-    "--until-decided",
-    is_flag=True,
-    help="Add seeds until every variant has a verdict, or more seeds would not decide. Begins with --seeds.",
-)
 @options.budget(
-    "Time limit, such as 90s or 5m. Trials and seeds that would exceed it are left out; a limit that leaves "
-    "fewer seeds than a verdict needs is refused. Default: no limit."
+    "Time limit, such as 90s or 5m: no round of trials begins after half of it, and no seed that would take "
+    "longer than the rest, as the last one did. Default: no limit."
 )
 @options.device
 @options.precision
@@ -227,13 +212,11 @@ class _Conduct:
         )
         with shown_progress(quiet=given.quiet) as progress:
             self._plan = StudyPlan(chosen, progress)
-        if given.until_decided:  # fewer would be a look at no verdict
-            self._plan.seeds = max(self._plan.seeds, FEWEST_SEEDS)
         self._given = given
         self._executor = executor
         self._store = Store(given.results)
-        self._pace = Pace(self._plan.variant_of)
         self._begun = time.monotonic()
+        self._last_seconds = 0.0
         self.records: list[Record] = []
 
     def carry_out(self) -> tuple[Study, Path]:
@@ -253,12 +236,10 @@ class _Conduct:
         found = tuning.found()
         best, target = tuning.reference()
         reference = best if plan.kind.reference == "best" else ""
-        if not self._interrupted:
-            self._keep_to_budget(found, reference or plan.variants[0].name)
-        study = self._with_looks(plan.study(found, tuning.trials, reference, target))
+        study = plan.study(found, tuning.trials, reference, target)
         path = self._save(study)
         if not self._interrupted:
-            study = self._compare(study, found)
+            self._compare(found)
             conclude(self._executor, self._store, self.records, quiet=self._given.quiet)
         return study, path
 
@@ -271,21 +252,9 @@ class _Conduct:
     def _save(self, study: Study) -> Path:
         return STUDIES.save(study, self._given.results / STUDIES.folder)
 
-    def _with_looks(self, study: Study) -> Study:
-        """Return the study with the looks of earlier commands, by which its number of seeds was chosen."""
-        path = self._given.results / STUDIES.folder / f"{study.id}.json"
-        earlier = STUDIES.read_each([path] if path.is_file() else [])
-        looks = [each.looks for each in earlier if isinstance(each, Study)]
-        return msgspec.structs.replace(study, looks=max(looks, default=0))
-
     @property
     def _interrupted(self) -> bool:
         return exit_code(self.records) == INTERRUPTED
-
-    @property
-    def _fewest_seeds(self) -> int:
-        """The seeds that a budget does not leave out: those of a verdict, or all if fewer are asked for."""
-        return min(FEWEST_SEEDS, self._plan.seeds)
 
     def _centres(self) -> dict[str, list[str]]:
         """Return settings of each variant from which a training takes as long as from those to be found."""
@@ -301,151 +270,33 @@ class _Conduct:
         return f"{plan.options.task}: {trials}{runs} ({counted(plan.seeds, 'seed')} of each variant)"
 
     def _tune(self, tuning: Tuning) -> None:
-        """Run the trials in rounds, as many as leave time for the runs that are compared."""
+        """Run the trials in rounds, of which a budget allows those that begin in its first half."""
         trials = self._plan.trials
-        for number, requests in enumerate(tuning.rounds(trials), 1):
-            if not self._pace.is_known and self._left(requests):
-                self._estimate(trials - number + 1)
-                if self._interrupted:
-                    break
-            if number > FEWEST_TRIALS and not self._fits([*requests, *self._plan.runs(self._centres())]):
-                self._say(f"The budget allows {counted(number - 1, 'trial')} of each instead of {trials}")
+        for number, requests in enumerate(tuning.rounds(trials)):
+            if number and not self._has_time(_SHARE_OF_TRIALS):
+                self._say(f"The budget allows {counted(number, 'trial')} of each instead of {trials}")
                 break
             tuning.tell(self._run(requests))
             if self._interrupted:
                 break
 
-    def _estimate(self, trials: int) -> None:
-        """Measure how long a run takes, say how long the study takes, and compare that with the budget.
-
-        So many ``trials`` of each tuned variant are to come.
-        """
-        plan, centres, seeds = self._plan, self._centres(), self._fewest_seeds
-        runs = self._left(plan.runs(centres))
-        self._measure(plan.runs(centres))
-        if self._interrupted:
-            return
-        if not self._pace.is_known:  # on nodes of a cluster, or the first run failed
-            self._say("How long this takes is known once a run has ended")
-            return
-        tried = [plan.trial(each, centre(each), "", None) for each in plan.variants if each.ranges]
-        fewest = self._left(plan.runs(centres, range(seeds)))
-        whole = self._pace.seconds([*tried * trials, *runs])
-        least = self._pace.seconds([*tried * min(trials, FEWEST_TRIALS), *fewest])
-        budget = self._given.budget
-        spent = time.monotonic() - self._begun
-        if budget is not None and spent + least > budget:
-            what = f"{counted(FEWEST_TRIALS, 'trial')} and " if tried and trials else ""
-            raise UsageError(
-                f"--budget: {about(budget)} is too short for {what}{counted(seeds, 'seed')} of each "
-                f"{plan.kind.noun}, without which there is no verdict; they take about "
-                f"{about(spent + least)}. Give --budget {ceil((spent + least) * _SLACK / 60)}m, fewer "
-                "--variants, or fewer --epochs."
-            )
-        self._say(
-            f"This takes about {about(whole)}. There is no verdict before {counted(FEWEST_SEEDS, 'seed')} of "
-            f"each {plan.kind.noun}; then it is said how many are needed"
-        )
-
-    def _measure(self, requests: list[RunRequest]) -> None:
-        """Learn how long runs take from those that are recorded, or from a few steps of the first one."""
-        self._pace.learn(self._shared(requests).records)
-        if self._pace.is_known or self._executor.on_nodes:
-            return
-        first = requests[0]
-        steps = min(_STEPS_OF_PROBE, first.max_steps or _STEPS_OF_PROBE)
-        probe = msgspec.structs.replace(first, max_steps=steps, asks_for=(), variant="a measurement of steps")
-        with tempfile.TemporaryDirectory() as folder:
-            store = Store(Path(folder))
-            store.prepare()
-            requests = unjudged([probe], self._executor)
-            shared = SharedRuns(requests, store, certify=False, machine=self._executor.machine)
-            start = time.monotonic()
-            records = run_sequence(shared, store, self._executor, quiet=True, certify=False)
-        # Later ones run beside each other.
-        self._pace.learn(records, (time.monotonic() - start) / (self._executor.jobs or 1))
-        self.records += [record for record in records if record.status == "interrupted"]
-
-    def _keep_to_budget(self, found: dict[str, list[str]], reference: str) -> None:
-        """Leave out the variants that take longest until the budget has time for the seeds of a verdict."""
-        plan, seeds = self._plan, range(self._fewest_seeds)
-        if not self._pace.is_known and self._left(plan.runs(found)):
-            self._estimate(0)
-
-        def seconds(variant: StudyVariant) -> float:
-            return self._pace.seconds(each for each in left if each.variant == variant.name)
-
-        left = self._left(plan.runs(found, seeds))
-        while len(plan.variants) > FEWEST_VARIANTS and not self._fits(plan.runs(found, seeds)):
-            longest = max((each for each in plan.variants if each.name != reference), key=seconds)
-            plan.leave_out(longest.name)
-            self._say(
-                f"{plan.kind.noun.capitalize()} {longest.name} is left out: the budget has no time for "
-                f"{counted(len(seeds), 'seed')} of it"
-            )
-
-    def _compare(self, study: Study, found: dict[str, list[str]]) -> Study:
-        """Execute the runs that are compared, in portions of whole seeds; returns the study with its looks.
-
-        After each portion it is said what the verdicts need. A budget ends the runs after the seeds that a
-        verdict needs; ``--until-decided`` adds seeds.
-        """
-        plan, until = self._plan, self._given.until_decided
-        requests = plan.runs(found)
-        self._say(reuse_text(self._shared(requests)))
-        done, total, looks, records = 0, plan.seeds, 0, list[Record]()
-        while done < total:
-            portion = range(done, min(total, max(FEWEST_SEEDS, done + self._portion(done))))
-            requests = plan.runs(found, portion)
-            if done >= FEWEST_SEEDS and not self._fits(requests):
-                self._say(f"The budget allows {counted(done, 'seed')} instead of {total}")
+    def _compare(self, found: dict[str, list[str]]) -> None:
+        """Execute the runs that are compared; with a budget seed by seed, as long as it has time."""
+        plan, seeds = self._plan, self._plan.seeds
+        self._say(reuse_text(self._shared(plan.runs(found))))
+        portions = [range(seeds)] if self._given.budget is None else [range(k, k + 1) for k in range(seeds)]
+        for portion in portions:
+            if portion.start and not self._has_time():
+                self._say(f"The budget allows {counted(portion.start, 'seed')} instead of {seeds}")
                 break
-            is_new = bool(self._left(requests))
-            records += self._run(requests)
+            self._run(plan.runs(found, portion))
             if self._interrupted:
                 break
-            done = portion.stop
-            if until and done == total:
-                looks += 1
-                study = msgspec.structs.replace(study, looks=max(study.looks, looks))
-                self._save(study)
-            needed = needs(findings_of(study, records))
-            if until and done == total:
-                total = self._more_seeds(done, needed)
-            if is_new or done == total:
-                self._say(self._needs_text(found, done, needed))
-        return study
 
-    def _portion(self, done: int) -> int:
-        """Return how many seeds to run before it is said what verdicts need: with a budget, one."""
-        return max(1, done) if self._given.budget is None else 1
-
-    def _more_seeds(self, done: int, needed: Mapping[str, Need]) -> int:
-        """Return the seeds in all with which all variants may be decided; ``done`` if no more would help.
-
-        At most twice as many as now, because the estimate is uncertain.
-        """
-        return max(done, min(seeds_wanted(needed), 2 * done, MOST_SEEDS))
-
-    def _needs_text(self, found: dict[str, list[str]], done: int, needed: Mapping[str, Need]) -> str:
-        """State after ``done`` seeds what the verdicts need, and how long that takes."""
-        if not needed:
-            return f"After {counted(done, 'seed')}: every {self._plan.kind.noun} has a verdict"
-        most = seeds_wanted(needed)
-        if not done < most <= MOST_SEEDS:
-            return f"After {counted(done, 'seed')}: {needs_text(needed)}"
-        seconds = self._pace.seconds(self._left(self._plan.runs(found, range(done, most))))
-        return f"After {counted(done, 'seed')}: {needs_text(needed)} ({about(seconds)} more)"
-
-    def _fits(self, requests: list[RunRequest]) -> bool:
-        """Check whether the budget has time for these runs."""
-        budget = self._given.budget
-        spent = time.monotonic() - self._begun
-        return budget is None or spent + self._pace.seconds(self._left(requests)) <= budget
-
-    def _left(self, requests: list[RunRequest]) -> list[RunRequest]:
-        """Return the runs that are not recorded."""
-        return [run.request for run in self._shared(requests).left]
+    def _has_time(self, share: float = 1.0) -> bool:
+        """Check whether this share of the budget has time for runs that take as long as the last ones."""
+        budget, spent = self._given.budget, time.monotonic() - self._begun
+        return budget is None or spent + self._last_seconds <= share * budget
 
     def _shared(self, requests: list[RunRequest]) -> SharedRuns:
         certify = self._given.certify
@@ -454,19 +305,15 @@ class _Conduct:
 
     def _run(self, requests: list[RunRequest]) -> list[Record]:
         """Execute those requests that are not recorded; returns the records of all."""
-        shared = self._shared(requests)
-        known = {record.id for record in shared.records}
         start = time.monotonic()
         records = run_sequence(
-            shared,
+            self._shared(requests),
             self._store,
             self._executor,
             quiet=self._given.quiet,
             certify=self._given.certify,
         )
-        # The first runs may have waited for certificates.
-        elapsed = time.monotonic() - start if self.records or not self._given.certify else None
-        self._pace.learn([record for record in records if record.id not in known], elapsed)
+        self._last_seconds = time.monotonic() - start
         self.records += records
         return records
 

@@ -133,11 +133,11 @@ def _finding(
     leader, standing = compared[0][0].name, dict[str, Standing]()
     judged = sum(not described.data for _, described in compared[1:]) or len(compared) - 1
     if kind.reference == "best":
-        leader, standing = leading(steady or sides, decisive[0]), standings(steady, decisive, study.looks)
+        leader, standing = leading(steady or sides, decisive[0]), standings(steady, decisive)
         compared.sort(key=lambda each: each[0].name != leader)
         treated = sorted(treated, key=lambda each: each[0].name != leader)
         judged = len(steady) - 1
-    confidence = joint_confidence(judged * len(decisive) * 2**study.looks)
+    confidence = joint_confidence(judged * len(decisive))
     shows_data = not all(described.data for _, described in compared[1:])
     effects = []
     for variant, described in compared:

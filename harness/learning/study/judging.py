@@ -220,19 +220,18 @@ class Standing(NamedTuple):
     signs: Mapping[str, int] = MappingProxyType({})
 
 
-def standings(sides: Mapping[str, Side], decisive: Sequence[Quantity], looks: int = 0) -> dict[str, Standing]:
+def standings(sides: Mapping[str, Side], decisive: Sequence[Quantity]) -> dict[str, Standing]:
     """Compare each variant with the best of the others, by name; the intervals hold together at 95 %.
 
     Multiple comparisons with the best from all pairwise ones (Hsu 1996, Multiple Comparisons, chapters 4 and
     5): where the intervals of all pairs hold, the difference of a variant from the best of the others lies
     between the smallest of its lower and the smallest of its upper ends. The narrower intervals with each
     variant as the only control (Edwards and Hsu 1983) keep one of several equally good variants in the set,
-    but may call another one of them worse. A single variant has no standing. ``looks``: see
-    :attr:`harness.learning.study.record.Study.looks`.
+    but may call another one of them worse. A single variant has no standing.
     """
     names = list(sides)
     pairs_compared = len(names) * (len(names) - 1) // 2
-    confidence = joint_confidence(pairs_compared * len(decisive) * 2**looks)
+    confidence = joint_confidence(pairs_compared * len(decisive))
     pairs: dict[tuple[str, str], list[Contrast]] = {}
     for one, other in itertools.combinations(names, 2):
         both = [_both_ways(each, sides[one], sides[other], confidence) for each in decisive]

@@ -1,28 +1,22 @@
 """Kinds of study as they are loaded: validated as a whole, listed, and with what they need installed."""
 
-import contextlib
 import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, get_args
 
 from harness.core.documents.document import Document, Node, Table
-from harness.core.documents.numbers import NOTHING, about
+from harness.core.documents.numbers import NOTHING
 from harness.core.documents.render.terminal import terminal_text
 from harness.core.plugins import files, registry
 from harness.core.plugins.definition import define_task
 from harness.core.plugins.faults import message_of
 from harness.core.plugins.options import describe_options, parse_options
-from harness.core.runs.request import summary_of
-from harness.errors import DataError, HarnessError, PluginError, UsageError, unknown_name
-from harness.learning.study.pace import Pace, Work
+from harness.errors import HarnessError, PluginError, UsageError, unknown_name
 from harness.learning.study.parts import check_names, parts_of
 from harness.learning.study.variants import (
     FEWEST_VARIANTS,
-    Design,
-    StudyOptions,
     centre,
-    scored_every,
     setting,
 )
 from harness.spec.study import StudyKind, StudyVariant
@@ -194,12 +188,17 @@ def listing() -> tuple[str, list[str]]:
     """List the kinds with their variants for the terminal; returns the text, and why others are left out."""
     listed = list(_kinds())
     known = [each.kind for each in listed if each.kind is not None]
-    headers = ("study", "task by default", "short form", "whole study", "extras")
+    headers = ("study", "task by default", "trainings with --quick", "trainings", "extras")
     rows = [
-        (kind.name, kind.tasks[0], *(_time(kind, quick=quick) for quick in (True, False)), _extras_text(kind))
+        (
+            kind.name,
+            kind.tasks[0],
+            *(_trainings(kind, quick=quick) for quick in (True, False)),
+            _extras_text(kind),
+        )
         for kind in known
     ]
-    title = "Kinds of study. Times are rough estimates for PyTorch on one core, without certificates."
+    title = "Kinds of study, with the number of trainings for one backend."
     nodes: list[Node] = [Table(headers, rows, title, announced=True), *map(_variants, known)]
     text = terminal_text(Document("study", "Studies", nodes))
     return text, [f"study {each.name} is left out: {each.failure}" for each in listed if each.failure]
@@ -218,24 +217,9 @@ def _variants(kind: StudyKind) -> Table:
     return Table(headers, rows, f"harness study {kind.name}: {kind.question}", announced=True)
 
 
-def _time(kind: StudyKind, *, quick: bool) -> str:
-    """Estimate the time of a study of the kind's first task, from the number of its samples."""
-    design = Design(StudyOptions(kind=kind, task=kind.tasks[0], backends=[], quick=quick))
-    samples = _samples([design.dataset] if design.dataset else design.definition.datasets)
-    if samples is None:
-        return NOTHING
-    pace = Pace(lambda _description: None, samples)
-    seconds = 0.0
-    for each in design.variants:
-        runs = design.seeds + (design.trials if each.ranges else 0)
-        seconds += runs * pace.of_works([Work(design.defined(each, centre(each)).task, scored_every(each))])
-    return f"about {about(seconds)}"
-
-
-def _samples(datasets: Iterable[str]) -> int | None:
-    """Count the training samples of the first data set that is on this machine; None without one."""
-    for name in datasets:
-        with contextlib.suppress(DataError):
-            if (summary := summary_of(name)) is not None:
-                return summary.samples["train"]
-    return None
+def _trainings(kind: StudyKind, *, quick: bool) -> str:
+    """Count the trainings of a study with one backend: trials, and runs that are compared."""
+    size = kind.quick if quick else kind
+    chosen = (quick and kind.quick.variants) or [each.name for each in kind.variants]
+    tuned = sum(bool(each.ranges) for each in kind.variants if each.name in chosen)
+    return str(size.trials * tuned + size.seeds * len(chosen))

@@ -6,7 +6,7 @@ from harness.core.documents.numbers import counted, listed
 from harness.learning.study.finding import StudyFinding
 from harness.learning.study.judging import Limit, Need
 
-#: Larger numbers of seeds are not stated, and not run by ``--until-decided``.
+#: Larger numbers of seeds are not stated.
 MOST_SEEDS = 200
 _LIMITS: Mapping[Limit, str] = {
     "": "how many seeds would decide is not known",

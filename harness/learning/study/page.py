@@ -202,11 +202,6 @@ def method(findings: Sequence[StudyFinding]) -> str:
         if not first.asks_each
         else f"{scores}."
     )
-    if study.looks and not first.asks_each:
-        texts.append(
-            f"Seeds were added until verdicts were reached, in {counted(study.looks, 'look')}; look k has "
-            "the error 5 % / 2^k, for which the intervals are widened."
-        )
     return " ".join(texts)
 
 

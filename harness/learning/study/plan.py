@@ -11,7 +11,6 @@ from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.selection import select_backend
 from harness.core.runs.record import Evaluation
 from harness.core.runs.request import TRIAL_SEED, RunRequest, StopRule, choose_dataset, summary_of
-from harness.core.stats.intervals import FEWEST_FOR_INTERVAL
 from harness.core.training.splits import share_count, training_count
 from harness.errors import UsageError
 from harness.learning.study.kinds import extras_of, require_extras
@@ -29,11 +28,6 @@ from harness.learning.study.variants import (
 from harness.spec.data import DownloadProgress
 from harness.spec.description import description_sha256
 from harness.spec.study import StudyVariant
-
-#: With fewer seeds there is no interval, and so no verdict.
-FEWEST_SEEDS = FEWEST_FOR_INTERVAL
-#: With fewer trials a variant is hardly tuned.
-FEWEST_TRIALS = 3
 
 
 class StudyPlan(Design):
@@ -60,7 +54,6 @@ class StudyPlan(Design):
             )
         self._dataset = choose_dataset(self.definition, self.dataset, progress)
         self._leave_out_small()
-        self._variant_of: dict[str, str] = {}
 
     def _leave_out_small(self) -> None:
         """Leave out variants whose training data have no batch, where the data set says how many it has."""
@@ -82,10 +75,6 @@ class StudyPlan(Design):
                 "give a data set with more samples"
             )
         self.omissions += small
-
-    def variant_of(self, description: str) -> str | None:
-        """Return the name of the variant that requested a task of this description; None for other tasks."""
-        return self._variant_of.get(description)
 
     def leave_out(self, name: str) -> None:
         """Compare the variant of this name no more."""
@@ -160,7 +149,6 @@ class StudyPlan(Design):
     ) -> RunRequest:
         options = self.options
         threads = options.threads or default_threads()
-        self._variant_of[description_sha256(defined.task)] = variant.name
         return RunRequest(
             configuration=Configuration(*configuration, options.device, threads, options.precision),
             task=defined.task,

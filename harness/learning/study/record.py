@@ -82,11 +82,6 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     """The variant that the others are compared with; empty: the first."""
     target: float | None = None
     """A validation score, fixed before the runs that are compared; in the unit of the task's measure."""
-    looks: int = 0
-    """How often verdicts have decided whether seeds are added, the last time included; 0: seeds were fixed.
-
-    Look k has the error 5 % / 2^k, so that the errors of all looks sum up to less than 5 %.
-    """
     quick: bool = False
     """True for the short version for teaching."""
     tuned_on: str | msgspec.UnsetType = msgspec.UNSET
@@ -118,7 +113,6 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
             trials=[],
             reference="",
             target=None,
-            looks=0,
             quick=False,
             variants=[
                 msgspec.structs.replace(each, assignments=[], description="") for each in self.variants

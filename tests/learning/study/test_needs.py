@@ -9,7 +9,6 @@ from harness.learning.study.answer import answer
 from harness.learning.study.effects import findings_of
 from harness.learning.study.judging import Contrast, Need, need_of
 from harness.learning.study.needs import needs, needs_text, seeds_wanted
-from harness.learning.study.page import method
 from harness.learning.study.record import Study, Trial, Variant
 from harness_tasks.studies import STUDIES as KINDS
 
@@ -61,17 +60,6 @@ def test_the_page_states_the_number_of_the_terminal(reference):
     named = "dropout and plain" if reference == "best" else "dropout"
     assert needs_text(needs(findings)) == f"{named}: {number}"
     assert answer(findings[0]).count(number) == 1
-
-
-def test_the_method_states_how_often_verdicts_were_looked_at():
-    looked = _findings(GAINS, msgspec.structs.replace(STUDY, looks=2))
-    assert "in 2 looks; look k has the error 5 % / 2^k" in method(looked)
-    assert "looks" not in method(_findings(GAINS))
-
-
-def test_each_look_at_the_verdicts_needs_more_seeds():
-    once, again = (_needs(GAINS, msgspec.structs.replace(STUDY, looks=looks)) for looks in (0, 3))
-    assert seeds_wanted(again) > seeds_wanted(once)
 
 
 def test_without_a_spread_the_number_is_not_known():

@@ -1,6 +1,5 @@
 """``harness study``: continuing, budgets, remedies that are left out, and its page."""
 
-import json
 import re
 import signal
 import sys
@@ -55,26 +54,15 @@ def test_runs_of_another_device_or_without_a_certificate_are_repeated(harness):
 
 
 @pytest.mark.slow
-def test_a_budget_without_time_for_a_verdict_is_refused_with_the_time_that_is_needed(harness):
-    refused = harness(*IMBALANCE, *QUICK, "--seeds", "5", "--budget", "2s")
-    assert (refused.returncode, harness.records()) == (2, [])
-    assert re.search(r"--budget: 2 s is too short for 3 seeds .* Give --budget \d+m", refused.stderr)
-
-
-@pytest.mark.slow
-def test_seeds_are_added_until_every_variant_has_a_verdict(harness):
-    chosen = ("--variants", "thinned,class weights", "--seeds", "3", "--until-decided")
-    done = harness.ok(*IMBALANCE, *QUICK, *chosen, "--budget", "10m")
-    assert re.search(r"This takes about \d+ s\. There is no verdict before 3 seeds", done.stderr)
-    (study,) = (harness.folder / "results" / "studies").glob("*.json")
-    looks = json.loads(study.read_text())["looks"]
-    seeds = len(harness.records()) // 2
-    assert seeds >= 3
-    assert looks == len(re.findall("^After", done.stderr, re.MULTILINE))
-    if seeds == 3:
-        assert "After 3 seeds: every remedy has a verdict" in done.stderr
-    assert executed(harness, *IMBALANCE, *QUICK, *chosen[:-1])[0] == 0
-    assert json.loads(study.read_text())["looks"] == looks
+def test_a_budget_ends_trials_and_seeds(harness):
+    size = ("--optimizers", "adam,sgd", "--trials", "3", "--seeds", "3")
+    study = ("study", "optimizers", *ON_MLP, *QUICK, *size)
+    done = harness.ok(*study, "--budget", "1s")
+    made = re.findall(r"The budget allows (\d) (trial|seed)s?", done.stderr)
+    assert made, done.stderr
+    allowed = {"trial": 3, "seed": 3} | {what: int(count) for count, what in made}
+    assert len(harness.records()) == 2 * sum(allowed.values())
+    assert executed(harness, *study)[0] == 2 * (6 - sum(allowed.values())), "without a limit it goes on"
 
 
 def test_the_kinds_of_study_are_listed_with_their_remedies(quick, snapshot):

@@ -62,7 +62,7 @@ def write_reference(
     definition: TaskDefinition,
     backends: Sequence[str],
     path: Path,
-    report: Callable[[str, float], None] = lambda _what, _done: None,
+    report: Callable[[str], None] = lambda _what: None,
 ) -> Reference:
     """Write the results on which the backends agree; ``report`` as in :func:`make_reference`."""
     defined = define_task(definition, parse_options(definition, []))

@@ -12,7 +12,6 @@ from harness.errors import UsageError
 from harness.timing.engine.steps.task_step import make_prediction
 from harness.timing.environments.suite_file import benchmark_of
 
-
 #: Run in a process of its own: a framework takes its threads once a process.
 PREDICT = """
 import sys, numpy as np
