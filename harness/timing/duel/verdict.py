@@ -138,16 +138,6 @@ def control_moved(control: np.ndarray, margin: float) -> bool:
     return bool(significant and abs(control.mean()) > _CONTROL_SHARE * math.log1p(margin))
 
 
-def deviates(pairs: int) -> float:
-    """Return the difference, in standard errors of ``pairs`` pairs, that a duel finds with probability 0.9.
-
-    It is larger than for a normal test, because with few pairs nearly all must agree. Fitted to 180 simulated
-    duels at each number of pairs, of pairs that vary by 1, 2 and 4 %: 7.9 to 12 at 8, 6.7 to 9.2 at 10, 5.6
-    to 6.1 at 14, 5.3 to 5.6 at 20.
-    """
-    return 4.2 + 28 / pairs
-
-
 def _pairs_wanted(ratios: Ratios, margin: float, comparisons: int) -> int:
     """Estimate how many more pairs a verdict takes, a difference or *same*, whichever comes first."""
     within, made = math.log1p(margin), len(ratios.logs)

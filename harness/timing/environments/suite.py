@@ -105,11 +105,6 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     in a suite of steps alone nothing, and both sides run this interpreter, each with its own checkout."""
 
     @property
-    def has_steps(self) -> bool:
-        """True if any benchmark is a step of the user's own."""
-        return any(benchmark.step for benchmark in self.benchmarks)
-
-    @property
     def has_tasks(self) -> bool:
         """True if any benchmark trains a task, which takes a harness in both environments."""
         return any(not benchmark.step for benchmark in self.benchmarks)
