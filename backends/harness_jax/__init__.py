@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class JaxBackend(Backend):
-    """Plain JAX: pure functions, with blocks of steps in one compiled loop."""
+    """Plain JAX: pure functions, and a compiled training step that a loop of Python calls."""
 
     name = "jax"
-    summary = "JAX, blocks of steps in one compiled loop"
+    summary = "JAX, a compiled function for each step"
     modes = ("jit",)
     requires = ("jax>=0.5",)
     extra = "jax"

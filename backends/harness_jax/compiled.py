@@ -1,4 +1,4 @@
-"""The compiled functions of a task: the loop of training steps, and the outputs of each network.
+"""The compiled functions of a task: the training step, and the outputs of each network.
 
 Programs that compute the same share them, so a process that builds many, as one that certifies does, compiles
 once for each shape. A run is timed in a process of its own, whose first program compiles in its first step.
@@ -10,19 +10,16 @@ from typing import Any, NamedTuple
 
 import jax
 import msgspec
-import numpy as np
-from jax import lax
 from jax import numpy as jnp
 
 from harness.backend_support import feeding
 from harness.network import Network
-from harness.spec import Adversarial, BinaryClassification, Classification, ConstantRate, Objective, Task
+from harness.spec import BinaryClassification, Classification, ConstantRate, Objective, Task
 from harness.spec.backend import Precision
-from harness_jax.convolutions import fastest_convolutions
 from harness_jax.layers import Weights
-from harness_jax.native import has_native, shared
+from harness_jax.native import shared
 from harness_jax.networks import forward_of
-from harness_jax.objectives import Batch, LabelRules, Rates, State, Step, step_of
+from harness_jax.objectives import Batch, LabelRules, Rates, State, step_of
 from harness_jax.optimizers import OwnOptimizer, own_optimizer
 
 
@@ -39,21 +36,21 @@ class Given(NamedTuple):
     seed: jax.Array
 
 
-Block = Callable[[State, Given, dict[str, Any], Any], tuple[State, jax.Array]]
+TrainStep = Callable[[State, Given, dict[str, Any]], tuple[State, jax.Array]]
 Predictor = Callable[[Weights, Any], jax.Array]
 Differentiator = Callable[[Weights, Any, Any], tuple[jax.Array, jax.Array]]
 
 
-def block_of(task: Task, platform: str, precision: Precision) -> Block:
-    """Return the compiled loop, which maps a state, arrays, draws and a number of steps to state and losses.
+def train_step_of(task: Task, precision: Precision) -> TrainStep:
+    """Return the compiled step, which maps a state, arrays and the step's draws to the next state and loss.
 
     The old state is donated: its memory is overwritten. Raises as :func:`harness_jax.networks.forward_of`.
     """
-    return _block_of(_computation(task), platform, precision)
+    return _train_step_of(_computation(task), precision)
 
 
 def optimizer_of(task: Task, precision: Precision) -> OwnOptimizer | None:
-    """Return the user's own optimizer that :func:`block_of` uses; None without one."""
+    """Return the user's own optimizer that :func:`train_step_of` uses; None without one."""
     optimizer: OwnOptimizer | None = own_optimizer(_computation(task), precision)
     return optimizer
 
@@ -87,28 +84,29 @@ def _without_rules(objective: Objective) -> Objective:
 
 
 @shared
-def _block_of(task: Task, platform: str, precision: Precision) -> Block:
-    convolutions = fastest_convolutions(platform)
-    forwards = {name: forward_of(network, convolutions, precision) for name, network in task.networks.items()}
-    advance = functools.partial(_advance, task, step_of(task, forwards, own_optimizer(task, precision)))
-    if platform == "cpu" and any(map(has_native, task.networks.values())):
-        return functools.partial(_called_block, task, jax.jit(advance, donate_argnums=1))
-    block: Block = jax.jit(functools.partial(_block, task, advance), donate_argnums=0)
-    return block
+def _train_step_of(task: Task, precision: Precision) -> TrainStep:
+    forwards = {name: forward_of(network, precision) for name, network in task.networks.items()}
+    step = step_of(task, forwards, own_optimizer(task, precision))
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def train_step(state: State, given: Given, draws: dict[str, Any]) -> tuple[State, jax.Array]:
+        return step(state, _batch(task, given, draws, state.steps))
+
+    return train_step
 
 
 @shared
-def predictor_of(network: Network, platform: str, precision: Precision) -> Predictor:
+def predictor_of(network: Network, precision: Precision) -> Predictor:
     """Compile the network in evaluation as a function; raises as :func:`harness_jax.networks.forward_of`."""
-    forward = forward_of(network, fastest_convolutions(platform), precision)
+    forward = forward_of(network, precision)
     predictor: Predictor = jax.jit(lambda weights, inputs: forward(weights, inputs)[0])
     return predictor
 
 
 @shared
-def differentiator_of(network: Network, platform: str, precision: Precision) -> Differentiator:
+def differentiator_of(network: Network, precision: Precision) -> Differentiator:
     """Compile the gradients by the inputs; see :meth:`harness.spec.Program.input_gradients`."""
-    forward = forward_of(network, fastest_convolutions(platform), precision)
+    forward = forward_of(network, precision)
     embedded = feeding.begins_with_embedding(network)
 
     def differentiate(weights: Weights, inputs: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -149,55 +147,3 @@ def _batch(task: Task, given: Given, draws: Mapping[str, jax.Array], step: jax.A
         if task.privacy is not None
         else {},
     )
-
-
-Carry = tuple[State, jax.Array]
-#: Makes the step of this number; maps the state and the losses of all steps to those after it.
-Advance = Callable[[jax.Array, Carry, Given, dict[str, Any]], Carry]
-
-
-def _advance(
-    task: Task, step: Step, number: jax.Array, carry: Carry, given: Given, draws: dict[str, Any]
-) -> Carry:
-    state, losses = carry
-    drawn = {name: array[number] for name, array in draws.items()}
-    state, loss = step(state, _batch(task, given, drawn, state.steps))
-    return state, losses.at[number].set(loss)
-
-
-def _shape_of_losses(task: Task, draws: Mapping[str, Any]) -> tuple[tuple[int, ...], Any]:
-    """Return the shape of the losses of all steps, and their type."""
-    columns = (2,) if isinstance(task.objective, Adversarial) else ()
-    return (len(draws["indices"]), *columns), draws["learning_rates"].dtype
-
-
-def _block(
-    task: Task, advance: Advance, state: State, given: Given, draws: dict[str, jax.Array], count: jax.Array
-) -> Carry:
-    """Make the first ``count`` steps of ``draws``; returns the losses ``(len(draws), ...)``.
-
-    A loop of dynamic length is as fast as a scan, and is compiled once for all lengths.
-    """
-
-    def body(number: jax.Array, carry: Carry) -> Carry:
-        return advance(number, carry, given, draws)
-
-    result: Carry = lax.fori_loop(0, count, body, (state, jnp.zeros(*_shape_of_losses(task, draws))))
-    return result
-
-
-def _called_block(
-    task: Task, advance: Advance, state: State, given: Given, draws: dict[str, Any], count: np.int32
-) -> Carry:
-    """Make the steps of :func:`_block` by one call of a compiled step for each, as users do.
-
-    Within a loop XLA's CPU compiler has no fast routine for the gradients of convolutions as autodiff writes
-    them: a step of a small CNN of flax took 10 ms, and 2 ms outside (jax 0.10, one core). Networks without
-    convolutions are slower this way, by 10 to 20 %.
-    """
-    device = state.steps.sharding  # so that the first call is compiled as the others are
-    draws, losses = jax.device_put((draws, np.zeros(*_shape_of_losses(task, draws))), device)
-    carry = state, losses
-    for number in range(int(count)):
-        carry = advance(np.int32(number), carry, given, draws)
-    return carry

@@ -15,7 +15,6 @@ from jax import numpy as jnp
 
 from harness import layers as kinds
 from harness.layers import Shape
-from harness_jax.convolutions import Convolutions
 
 #: Parameters and state of a network or of a part of it, by their names there.
 Weights = Mapping[str, jax.Array]
@@ -38,7 +37,6 @@ class Call(Generic[KindT]):
     weights: Weights
     network: Weights
     key: jax.Array | None
-    convolutions: Convolutions
     state: dict[str, jax.Array] = dataclasses.field(default_factory=dict)
 
     @property
@@ -84,15 +82,31 @@ ACTIVATIONS: dict[kinds.ActivationName, Callable[[jax.Array], jax.Array]] = {
 
 
 def _conv2d(call: Call[kinds.Conv2D], x: jax.Array) -> jax.Array:
-    return call.biased(call.convolutions.convolve(call.layer, call.shape, x, call.weights["kernel"]))
+    return _convolved(call, x, ("NHWC", "HWIO", "NHWC"))
 
 
 def _conv1d(call: Call[kinds.Conv1D], x: jax.Array) -> jax.Array:
-    return call.biased(call.convolutions.convolve_sequence(call.layer, x, call.weights["kernel"]))
+    return _convolved(call, x, ("NWC", "WIO", "NWC"))
+
+
+def _convolved(
+    call: Call[kinds.Conv1D] | Call[kinds.Conv2D], x: jax.Array, axes: tuple[str, str, str]
+) -> jax.Array:
+    layer, lengths = call.layer, call.shape[:-1]
+    y = lax.conv_general_dilated(
+        x,
+        call.weights["kernel"],
+        window_strides=(layer.strides,) * len(lengths),
+        padding=[layer.same_padding(length) for length in lengths],
+        dimension_numbers=axes,
+    )
+    return call.biased(y)
 
 
 def _conv_transpose2d(call: Call[kinds.ConvTranspose2D], x: jax.Array) -> jax.Array:
-    return call.biased(call.convolutions.transposed(call.layer, x, call.weights["kernel"]))
+    # "SAME" has the contract's crop, and JAX's kernel is the contract's with both axes reversed.
+    kernel, strides = call.weights["kernel"][::-1, ::-1], (call.layer.strides,) * 2
+    return call.biased(lax.conv_transpose(x, kernel, strides, "SAME"))
 
 
 def _dense(call: Call[kinds.Dense], x: jax.Array) -> jax.Array:

@@ -57,11 +57,6 @@ def native_models(network: Network, precision: Precision) -> dict[str, "NativeMo
     }
 
 
-def has_native(network: Network) -> bool:
-    """Check that a network has a model of the user's own."""
-    return any(isinstance(place.layer, Native) for place in network.leaves())
-
-
 @shared
 def _native_model(layer: Native, shape: Shape, precision: Precision) -> "NativeModel":
     network_input = InputShape(shape, integer=layer.vocabulary is not None, maximum=layer.vocabulary or 0)

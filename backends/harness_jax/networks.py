@@ -11,7 +11,6 @@ from harness.layers import Composite, Layer, Native, Residual
 from harness.network import Network, PlacedLayer
 from harness.spec.backend import Precision
 from harness_jax import attention, layers, normalization
-from harness_jax.convolutions import Convolutions
 from harness_jax.layers import ACTIVATIONS, Apply, Call, Weights
 from harness_jax.native import NativeModel, native_models
 
@@ -48,7 +47,6 @@ class _Pass:
     lower: Weights
     """In the precision in which layers compute."""
     keys: Mapping[str, jax.Array | None]
-    convolutions: Convolutions
     natives: Mapping[str, NativeModel]
     state: dict[str, jax.Array] = dataclasses.field(default_factory=dict)
 
@@ -68,7 +66,7 @@ class _Pass:
         layer = place.layer
         weights = self.weights if isinstance(layer, _PRECISE) else self.lower
         own, key = _of(place.name, weights), self.keys[place.name]
-        call = Call(layer, place.input_shape, own, self.lower, key, self.convolutions)
+        call = Call(layer, place.input_shape, own, self.lower, key)
         apply: Apply = self.natives[place.name] if isinstance(layer, Native) else _KINDS[type(layer)]
         y = apply(call, x)
         self.state.update({f"{place.name}/{name}": array for name, array in call.state.items()})
@@ -76,7 +74,7 @@ class _Pass:
         return y if activation is None else ACTIVATIONS[activation](y)
 
 
-def forward_of(network: Network, convolutions: Convolutions, precision: Precision) -> Forward:
+def forward_of(network: Network, precision: Precision) -> Forward:
     """Return the network as a function; with ``bfloat16`` it computes in bfloat16, from and to float32."""
     places = network.placed()
     leaves = [place.name for place in network.leaves()]
@@ -94,7 +92,7 @@ def forward_of(network: Network, convolutions: Convolutions, precision: Precisio
             for number, name in enumerate(leaves)
         }
         lower = {name: lowered(array) for name, array in weights.items()}
-        once = _Pass(weights, lower, keys, convolutions, natives)
+        once = _Pass(weights, lower, keys, natives)
         y = once.sequence(places[embedded:], lowered(x))
         return y.astype(jnp.float32) if bfloat16 else y, once.state
 

@@ -1,6 +1,6 @@
-"""A task as a compiled loop of training steps over data that stays on the device."""
+"""A task as a compiled training step over data that stays on the device."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -10,7 +10,7 @@ from harness.backend_support import feeding
 from harness.backend_support.rules import moment_count
 from harness.layers import Parameter
 from harness.spec import Plan, Program, Samples, Steps, Unsupported
-from harness_jax.compiled import Given, block_of, differentiator_of, optimizer_of, predictor_of
+from harness_jax.compiled import Given, differentiator_of, optimizer_of, predictor_of, train_step_of
 from harness_jax.native import Storage
 from harness_jax.objectives import LabelRules, State, label_rules
 
@@ -19,11 +19,6 @@ from harness_jax.objectives import LabelRules, State, label_rules
 # busy, or fits into the caches of a CPU, on which 500 took 1.8 times as long for `lm` and twice for `cnn`.
 _PREDICTION_BATCH_SIZES = (4, 32, 500)
 _PREDICTION_BATCH_SIZES_ON_CPU = (4, 32, 64)
-# The most steps in one call of the compiled loop. Draws are padded to this number, so that blocks of any
-# length share one compilation. It is large enough that calls, and small enough that padding, cost little.
-CALL_STEPS = 256
-#: The same for augmented inputs, of which each step has its own, padding included.
-_AUGMENTED_CALL_STEPS = 16
 
 
 def _device(asked: str) -> jax.Device:
@@ -55,11 +50,11 @@ class JaxProgram(Program):
         self.device = "cpu" if self._on_cpu else f"{kind}:0 ({self._device.device_kind})"
         self._sizes = _PREDICTION_BATCH_SIZES_ON_CPU if self._on_cpu else _PREDICTION_BATCH_SIZES
         self._dtype = np.dtype(np.float64 if self._x64 else np.float32)
-        precision, platform = plan.precision, self._device.platform
-        self._train_block = block_of(plan.task, platform, precision)
+        precision = plan.precision
+        self._train_step = train_step_of(plan.task, precision)
         self._own_optimizer = optimizer_of(plan.task, precision)
         self._predictors = {
-            name: predictor_of(network, platform, precision) for name, network in plan.task.networks.items()
+            name: predictor_of(network, precision) for name, network in plan.task.networks.items()
         }
         self._storage = Storage(plan.task, precision)
         self._given = self._place(data)
@@ -113,23 +108,15 @@ class JaxProgram(Program):
             moments["model"] = self._own_optimizer.init(parameters["model"])
         return State(parameters, moments, layers, jax.device_put(np.int32(0), self._device))
 
-    def _calls(self, steps: Steps) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        """Divide the steps into calls: the number of steps, and their draws padded to a fixed number."""
-        total, batch_size = steps.indices.shape
-        most = CALL_STEPS if steps.augmented is None else _AUGMENTED_CALL_STEPS
-        capacity = min(most, max(1, len(self._given.targets) // batch_size))
+    def _draws(self, steps: Steps) -> dict[str, np.ndarray]:
+        """Return the draws of the steps by name, one row for each step, in the types of the device."""
         draws = {name: _narrow(array) for name, array in feeding.draws(steps, self._task).items()}
         for full in self._task.parameters() if steps.noise is not None else ():
             array = draws.pop(feeding.noise_name(full))
             stored = [self._storage.stored(full, each) for each in array]
             draws[full.partition("/")[2]] = np.asarray(stored, self._dtype)
         draws["learning_rates"] = draws["learning_rates"].astype(self._dtype)
-        for start in range(0, total, capacity):
-            parts = {name: array[start : start + capacity] for name, array in draws.items()}
-            yield (
-                len(parts["indices"]),
-                {name: feeding.padded(part, capacity) for name, part in parts.items()},
-            )
+        return draws
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         self._use_precision()
@@ -195,11 +182,13 @@ class JaxProgram(Program):
 
     def train(self, steps: Steps) -> np.ndarray:
         self._use_precision()
+        draws = self._draws(steps)
         losses = []
-        for count, draws in self._calls(steps):
-            self._state, padded = self._train_block(self._state, self._given, draws, np.int32(count))
-            losses.append((padded, count))
-        return np.concatenate([np.asarray(padded)[:count] for padded, count in losses])
+        for number in range(len(steps.indices)):
+            own = {name: array[number] for name, array in draws.items()}
+            self._state, loss = self._train_step(self._state, self._given, own)
+            losses.append(loss)
+        return np.stack(jax.device_get(losses))
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         self._use_precision()
@@ -211,9 +200,7 @@ class JaxProgram(Program):
     ) -> tuple[np.ndarray, np.ndarray]:
         self._use_precision()
         weights = self._state.weights(network)
-        differentiate = differentiator_of(
-            self._task.networks[network], self._device.platform, self._precision
-        )
+        differentiate = differentiator_of(self._task.networks[network], self._precision)
         return feeding.differentiated(
             lambda part, chosen: differentiate(weights, part, chosen), inputs, _narrow(targets), self._sizes
         )

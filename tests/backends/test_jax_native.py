@@ -89,12 +89,12 @@ def test_weights_are_read_as_they_were_loaded():
 def test_a_second_program_shares_the_model_and_continues_from_the_state_of_the_first():
     task = _task(cnn("nnx"), ADAM)
     first, second = _program(task), _program(task)
-    assert first._train_block is second._train_block
+    assert first._train_step is second._train_step
     shapes = ((3, 8), (4, 8))
     expected = trained(first, task, shapes)
     early, late = (steps(task, shape) for shape in shapes)
     assert np.array_equal(second.train(early), expected[:3])
-    assert first._train_block.args[1]._cache_size() == 1  # however many steps there are
+    assert first._train_step._cache_size() == 1  # however many steps there are
     third = _program(task)
     third.load(second.weights())
     third.load_training_state(second.training_state())
@@ -117,25 +117,6 @@ def test_arrays_that_a_task_does_not_name_are_constants_or_continue_with_the_tra
     second.load_training_state(program.training_state())
     assert np.array_equal(second.train(late), program.train(late))
     assert list(program.weights()) == list(task.weights())
-
-
-@pytest.mark.parametrize(
-    "network",
-    [
-        pytest.param(mlp("nnx", "active"), marks=pytest.mark.slow),
-        pytest.param(cnn("linen"), marks=pytest.mark.long),
-    ],
-    ids=["dropout", "state"],
-)
-def test_a_block_in_one_loop_as_on_an_accelerator_computes_the_same(network):
-    from harness_jax.compiled import block_of
-
-    task, shapes = _task(network, ADAM), ((3, 8), (2, 8))
-    program, other = _program(task), _program(task)
-    other._train_block = block_of(task, "gpu", "float64")
-    np.testing.assert_allclose(trained(program, task, shapes), trained(other, task, shapes), rtol=1e-12)
-    for name, array in program.weights().items():
-        np.testing.assert_allclose(array, other.weights()[name], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("form", ["nnx", "linen", "jax"])
