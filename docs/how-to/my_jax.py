@@ -8,7 +8,7 @@ LAYERS = (Conv2D, Dense, Dropout, Flatten, MaxPool2D)
 
 
 class MyJaxBackend(Backend):
-    """Blocks of steps in one compiled loop, on the CPU."""
+    """A compiled training step, on the CPU."""
 
     name = "my-jax"
     summary = "pictures in JAX, compiled"

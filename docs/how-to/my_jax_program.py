@@ -1,4 +1,4 @@
-"""my_jax_program.py: a classifier as a compiled loop of training steps over data on the device."""
+"""my_jax_program.py: a classifier as a compiled training step over data on the device."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +12,6 @@ from harness.backend_support.rules import moment_count, penalty_terms, supervise
 from harness.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D
 from harness.spec import Augmentation, Plan, Program, Samples, Steps
 
-#: Steps in one call of the compiled loop. Calls of train() are cut into parts of this number, and the last
-#: part is padded: the shapes, and so the compilation, are the same for every number of steps.
-CALL_STEPS = 64
 PREDICT_ROWS = 256
 Arrays = dict[str, jax.Array]
 
@@ -38,7 +35,7 @@ class MyJaxProgram(Program):
         moments = {name: tuple(jnp.zeros_like(w) for _ in kept) for name, w in weights.items()}
         self.state = {"weights": weights, "moments": moments, "steps": jnp.array(0, np.int32)}
         # The old state is donated: the new one takes its memory, and no step copies the weights.
-        self.block = jax.jit(self._block, donate_argnums=0)
+        self.step = jax.jit(self._step, donate_argnums=0)
         self.outputs = jax.jit(self._forward)
 
     def _set_precision(self) -> None:
@@ -104,18 +101,6 @@ class MyJaxProgram(Program):
         )
         return {"weights": weights, "moments": moments, "steps": steps}, loss
 
-    def _block(
-        self, state: dict[str, Any], data: tuple, draws: Arrays, count: jax.Array
-    ) -> tuple[dict[str, Any], jax.Array]:
-        """The first ``count`` of the steps. ``count`` is no constant: one compilation serves every number."""
-
-        def body(i: jax.Array, carry: tuple) -> tuple:
-            state, losses = carry
-            state, loss = self._step(state, data, {name: array[i] for name, array in draws.items()})
-            return state, losses.at[i].set(loss)
-
-        return lax.fori_loop(0, count, body, (state, jnp.zeros(CALL_STEPS, data[0].dtype)))
-
     # What the harness calls.
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
@@ -129,7 +114,7 @@ class MyJaxProgram(Program):
         return {name: np.array(array) for name, array in self.state["weights"].items()}
 
     def train(self, steps: Steps) -> np.ndarray:
-        """Make the steps in calls of a fixed shape."""
+        """Make the steps, each by a call of the same compiled function."""
         self._set_precision()
         shape = steps.indices.shape
         draws = {"indices": steps.indices.astype(np.int32)}
@@ -139,13 +124,11 @@ class MyJaxProgram(Program):
             offsets = np.zeros((*shape, 2)) if steps.offsets is None else steps.offsets
             draws["offsets"] = offsets.astype(np.int32)
         losses = []
-        for start in range(0, len(steps.indices), CALL_STEPS):
-            part = {name: array[start : start + CALL_STEPS] for name, array in draws.items()}
-            count, padded = len(part["indices"]), {name: _padded(a, CALL_STEPS) for name, a in part.items()}
-            self.state, made = self.block(self.state, self.data, padded, np.int32(count))
-            losses.append((made, count))
-        # NumPy cuts the padding off: made[:count] would be compiled for each count. np.asarray waits for JAX.
-        return np.concatenate([np.asarray(made)[:count] for made, count in losses])
+        for number in range(len(steps.indices)):
+            of_step = {name: array[number] for name, array in draws.items()}
+            self.state, loss = self.step(self.state, self.data, of_step)
+            losses.append(loss)
+        return np.stack(jax.device_get(losses))  # waits for JAX, once for all steps
 
     def predict(self, inputs: np.ndarray, network: str = "model") -> np.ndarray:
         """Compute outputs in batches of one shape."""

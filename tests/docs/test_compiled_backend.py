@@ -39,7 +39,7 @@ def test_calls_of_any_length_share_one_compilation(program):
         assert program.train(
             Steps(np.zeros((count, 8), np.int64), learning_rates=np.full(count, 0.01))
         ).shape == (count,)
-    assert program._program.block._cache_size() == 1
+    assert program._program.step._cache_size() == 1
 
 
 def test_what_was_read_does_not_change(program):

@@ -35,7 +35,7 @@ def loop(backend: str, mode: str, task: str, data: Samples, weights: dict[str, n
 
             return Loop(*arguments, mode)
         case "jax":
-            from jax_scan import Loop
+            from jax_loop import Loop
 
             return Loop(*arguments)
         case _:

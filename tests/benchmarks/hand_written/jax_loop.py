@@ -1,8 +1,6 @@
-"""Tasks as an expert writes them by hand in JAX: pure functions, a block of steps in one ``lax.scan``.
+"""Tasks as an expert writes them by hand in JAX: pure functions, and a call of a compiled step for each step.
 
-On pictures a call a step instead: within a loop XLA's CPU compiler (jax 0.10) runs gradients of
-convolutions in naive code, ten times slower. Nothing of the harness is used. Weights are canonical
-arrays by layer, which is JAX's own layout.
+Nothing of the harness is used. Weights are canonical arrays by layer, which is JAX's own layout.
 """
 
 import functools
@@ -94,34 +92,23 @@ class Loop:
         network, update = {"cnn": (cnn, _sgd), "mlp": (mlp, _adam), "rnn": (rnn, _adam)}[task]
         self._state = (w, moments, jnp.float32(1))
         self._data = (jnp.asarray(inputs), jnp.asarray(targets))
-        self._one_by_one = inputs.ndim == 4
-        form = _single if self._one_by_one else _scan
-        self._run = jax.jit(functools.partial(form, network, update), donate_argnums=0)
+        self._step = jax.jit(functools.partial(_step, network, update), donate_argnums=0)
 
     def block(self, indices: np.ndarray) -> tuple[float, float]:
         """Seconds of steps ``(steps, batch)``, and their mean loss."""
         start = time.perf_counter()
-        rows = indices.astype(np.int32)
-        if self._one_by_one:
-            losses = []
-            for batch in rows:
-                self._state, loss = self._run(self._state, self._data, batch)
-                losses.append(loss)
-            mean = float(jnp.stack(losses).mean())
-        else:
-            self._state, of_scan = self._run(self._state, self._data, rows)
-            mean = float(of_scan.mean())
+        losses = []
+        for batch in indices.astype(np.int32):
+            self._state, loss = self._step(self._state, self._data, batch)
+            losses.append(loss)
+        mean = float(jnp.stack(losses).mean())
         jax.block_until_ready(self._state)
         return time.perf_counter() - start, mean
 
 
-def _single(network, update, state, data, rows):
+def _step(network, update, state, data, rows):
     w, moments, step = state
     x, y = data[0][rows], data[1][rows]
     loss, gradients = jax.value_and_grad(lambda w: _cross_entropy(network(w, x), y))(w)
     w, moments = update(w, gradients, moments, step)
     return (w, moments, step + 1), loss
-
-
-def _scan(network, update, state, data, indices):
-    return lax.scan(lambda state, rows: _single(network, update, state, data, rows), state, indices)
