@@ -12,7 +12,7 @@ The fixed cost of a block sets the limit: after the block of the other configura
 difference smaller by about 2 % of itself. No steps are discarded at the start of a block: the discarded steps
 would be the same in every epoch, and nothing in them would ever be measured. Configurations of different
 programs may pay unequal costs, so their blocks are longer, and the cost is less than 1 %. On an accelerator
-blocks are longer too: a process that was stopped has to be scheduled again, and energy counters tick slowly.
+blocks are longer too: a process that was stopped has to be scheduled again.
 """
 
 import math
