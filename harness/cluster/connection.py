@@ -119,7 +119,6 @@ def nodes_with_cpus() -> list[Node]:
 
 
 def _described() -> list[NodeDescription]:
-    """Describe the nodes."""
     nodes = nodes_with_cpus()
     if not nodes:
         raise UsageError("no node of the Ray cluster has CPUs. Add one: ray start --address HOST:PORT.")

@@ -166,7 +166,6 @@ class Dispatcher:
                 self._end(node, arrival)
 
     def _save(self, node: str, record: Record) -> None:
-        """Save the record of a node's run."""
         running = self._running[node]
         record.machine = msgspec.structs.replace(record.machine, git=self._git)
         record.lost_attempts = running.attempts

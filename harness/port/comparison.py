@@ -100,8 +100,6 @@ def check_models(
 
 
 class _Check:
-    """One comparison."""
-
     def __init__(
         self,
         sides: Sides,

@@ -67,14 +67,12 @@ def port_document(record: PortRecord) -> Document:
 
 
 def _cause(cause: Cause) -> Item:
-    """Return a cause as an item: its kind, its place, both sides, and the number that proves it."""
     meaning = KINDS.get(cause.kind, "")
     text = (Span(cause.kind), described(cause).removeprefix(cause.kind))
     return Item(text, meaning, tone="muted" if cause.harmless else "")
 
 
 def _verdict_sentence(findings: Findings) -> str:
-    """State the verdict with its reason, in one line."""
     names = f"{findings.a.target} ({findings.a.framework}) and {findings.b.target} ({findings.b.framework})"
     serious = [cause for cause in findings.causes if not cause.harmless]
     match findings.verdict:
@@ -134,7 +132,6 @@ def _proof(cause: Cause) -> str:
 
 
 def _parameter_sentences(findings: Findings) -> list[str]:
-    """State the numbers of parameters, and name those without counterpart."""
     parameters = findings.parameters
     lines = [
         (
@@ -154,7 +151,6 @@ def _parameter_sentences(findings: Findings) -> list[str]:
 
 
 def _compared_table(findings: Findings) -> Table:
-    """Return the parts of the comparison as a table, with the worst relative difference of each."""
     rows: list[Row] = [
         {
             "compared": compared.what,

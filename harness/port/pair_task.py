@@ -88,7 +88,6 @@ def _write_pair(
 
 
 def _reference(written: WrittenTask) -> Path:
-    """Return the path of the reference file of a pair."""
     return written.path.with_suffix(_REFERENCE_SUFFIX)
 
 

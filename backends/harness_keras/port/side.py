@@ -190,7 +190,6 @@ class KerasSide:
 
     @contextlib.contextmanager
     def _restored(self, variables: Sequence[keras.Variable]) -> Iterator[None]:
-        """Restore ``variables`` after this context."""
         before = [np.array(numbers(variable)) for variable in variables]
         try:
             yield

@@ -65,7 +65,6 @@ def read_reply(read: ReadInto, mark: bytes = b"") -> Reply:
 
 
 def _skip_to(mark: bytes, read: ReadInto) -> None:
-    """Read up to the end of ``mark``."""
     window = bytearray(len(mark))
     if mark and not _fill(window, read):
         raise EOFError

@@ -155,7 +155,6 @@ class TrainingRun:
         return order
 
     def _train(self, audit: AuditedTraining) -> None:
-        """Train all epochs."""
         order = audit.order
         total = order.steps_per_epoch * self._request.task.epochs
         total = min(total, self._request.max_steps or total)

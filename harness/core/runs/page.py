@@ -210,7 +210,6 @@ def _facts(title: str, facts: Mapping[str, object]) -> Facts:
 
 
 def _known_facts(title: str, facts: Mapping[str, object]) -> Facts:
-    """Return the facts that are not None."""
     return Facts({name: fact for name, fact in facts.items() if fact is not None}, title)
 
 

@@ -115,8 +115,6 @@ class Place:
 
 
 class _PlacedSession(Session):
-    """A worker of a place."""
-
     def __init__(
         self, place: Place, variables: Mapping[str, str], limit: float | None, template: Template | None
     ) -> None:

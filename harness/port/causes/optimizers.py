@@ -136,7 +136,6 @@ def _other(field: str, own: Any, other: Any) -> str:
 
 
 def _rates(update: Update) -> Sequence[float]:
-    """List the learning rates of the rated steps."""
     return update.rates or (update.learning_rate or 0.0,) * len(RATED_STEPS)
 
 

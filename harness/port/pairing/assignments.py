@@ -127,8 +127,6 @@ def _without_repeated(matching: Matching) -> Matching | None:
 
 
 class _Search:
-    """The search for one pair of models."""
-
     def __init__(
         self,
         sides: Sides,
@@ -335,7 +333,6 @@ def _is_second(name: str, mask: np.ndarray, gradients: Mapping[str, np.ndarray],
 
 
 def _largest(gradients: Gradients) -> float:
-    """Return the largest magnitude of a gradient of a parameter."""
     return max((float(np.abs(each).max(initial=0.0)) for each in gradients.parameters.values()), default=0.0)
 
 

@@ -167,7 +167,6 @@ class TracePair:
         return None
 
     def _in_call(self, pair: PairedUse, visited: set[tuple[str, int]]) -> Fault | None:
-        """Find a fault of the call itself."""
         a, b = Place(self._a, self._a.calls[pair.a.place]), Place(self._b, self._b.calls[pair.b.place])
         key = ("output", pair.b.place)
         if key in visited or self._equal(a.call.outputs[0], b.call.outputs[0]):

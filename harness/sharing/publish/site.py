@@ -41,8 +41,6 @@ def publish(results: Path, folder: Path, title: str, repository: str) -> Publish
 
 
 class _Site:
-    """A site while it is made."""
-
     def __init__(self, folder: Path, results: Path, layout: Layout) -> None:
         self._folder, self._results, self._layout = folder, results, layout
         self._written: set[Path] = set()
@@ -84,7 +82,6 @@ class _Site:
             self._write(name, text.encode("utf-8", "replace"))
 
     def _publish(self, result: Result) -> Entry:
-        """Write a record and its page; return its entry."""
         kind, path = result
         record = kind.read(path)
         if getattr(record, "status", "") == "running":

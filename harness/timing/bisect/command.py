@@ -219,7 +219,6 @@ def _checksum(benchmark: Benchmark) -> str:
 
 
 def _benchmark(options: Given) -> Benchmark:
-    """Return the benchmark to measure, from the options or the suite."""
     name, step = options.benchmark, options.step
     if name is None and step is not None:
         return step_benchmark(step, options, "harness bisect")

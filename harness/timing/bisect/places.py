@@ -106,7 +106,6 @@ class Commits:
         return program
 
     def _refuse_the_same_code(self, step: OwnStep) -> None:
-        """Raise UsageError if the step runs the same code in all commits."""
         target = step.target
         with step.made() as (session, _):
             imported = session.call(ListImports(), Imported)

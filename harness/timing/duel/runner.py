@@ -149,7 +149,6 @@ class Duel:
         return certificates(trainings, lambda label: self._begin(f"certifying {label}"))
 
     def _compare_timed_calls(self, alternation: Alternation) -> None:
-        """Compare the timed calls of steps in the last pair."""
         if self.record.step is None:
             return
         steps = steps_of(self._request.workloads)

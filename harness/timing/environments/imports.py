@@ -62,7 +62,6 @@ def refuse_installed_copy(label: str, installed: Iterable[str], tops: Iterable[s
 
 
 def _place_in_packages(file: str) -> str:
-    """Return the path of an installed file within its folder of packages."""
     return max(
         (file.rpartition(f"/{name}-packages/") for name in ("site", "dist")), key=lambda each: len(each[0])
     )[2]

@@ -129,7 +129,6 @@ def command(ctx: click.Context, options: Given) -> None:
 
 
 def _check_base(options: Given) -> None:
-    """Refuse options that do not name one base."""
     bases = {
         "--base": options.base,
         "--base-python": options.base_python,
@@ -147,7 +146,6 @@ def _check_base(options: Given) -> None:
 
 
 def _run(options: Given, display: GateDisplay, answer: Answer) -> int:
-    """Run the gate and give its answer; return the exit code."""
     _check_base(options)
     if options.keep is not None:
         answer.branch = RecordBranch(Path.cwd(), options.keep)

@@ -247,7 +247,6 @@ class Gate:
         self.record.base.cautions.append(caution)
 
     def _head(self, benchmark: Benchmark) -> Program:
-        """Return the benchmark in head's environment."""
         head = self._request.head
         try:
             return program_of(head, benchmark, head)

@@ -203,7 +203,6 @@ def read_history(gates: Iterable[GateRecord], *, same_base: bool = False) -> His
 
 
 def _points_of(gates: Iterable[GateRecord]) -> tuple[dict[_Key, list[Point]], list[DamagedPairs]]:
-    """Return the points of each series, and the gates whose pairs are damaged."""
     points: dict[_Key, list[Point]] = {}
     damaged = []
     for gate in gates:

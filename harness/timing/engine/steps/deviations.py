@@ -153,7 +153,6 @@ def _at(observed: Observed, place: int, calls: int) -> Arrays:
 
 
 def _above(found: Mapping[str, ValueDiffers], limits: Mapping[str, float]) -> dict[str, ValueDiffers]:
-    """Return the differences that are above the limits of their arrays."""
     return {
         name: each
         for name, each in found.items()
