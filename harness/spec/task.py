@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,14 +19,12 @@ class Sgd(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, 
     """Gradient descent with momentum in the form ``v = momentum * v + g; w = w - learning_rate * v``.
 
     With ``nesterov`` the step is ``w = w - learning_rate * (g + momentum * v)`` with the new ``v``
-    (Sutskever et al. 2013, in the form that PyTorch and Keras share at a constant learning rate). Updates do
-    not depend on the number of the step (``counts_steps``).
+    (Sutskever et al. 2013, in the form that PyTorch and Keras share at a constant learning rate).
     """
 
     learning_rate: float
     momentum: float = 0.0
     nesterov: bool = False
-    counts_steps: ClassVar[bool] = False
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -38,14 +36,13 @@ class Adam(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True,
     """Kingma and Ba (2015), algorithm 1: ``epsilon`` is added to the root of the *corrected* moment.
 
     ``w = w - learning_rate * m_hat / (sqrt(v_hat) + epsilon)``, ``m_hat = m / (1 - beta_1**t)``,
-    ``v_hat = v / (1 - beta_2**t)``, ``t`` counted from 1: updates depend on it (``counts_steps``).
+    ``v_hat = v / (1 - beta_2**t)``, ``t`` counted from 1.
     """
 
     learning_rate: float
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-7
-    counts_steps: ClassVar[bool] = True
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -56,14 +53,12 @@ class Adam(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True,
 class RmsProp(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=True, tag="rmsprop"):
     """Hinton's RMSprop with ``epsilon`` outside the root, no momentum, no centring.
 
-    ``v = rho * v + (1 - rho) * g**2; w = w - learning_rate * g / (sqrt(v) + epsilon)``. Updates do not depend
-    on the number of the step (``counts_steps``).
+    ``v = rho * v + (1 - rho) * g**2; w = w - learning_rate * g / (sqrt(v) + epsilon)``.
     """
 
     learning_rate: float
     rho: float = 0.9
     epsilon: float = 1e-7
-    counts_steps: ClassVar[bool] = False
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -71,8 +66,8 @@ class RmsProp(msgspec.Struct, metaclass=Described, frozen=True, omit_defaults=Tr
         return ("mean square",)
 
 
-#: Besides its settings each describes its state: ``slots``, and ``counts_steps`` where updates depend on the
-#: number of the step. What the harness knows of each is in :mod:`harness.core.reference.optimizers`.
+#: Besides its settings each describes its state, ``slots``. What the harness knows of each is in
+#: :mod:`harness.core.reference.optimizers`.
 Optimizer = Sgd | Adam | RmsProp
 
 

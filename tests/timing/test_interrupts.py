@@ -31,7 +31,7 @@ def test_a_duel_that_is_interrupted_anywhere_has_ended(failure, tmp_path, monkey
 
     def duel():
         duel = runner.Duel(SimpleNamespace(workloads=[workload]), tmp_path, Mock())
-        monkeypatch.setattr(duel, "_run_pairs", lambda: _save_and(duel, failure))
+        monkeypatch.setattr(duel, "_run", lambda: _save_and(duel, failure))
         return duel.carry_out()
 
     for _ in every_interrupt(duel, runner, documents):

@@ -76,8 +76,6 @@ class DuelResult(msgspec.Struct, frozen=True, kw_only=True):
     """The effective number of pairs after down-weighting; None where there are no pairs."""
     pairs_wanted: int | None = None
     """About how many more pairs are needed to decide."""
-    pairs_needed: int | None = None
-    """The fewest pairs that can show a difference."""
     reached_after: int | None = None
     """The number of pairs after which the verdict was reached; later pairs only narrowed the interval."""
     uneven: bool = False

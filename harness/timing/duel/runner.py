@@ -81,8 +81,6 @@ class Duel:
         self._timed_calls = TimedCalls()
         self._reached: dict[tuple[str, bool], DuelResult | None] = {}
         self.record = new_record(request)
-        self.failed_label: str | None = None
-        """The workload whose failure ended the duel, if one did."""
         self.path = folder / f"{self.record.id}.json"
 
     def carry_out(self) -> DuelRecord:
@@ -94,13 +92,6 @@ class Duel:
         return self.record
 
     def _run(self) -> None:
-        try:
-            self._run_pairs()
-        except ConfigurationFailed as error:
-            self.failed_label = error.label
-            raise
-
-    def _run_pairs(self) -> None:
         request, record = self._request, self.record
         proofs = self._proofs()
         alternation = Alternation(

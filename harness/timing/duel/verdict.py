@@ -66,7 +66,6 @@ def compare(
         spread=ratios.spread if made > 1 else None,
         reached_after=None if verdict == "undecided" else made,
         pairs_wanted=_pairs_wanted(ratios, margin, comparisons) if more_may_decide else None,
-        pairs_needed=FEWEST_PAIRS,
         uneven=ratios.uneven,
         contradicted=ratios.contradicted,
         control_ratio=math.exp(control.mean()) if len(control) else None,

@@ -207,7 +207,7 @@ def test_a_duel_whose_record_cannot_be_written_fails_with_every_reason(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(documents, "replace_result", refuse)
-    monkeypatch.setattr(duel, "_run_pairs", run_pairs)
+    monkeypatch.setattr(duel, "_run", run_pairs)
     record = duel.carry_out()
     assert record.failure.startswith(f"{cause}cannot write the record {duel.path}")
     assert record.status == "failed"
