@@ -69,7 +69,6 @@ def tags(record: Record) -> dict[str, str]:
         "failure": record.failure.message if record.failure else None,
         "certificate": certificate_label(record.certificate),
         "certificate_reason": record.certificate.reason if record.certificate else None,
-        "clock": record.clock.outcome if record.clock else None,
         "verification": record.verification.outcome if record.verification else None,
         "disturbed": _YES_OR_NO[record.disturbed],
         "dataset_fingerprint": record.dataset.fingerprint,

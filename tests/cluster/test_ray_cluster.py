@@ -134,4 +134,3 @@ def test_runs_whose_times_are_not_judged_share_a_node(cluster, tmp_path):
     assert sorted((record.seed, record.status) for record in done) == [(seed, "ok") for seed in range(5)]
     assert {(record.making.process, record.making.jobs) for record in done} == {("forked", 2)}
     assert sorted(str(record.making.repeated) for record in done) == ["None"] * 4 + ["equal"]
-    assert all(record.clock is None for record in done)

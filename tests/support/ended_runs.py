@@ -4,7 +4,6 @@ from pathlib import Path
 
 import msgspec
 
-from harness.core.audit.findings import Clock
 from harness.core.certify.certificate import Certificate
 from harness.core.machine.usage import Interference
 from harness.core.runs.record import DatasetRecord, Failure
@@ -13,18 +12,6 @@ from support.made_records import made_record, made_setting, seeds_of
 from support.records import reconfigured
 
 FOLDER = Path("results") / "runs"
-
-
-def not_confirmed(others_share):
-    return Clock(
-        outcome="not confirmed",
-        fault="missing time",
-        calls=30,
-        reported_seconds=1.5,
-        observed_seconds=3.0,
-        delay_seconds=0.1,
-        others_share=others_share,
-    )
 
 
 def failed(backend="torch", message="the worker process exited with code 7", **changes):
@@ -63,7 +50,6 @@ ALONE = {
             dataset=DatasetRecord("digits", "f" * 64, stands_in_for="cifar10", reason="no network"),
         )
     ],
-    "clock": [made_record(clock=not_confirmed(0.4))],
 }
 #: Records of several configurations or settings of a task.
 COMPARED = {
@@ -71,10 +57,6 @@ COMPARED = {
         made_record(backend, seed, step=step)
         for seed in (0, 1)
         for backend, step in (("keras", 0.03), ("torch", 0.01))
-    ],
-    "two clocks": [
-        made_record("torch", clock=not_confirmed(0.4)),
-        made_record("jax", seed=1, clock=not_confirmed(0.6)),
     ],
     "a grid": GRID,
     "a grid on two backends": [*GRID, *(reconfigured(record, backend="jax") for record in GRID)],

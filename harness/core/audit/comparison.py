@@ -81,22 +81,6 @@ def first_difference(ours: Losses, theirs: Losses, precision: Precision) -> int 
     return None if first is None or deviations[first] <= rounding.first_losses else first
 
 
-def differs_at_same_weights(
-    reported: Losses, recomputed: Losses, precision: Precision, nearby: Losses | None = None
-) -> int | None:
-    """Find the first of a few steps, each at the same weights in both, whose losses are not equal.
-
-    ``nearby`` are losses recomputed at weights that are a few roundings away. Without them only deviations
-    that never count are left out.
-    """
-    scale = _scale(recomputed)
-    deviations = _deviations(reported, recomputed, scale)
-    apart = [0.0] * len(deviations) if nearby is None else _deviations(nearby, recomputed, scale)
-    limits = [max(ROUNDING[precision].loss, budgets.LOSS_FACTOR * by) for by in apart]
-    steps = enumerate(zip(deviations, limits, strict=True))
-    return next((step for step, (deviation, limit) in steps if deviation > limit), None)
-
-
 def deviation_of(index: int, reported: Losses, recomputed: Losses, first: int = 0) -> Deviation:
     """Return the deviation at an index of losses that begin with step ``first``, counted from 0."""
     ours, theirs = reported[index], recomputed[index]

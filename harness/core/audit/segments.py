@@ -1,13 +1,11 @@
 """Parts of a training that can be repeated: whole segments between two readings of its state.
 
-States are read at a steady pace, whatever the program does, so a program that notices a reading learns
-nothing: the calls after it are as likely to be repeated as those before the next one. Which segment is
-repeated is drawn when the training is over.
+States are read at a steady pace. The segment that is repeated is drawn during the training.
 """
 
 import copy
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -15,7 +13,6 @@ from harness.core.audit import budgets
 from harness.core.certify.certificate import Losses
 from harness.core.certify.dropout import uses_dropout
 from harness.core.machine.guarded_folder import GuardedFolder
-from harness.core.plugins import registry
 from harness.core.training.batches import BatchOrder
 from harness.core.worker import protocol
 from harness.core.worker.session import Session
@@ -43,8 +40,6 @@ class Segment:
         self.complete = complete and start is not None
         self.losses: Losses = []
         self.seconds = 0.0
-        #: Whether the weights at its end were scored before they were read.
-        self.is_scored = False
 
     def add(self, trained: protocol.Trained) -> None:
         """Add the next call of the training."""
@@ -60,6 +55,12 @@ class Segment:
         part.seconds = self.seconds * steps / len(self.losses)
         return part
 
+    def within(self, seconds: float) -> Self:
+        """Cut the segment to the steps that are repeated within this time, at least a few."""
+        step_seconds = budgets.SHORT_CALLS * self.seconds / max(1, len(self.losses))
+        possible = min(seconds / max(step_seconds, 1e-9), len(self.losses))
+        return self.beginning(max(int(possible), budgets.FEWEST_STEPS))
+
     def after(self, steps: int, start: Path) -> Self:
         """Cut off the first ``steps`` steps, which a program has just made; continue from ``start``."""
         part = copy.copy(self)
@@ -70,27 +71,19 @@ class Segment:
 
 
 class Segments:
-    """The segments of one training that are kept: a few that are drawn at random, and the newest.
-
-    Some are drawn from all, and some from those whose ends were scored.
-    """
+    """The segments of one training, of which one is drawn at random and kept."""
 
     def __init__(self, save_state: Callable[[str], tuple[bool, float]]) -> None:
         """Save states by ``save_state``, which returns True for a complete state, and its seconds."""
         self._save_state = save_state
         self._folder = GuardedFolder("audit")
-        self._drawn: list[Segment | None] = [None] * budgets.KEPT_SEGMENTS
-        self._scored: list[Segment | None] = [None] * budgets.KEPT_SCORED_SEGMENTS
-        self._scored_count = 0
+        self._drawn: Segment | None = None
         self._first_step = 0
         self._open: Segment | None = None
         self._step = 0
-        self._training_seconds = self._last_seconds = 0.0
-        #: Seconds of all readings.
-        self.reading_seconds = 0.0
+        self._training_seconds = self._reading_seconds = self._last_seconds = 0.0
         #: The number of whole segments so far.
         self.count = 0
-        self.newest: Segment | None = None
         #: A segment from the beginning needs no file.
         self.first = Segment(0, None)
         self._first_calls = self._first_single_steps = 0
@@ -114,34 +107,30 @@ class Segments:
         if self._open is None:
             return self._step > 0
         taken, since = self._training_seconds, self._open.seconds
-        # However slow reading is, the newest segment begins in the second half of most trainings.
+        # However slow reading is, the last segment begins in the second half of most trainings.
         has_doubled = since >= taken / 2
         share = budgets.DOUBLED_READING_SHARE if has_doubled else budgets.READING_SHARE
         affordable = max(budgets.LEAST_READING_SECONDS, share * taken)
         return (
             since >= min(budgets.SEGMENT_SECONDS, budgets.SEGMENT_SHARE * taken)
-            and self.reading_seconds + self._last_seconds <= affordable
+            and self._reading_seconds + self._last_seconds <= affordable
         )
 
-    def read(self, *, scored: bool = False) -> bool:
-        """Read the state, with which one segment ends and the next begins.
-
-        ``scored``: the weights have just been scored. Return True if the segment was drawn.
-        """
+    def read(self) -> None:
+        """Read the state, with which one segment ends and the next begins."""
         path = self.folder / f"{self._step}.npz"
         self.complete, self._last_seconds = self._save_state(str(path))
-        self.reading_seconds += self._last_seconds
+        self._reading_seconds += self._last_seconds
         if self._open is None:
             self._first_step = self._step
         else:
-            self._open.end, self._open.is_scored = path, scored
+            self._open.end = path
             self._keep(self._open)
         self._open = Segment(self._step, path, complete=self.complete)
-        kept = {file for one in self._whole for file in (one.start, one.end)} | {path}
+        kept = {path} if self._drawn is None else {path, self._drawn.start, self._drawn.end}
         for file in self.folder.glob("*.npz"):
             if file not in kept:
                 file.unlink()
-        return self.newest is not None and self.newest in (*self._drawn, *self._scored)
 
     def read_last(self) -> None:
         """Read the state after the last step, unless it has just been read."""
@@ -149,38 +138,19 @@ class Segments:
             self.read()
 
     def _keep(self, segment: Segment) -> None:
-        """Keep the newest segment, and in each other place a segment drawn by its number of steps.
+        """Keep a segment in place of the one that was drawn before, or drop it, by its number of steps.
 
-        Every step of the training is then equally likely to be in the segment of a place (reservoir sampling
-        with replacement; Chao 1982).
+        Every step of the training is then equally likely to be in the segment that is kept (reservoir
+        sampling; Chao 1982).
         """
         self.count += 1
-        self.newest = segment
         share = len(segment.losses) / (segment.step + len(segment.losses) - self._first_step)
-        for place, _ in enumerate(self._drawn):
-            if _RNG.random() < share:
-                self._drawn[place] = segment
-        if segment.is_scored:
-            self._scored_count += 1
-            for place, _ in enumerate(self._scored):
-                if _RNG.random() * self._scored_count < 1:
-                    self._scored[place] = segment
-
-    @property
-    def _whole(self) -> list[Segment]:
-        kept = dict.fromkeys([*self._drawn, self.newest, *self._scored])
-        return [segment for segment in kept if segment is not None]
-
-    @property
-    def proving(self) -> list[Segment]:
-        """The segments that prove a training: a drawn one, the newest, and one whose end was scored."""
-        scored = [one for one in (self._drawn[0], *self._scored) if one is not None and one.is_scored]
-        proving = dict.fromkeys([self._drawn[0], self.newest, *scored[:1]])
-        return [segment for segment in proving if segment is not None]
+        if _RNG.random() < share:
+            self._drawn = segment
 
     @property
     def last_state(self) -> Path | None:
-        """The file with the state after the newest segment."""
+        """The file with the state that was read last."""
         return None if self._open is None else self._open.start
 
     @property
@@ -193,24 +163,22 @@ class Segments:
         """The losses of the first steps."""
         return self.first.losses[: budgets.FIRST_LOSSES]
 
-    def draw(self, *, needs_state: bool) -> list[Segment]:
-        """Order the segments that can be repeated: first those of :attr:`proving`, then the others.
+    def to_repeat(self, *, needs_state: bool) -> Segment | None:
+        """Return the drawn segment; the beginning of the training if it cannot be repeated; None without any.
 
-        ``needs_state``: steps depend on more than the weights. Without a saved state, a segment is repeated
-        from the start of training.
+        ``needs_state``: steps depend on more than the weights, so that only a complete state will do.
         """
-        usable = [one for one in self._whole if one.complete or not needs_state]
-        if not usable:
-            return [self.first] if self.first.losses else []
-        return [segment for segment in dict.fromkeys([*self.proving, *usable]) if segment in usable]
+        if self._drawn is not None and (self._drawn.complete or not needs_state):
+            return self._drawn
+        return self.first if self.first.losses else None
 
     def close(self) -> None:
         """Delete the saved states."""
         self._folder.close()
 
 
-#: Starts a process like that of the training, with these variables in addition.
-Start = Callable[[Mapping[str, str]], Session]
+#: Starts a process like that of the training.
+Start = Callable[[], Session]
 
 
 class Work(NamedTuple):
@@ -220,14 +188,7 @@ class Work(NamedTuple):
     plan: Plan
     dataset: str
     order: BatchOrder
-    certified: bool
-    """Whether it counts as that of the reference, so that the harness's own program must do the same."""
     start: Start
-
-    @property
-    def is_third_party(self) -> bool:
-        """Whether the backend does not ship with the harness."""
-        return registry.is_third_party(self.backend)
 
     @property
     def needs_state(self) -> bool:

@@ -9,17 +9,15 @@ import datetime
 import math
 import statistics
 import time
-from collections.abc import Iterator, Mapping
-from typing import Literal
+from collections.abc import Iterator
 
 import msgspec
 
-from harness.core.audit.audit import AuditedTraining, Preparation
+from harness.core.audit.audit import AuditedTraining
 from harness.core.audit.budgets import AUDIT_SHARE
-from harness.core.audit.findings import DishonestClock, WorkDiffers
+from harness.core.audit.findings import WorkDiffers
 from harness.core.audit.segments import Work
 from harness.core.certify.certificate import Certificate, Losses
-from harness.core.machine.cpus import cpus_of
 from harness.core.machine.guarded_folder import GuardedFolder
 from harness.core.machine.usage import Watch
 from harness.core.runs.events import Phase, RunObserver, Scored, Started, Trained
@@ -36,6 +34,7 @@ from harness.core.training.outcome_records import Drawn, Outcomes
 from harness.core.worker import protocol
 from harness.core.worker.session import Conversation, Session, silence_within
 from harness.errors import Declined, HarnessError, RequestFailed, WorkerLost, WorkerTimeout, interruption
+from harness.spec.data import Split
 from harness.spec.task import Adversarial
 
 
@@ -68,67 +67,39 @@ class TrainingRun:
         self._step = 0
         self._step_seconds = 0.0
         self._best_loss = math.inf
-        self._import_seconds = 0.0
         self._losses: Losses = []
 
     def carry_out(self) -> None:
         """Import, build, train and score."""
-        order, begun = self._start(), time.monotonic()
-        judges_times = self._place is None
-        watch = Watch(self._session.process.pid) if judges_times else None
-        cpus, device = cpus_of(self._record.worker_variables), self._record.device or ""
-        audit = AuditedTraining(
-            self._session, self._work(order), cpus, device, pauses=judges_times, judges_times=judges_times
-        )
+        begun = time.monotonic()
+        order = self._start()
+        watch = Watch(self._session.process.pid) if self._place is None else None
+        audit = AuditedTraining(self._session, self._work(order))
         with contextlib.closing(audit):
             try:
                 self._train(audit)
                 self._keep_losses()
                 self._keep_weights(best=False)
-                self._score_test(audit)
+                self._score_test()
             except (Diverged, Stopped):
                 self._keep_losses()
                 self._measure_process(watch)
                 raise
             self._measure_process(watch)
-            if judges_times:
-                self._notify(Phase("testing the clock"))
-                self._record.clock = audit.judge_clock(self._usual_step_seconds())
             self._notify(Phase("verifying the work"))
-            prepared = self._preparation()
-            seconds = prepared.import_seconds + prepared.data_seconds + prepared.build_seconds
-            budget_seconds = AUDIT_SHARE * (seconds + time.monotonic() - begun)
-            self._record.verification = audit.verify(prepared, budget_seconds)
+            self._record.verification = audit.verify(AUDIT_SHARE * (time.monotonic() - begun))
             self._work_after_training(audit)
 
     def _work(self, order: BatchOrder) -> Work:
-        request, certificate = self._request, self._record.certificate
-        certified = certificate is not None and certificate.certified
+        request = self._request
         backend, dataset = request.configuration.backend, self._record.dataset.name
-        return Work(backend, request.plan, dataset, order, certified, self._other_session)
+        return Work(backend, request.plan, dataset, order, self._other_session)
 
-    def _other_session(self, variables: Mapping[str, str]) -> Session:
+    def _other_session(self) -> Session:
         limit = self._request.timeout_seconds
         if self._place is not None:
-            return self._place.session(self._request.configuration, limit, variables)[0]
-        own = {**self._record.worker_variables, **variables}
-        return Session(own, limit, silence_seconds=silence_within(limit))
-
-    def _preparation(self) -> Preparation:
-        phases = self._record.phases
-        return Preparation(
-            self._import_seconds,
-            phases.data_seconds or 0.0,
-            phases.build_seconds or 0.0,
-            phases.first_step_seconds or 0.0,
-        )
-
-    def _usual_step_seconds(self) -> float:
-        """Return the time of a full step of the run: the mean, or the median of blocks if that is less."""
-        record = self._record
-        blocks = [block for block in record.blocks if block.batch_size == record.batch_size] or record.blocks
-        mean = sum(block.seconds for block in blocks) / sum(block.steps for block in blocks)
-        return min(mean, statistics.median(block.seconds / block.steps for block in blocks))
+            return self._place.session(self._request.configuration, limit)[0]
+        return Session(self._record.worker_variables, limit, silence_seconds=silence_within(limit))
 
     def _start(self) -> BatchOrder:
         """Import and build; returns the order of the samples."""
@@ -138,8 +109,7 @@ class TrainingRun:
         conversation = Conversation(self._session, backend, plan.threads)
         described = conversation.describe()
         record.framework = described.environment
-        # A forked worker has found everything imported, and so does the one that repeats its work.
-        self._import_seconds = described.import_seconds
+        # A forked worker has found everything imported.
         record.phases.import_seconds = described.import_seconds if self._place is None else None
         self._notify(Phase("building"))
         built = conversation.build(plan, record.dataset.name)
@@ -171,10 +141,10 @@ class TrainingRun:
                 epoch = -(-self._step // order.steps_per_epoch)
                 if self._record.evaluation.includes(epoch, last=last):
                     means = [statistics.fmean(column) for column in zip(*epoch_losses, strict=True)]
-                    self._score_epoch(audit, epoch, means, last=last)
+                    self._score_epoch(epoch, means, last=last)
                 self._store.save(self._record)
                 epoch_losses = []
-            if not last:  # after scores, so that a program cannot know of which its state will be read
+            if not last:
                 audit.read()
 
     def _read_block(
@@ -205,16 +175,11 @@ class TrainingRun:
         self._notify(Trained(self._step, total, epoch + 1, losses[-1][-1], self._step_seconds))
         return losses
 
-    def _score_epoch(
-        self, audit: AuditedTraining, number: int, training_losses: list[float], *, last: bool
-    ) -> None:
+    def _score_epoch(self, number: int, training_losses: list[float], *, last: bool) -> None:
         """Score an epoch with these mean losses; if there are two, the discriminator's comes first."""
         record = self._record
         self._notify(Phase("scoring"))
-        weights: Literal["last", "present"] = "last" if last else "present"
-        scored = audit.evaluate(
-            ["train", "validation"], record.evaluation.samples, epoch=number, weights=weights
-        )
+        scored = self._evaluate(["train", "validation"], record.evaluation.samples)
         record.phases.evaluation_seconds += scored.seconds
         train, validation = scored.scores["train"], scored.scores["validation"]
         seconds = record.phases.training_seconds
@@ -241,19 +206,19 @@ class TrainingRun:
         if rule and not last and (reason := rule.reason(record.epochs)):
             raise Stopped(reason)
 
-    def _score_test(self, audit: AuditedTraining) -> None:
+    def _score_test(self) -> None:
         """Score the test data, which nothing else uses, with the weights of the last and the best epoch."""
         record = self._record
         if not record.epochs:  # nothing is scored
             return
         self._notify(Phase("scoring the test data"))
         last_is_best = record.best_epoch == record.epochs[-1].epoch
-        last = best = self._evaluate_test(audit, best=last_is_best, last=True)
+        last = best = self._evaluate_test(best=last_is_best, last=True)
         record.test_at_last = last.scores["test"]
         if not last_is_best:
             self._keep_weights(best=True)
             self._session.call(protocol.RestoreWeights(), protocol.Done)
-            best = self._evaluate_test(audit, best=True, last=False)
+            best = self._evaluate_test(best=True, last=False)
         record.test_at_best = best.scores["test"]
         record.outcomes = _outcomes_of(best, last)
 
@@ -294,12 +259,14 @@ class TrainingRun:
         else:
             record.weights.best = file
 
-    def _evaluate_test(self, audit: AuditedTraining, *, best: bool, last: bool) -> protocol.Evaluated:
+    def _evaluate(
+        self, splits: list[Split], samples: int | None = None, *, drawn: bool = False
+    ) -> protocol.Evaluated:
+        return self._session.call(protocol.Evaluate(splits, samples, drawn), protocol.Evaluated)
+
+    def _evaluate_test(self, *, best: bool, last: bool) -> protocol.Evaluated:
         generates = isinstance(self._request.task.objective, Adversarial)
-        epoch = self._record.epochs[-1].epoch if last else self._record.best_epoch or 0
-        scored = audit.evaluate(
-            ["test"], epoch=epoch, weights="last" if last else "restored", drawn=best or generates
-        )
+        scored = self._evaluate(["test"], drawn=best or generates)
         self._record.phases.evaluation_seconds += scored.seconds
         if last:
             self._record.test_samples_at_last = scored.test_samples
@@ -409,8 +376,6 @@ def _train(run: TrainingRun, record: Record, session: Session) -> None:
         record.status, record.failure = "stopped", Failure(str(error))
     except Declined as error:
         record.status, record.failure = "unsupported", Failure(str(error))
-    except DishonestClock as error:
-        record.status, record.failure, record.clock = "failed", Failure(str(error)), error.clock
     except WorkDiffers as error:
         record.status, record.failure = "failed", Failure(str(error))
         record.verification = error.verification

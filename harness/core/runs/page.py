@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from harness.core.audit.words import clock_sums, curves_mark, verified_work
+from harness.core.audit.words import verified_work
 from harness.core.documents.document import Document, Facts, Node, Paragraph, Passage, table_of
 from harness.core.documents.kinds import Listed
 from harness.core.documents.numbers import NOTHING, busy_mark, counted, percent, significant
@@ -65,10 +65,7 @@ def _work(record: Record) -> list[Node]:
         "samples": ", ".join(f"{count:,} {split}" for split, count in data.samples.items()),
         **({"stands in because": data.reason} if data.stands_in_for else {}),
     }
-    proofs = {
-        "timed work": record.verification and verified_work(record.verification),
-        "clock": record.clock and clock_sums(record.clock),
-    }
+    proofs = {"timed work": record.verification and verified_work(record.verification)}
     command = " ".join(["harness", *record.command])
     return [
         _facts("Run", {"id": record.id, "started": record.started_at, "command": command}),
@@ -146,8 +143,7 @@ def _course(record: Record) -> Iterator[Node]:
         for each in rows:
             del each["s"]
     left_out = f"; {_ALL}" if len(rows) < len(record.epochs) else ""
-    mark = curves_mark(record.verification)
-    title = f"Curves (scored in evaluation mode at the end of the epoch{left_out}{mark and f'; {mark}'})"
+    title = f"Curves (scored in evaluation mode at the end of the epoch{left_out})"
     yield table_of(rows, title, announced=True)
     if record.blocks and record.judged_seconds is not None:
         yield _lines(f"Blocks ({_ALL})", f"  {_blocks(record)}")

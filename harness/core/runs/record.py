@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 import msgspec
 from msgspec import Meta
 
-from harness.core.audit.findings import Clock, Verification
+from harness.core.audit.findings import Verification
 from harness.core.certify.certificate import Certificate, Losses
 from harness.core.documents.kinds import Envelope
 from harness.core.machine.processes import ProcessMark
@@ -263,10 +263,8 @@ class Record(Envelope, msgspec.Struct, kw_only=True):
     """The results of work after the training, by its name, such as ``privacy``."""
     measured: Measured = {}
     """The quantities that were measured of the worker process at its end."""
-    clock: Clock | None = None
-    """The comparison of the reported times with two sums over the training; None if the run ended before."""
     verification: Verification | None = None
-    """The result of recomputing sampled steps; None if the run ended before."""
+    """The result of recomputing a drawn segment; None if the run ended before."""
     identity: dict[str, str] = {}
     """All that the result depends on, by name; a run that agrees in it, on the same data, is not repeated."""
     process: ProcessMark | None = None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from harness.core.audit.words import unconfirmed_clocks, verified_work
+from harness.core.audit.words import verified_work
 from harness.core.certify.certificate import Certificate
 from harness.core.documents.document import Document, Items, Node, Paragraph, table_of
 from harness.core.documents.numbers import (
@@ -145,10 +145,6 @@ def _each(group: Sequence[Record], value_of: Callable[[Record], _T | None]) -> l
     return [value for record in group if (value := value_of(record)) is not None]
 
 
-def _is_unconfirmed(record: Record) -> bool:
-    return record.clock is not None and record.clock.outcome == "not confirmed"
-
-
 def _remarks(records: Sequence[Record], works: Sequence[AfterTraining]) -> Iterable[str]:
     """Yield remarks on stand-ins, failures, missing certificates and a busy machine."""
     stand_ins = {r.dataset.stands_in_for: r.dataset.name for r in records if r.dataset.stands_in_for}
@@ -175,21 +171,11 @@ def _remarks(records: Sequence[Record], works: Sequence[AfterTraining]) -> Itera
         for work, entry in record.extensions.items()
         if entry.failure
     )
-    clocks = [(name, record.clock) for name, record in named if record.clock and _is_unconfirmed(record)]
-    if clocks:
-        names = ", ".join(dict.fromkeys(name for name, _ in clocks))
-        explained = unconfirmed_clocks([clock for _, clock in clocks])
-        yield f"clock: not confirmed for {names}: {explained}."
     verified = [(name, record.verification) for name, record in named if record.verification]
     yield from dict.fromkeys(
         f"The timed work of {name} was {verified_work(verification)}."
         for name, verification in verified
         if verification.outcome == "not verified"
-    )
-    yield from dict.fromkeys(
-        f"The timed work of {name} could not be compared with NumPy: {verification.independent.detail}"
-        for name, verification in verified
-        if verification.independent is not None and verification.independent.gap == "program failed"
     )
     if busy := disturbance(records):
         yield busy

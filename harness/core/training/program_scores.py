@@ -19,7 +19,7 @@ from harness.core.training.outcome_records import (
     Outcomes,
     SampledTexts,
 )
-from harness.core.training.scoring import Predict, Rows, Scored, area_under_curve, generate, score, softmax
+from harness.core.training.scoring import Predict, Scored, area_under_curve, generate, score, softmax
 from harness.core.training.splits import at_most
 from harness.layers import (
     GRU,
@@ -402,12 +402,6 @@ class Scorer:
         if (split, most) not in self._chosen:
             self._chosen[split, most] = at_most(self._splits[split], most)
         return self._chosen[split, most]
-
-    def rows(self, program: Program, split: Split, most: int | None, rows: Sequence[int]) -> Rows:
-        """Score some of the samples that :meth:`scores` scores, by their places among them."""
-        samples, places = self.samples(split, most), np.asarray(rows)
-        chosen = Samples(samples.inputs[places], samples.targets[places])
-        return score(self._task, program.predict, chosen).rows
 
     def drawn(self, program: Program) -> Drawn:
         """Draw the test samples that were scored last, and a generator's course, for a report.

@@ -1,7 +1,6 @@
 """Scores computed with NumPy from a program's outputs, by the same code for every framework."""
 
 import math
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -34,27 +33,8 @@ class Rows(NamedTuple):
     losses: npt.NDArray[np.float64]
     right: npt.NDArray[np.float64]
 
-    def means(self) -> Scores:
-        """Compute the scores that are means over samples, from the rows."""
-        return {"loss": _mean(self.losses), "accuracy": _mean(self.right)}
-
 
 NO_ROWS = Rows(np.zeros(0), np.zeros(0))
-
-
-def rows_file(beginning: str, split: str) -> Path:
-    """Name the file of a split's rows, by the beginning of the paths of all files."""
-    return Path(f"{beginning}-{split}.npy")
-
-
-def save_rows(path: Path, rows: Rows) -> None:
-    """Write rows to a file, from which :func:`load_rows` reads them."""
-    np.save(path, np.stack(rows), allow_pickle=False)
-
-
-def load_rows(path: Path) -> Rows:
-    """Read rows that :func:`save_rows` wrote."""
-    return Rows(*np.load(path, allow_pickle=False))
 
 
 #: The largest loss in its unit when packed; float16 ends at 65504.

@@ -14,7 +14,7 @@ from harness.spec.backend import Plan, Precision
 from harness.spec.data import Split
 from harness.spec.task import Task
 
-VERSION = 13
+VERSION = 14
 #: A worker whose reply is longer is killed. The longest are digests and scores, some 100 kB.
 LONGEST_REPLY_BYTES = 64 << 20
 
@@ -96,17 +96,8 @@ class Ping(msgspec.Struct, frozen=True, tag=True):
     """Do nothing: measure the time that any request takes."""
 
 
-class Draw(msgspec.Struct, frozen=True, tag=True):
-    """Draw the samples of the next ``steps`` training steps before the training call."""
-
-    steps: int
-
-
 class Train(msgspec.Struct, frozen=True, tag=True):
-    """Make the next ``steps`` training steps, in one epoch with one batch size, as one timed block.
-
-    The samples are drawn now unless :class:`Draw` has drawn them.
-    """
+    """Make the next ``steps`` training steps, in one epoch with one batch size, as one timed block."""
 
     steps: int
 
@@ -116,12 +107,6 @@ class Trained(msgspec.Struct, frozen=True, tag=True):
 
     seconds: float
     losses: Losses
-
-
-class Shuffle(msgspec.Struct, frozen=True, tag=True):
-    """Take the batches of the next steps in the order of this seed, which no program knows beforehand."""
-
-    seed: int
 
 
 class Evaluate(msgspec.Struct, frozen=True, tag=True):
@@ -180,28 +165,6 @@ class Operated(msgspec.Struct, frozen=True, tag=True):
     """The return value of an operation, encoded; its type follows from the operation."""
 
     result: msgspec.Raw
-
-
-class ReadWeights(msgspec.Struct, frozen=True, tag=True):
-    """Read the current weights and drop them, so that all outstanding updates are made."""
-
-
-class SaveRows(msgspec.Struct, frozen=True, tag=True):
-    """Write the scores of the single samples that :class:`Evaluate` has scored last, by split.
-
-    ``beginning`` is that of the paths of the files; see :func:`harness.core.training.scoring.save_rows`.
-    """
-
-    beginning: str
-
-
-class ScoreRows(msgspec.Struct, frozen=True, tag=True):
-    """Score some of the samples that :class:`Evaluate` scores, and write the scores to a file."""
-
-    split: Split
-    samples: int | None
-    rows: list[int]
-    path: str
 
 
 class SaveState(msgspec.Struct, frozen=True, tag=True):
@@ -270,17 +233,12 @@ Request = (
     | Examine
     | Build
     | Ping
-    | Draw
     | Train
-    | Shuffle
     | Evaluate
     | KeepWeights
     | SaveWeights
     | LoadWeights
     | Operate
-    | ReadWeights
-    | SaveRows
-    | ScoreRows
     | SaveState
     | Rebuild
     | Replay

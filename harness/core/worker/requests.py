@@ -1,6 +1,5 @@
 """Carries out the requests of the parent, one program at a time."""
 
-import dataclasses
 import functools
 import itertools
 import os
@@ -32,7 +31,7 @@ from harness.core.training.fitted import fitted
 from harness.core.training.initial import initial_weights, own_initial
 from harness.core.training.own_augmentation import OwnAugmentation
 from harness.core.training.program_scores import Scorer, current_weights
-from harness.core.training.scoring import Rows, packed, rows_file, save_rows
+from harness.core.training.scoring import packed
 from harness.core.training.splits import Canaries, split_samples, with_canaries, with_class_weights
 from harness.core.training.weights import decoded, encoded
 from harness.core.worker import protocol, saved_state
@@ -72,8 +71,6 @@ class Worker:
         self._augmentation: OwnAugmentation
         self._seal = DataSeal({})
         self._next_step = 0
-        self._drawn: Steps | None = None
-        self._rows: dict[Split, Rows] = {}
 
     def carry_out(self, request: protocol.Request) -> protocol.Reply:
         """Carry out a request and return the reply."""
@@ -153,7 +150,7 @@ class Worker:
 
     def _build(self, plan: Plan) -> float:
         """Build the program of a plan with its initial weights; return the seconds that this took."""
-        self.plan, self._next_step, self._drawn = plan, 0, None
+        self.plan, self._next_step = plan, 0
         start = _now()
         built = build(self._backend, plan, self.splits["train"])
         build_seconds = _now() - start
@@ -182,7 +179,7 @@ class Worker:
     def _(self, request: protocol.Replay) -> protocol.Trained:
         if request.path is not None:
             saved_state.restore(self.program, request.path, with_state=request.complete)
-        self._next_step, self._drawn = request.step, None
+        self._next_step = request.step
         blocks = [self._train(steps) for steps in request.calls]
         losses = [row for block in blocks for row in block.losses]
         return protocol.Trained(sum(block.seconds for block in blocks), losses)
@@ -223,24 +220,15 @@ class Worker:
         pass
 
     @_carry_out.register
-    def _(self, request: protocol.Draw) -> None:
-        self._drawn = self._draw(request.steps)
-
-    @_carry_out.register
     def _(self, request: protocol.Train) -> protocol.Trained:
         return self._train(request.steps)
-
-    @_carry_out.register
-    def _(self, request: protocol.Shuffle) -> None:
-        self._order = dataclasses.replace(self._order, seed=request.seed)
-        self._drawn = None
 
     def _draw(self, count: int) -> Steps:
         steps = self._order.steps(self._next_step, count, self.splits["train"].inputs.dtype)
         return self._augmentation.added_to(steps, self._next_step)
 
     def _train(self, count: int) -> protocol.Trained:
-        steps, self._drawn = self._drawn or self._draw(count), None
+        steps = self._draw(count)
         self.program.synchronize()
         start = _now()
         returned = self.program.train(steps)
@@ -263,22 +251,11 @@ class Worker:
         if verified:
             self._require_unchanged("predict()", *request.splits)
         drawn = self.scorer.drawn(self.program) if request.drawn else None
-        self._rows = {split: of_split.rows for split, of_split in scored.items()}
         scores = {split: of_split.scores for split, of_split in scored.items()}
         if "train" in scores and isinstance(self.program, FederatedProgram):
             scores["train"]["client_drift"] = self.program.drift
         samples = packed(scored["test"].rows) if "test" in scored else None
         return protocol.Evaluated(scores, seconds, png, drawn, samples)
-
-    @_carry_out.register
-    def _(self, request: protocol.SaveRows) -> None:
-        for split, rows in self._rows.items():
-            save_rows(rows_file(request.beginning, split), rows)
-
-    @_carry_out.register
-    def _(self, request: protocol.ScoreRows) -> None:
-        rows = self.scorer.rows(self.program, request.split, request.samples, request.rows)
-        save_rows(Path(request.path), rows)
 
     @_carry_out.register
     def _(self, _request: protocol.KeepWeights) -> None:
@@ -301,10 +278,6 @@ class Worker:
     def _(self, request: protocol.Operate) -> protocol.Operated:
         result = resolve_name(request.function)(self, request.arguments)
         return protocol.Operated(msgspec.Raw(encode(result)))
-
-    @_carry_out.register
-    def _(self, _request: protocol.ReadWeights) -> None:
-        self.program.weights()
 
     @_carry_out.register
     def _(self, _request: protocol.RestoreWeights) -> None:

@@ -99,7 +99,6 @@ class Duel:
             record.dataset_name,
             quiet=request.quiet_environment,
             deadline_seconds=self._seconds_left,
-            certified=proofs is not None,
         )
         self._start = time.monotonic()  # certificates are cached, so the budget does not include them
         prepared = self._prepared(alternation, proofs)

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from harness.core.audit.audit import PairAudit
-from harness.core.audit.budgets import FIRST_PAIRS
 from harness.core.machine.calibration import Control
 from harness.core.machine.cpus import cpus_of, on_their_cores, places_to_start
 from harness.core.machine.usage import between, disturbed, read_counters
@@ -43,9 +41,8 @@ _FEWEST_BLOCKS_OF_ITS_OWN = 5
 class Alternation:
     """The workloads that alternate, and what stays the same from pair to pair.
 
-    ``certified``: each workload is. ``chance`` draws the order of workloads and the batches without a seed: a
-    program must not know either of them before. ``returned`` are the values of steps in the last pair; None
-    where they are not compared.
+    ``chance`` draws the order of workloads without a seed. ``returned`` are the values of steps in the last
+    pair.
     """
 
     def __init__(
@@ -55,14 +52,8 @@ class Alternation:
         *,
         quiet: bool = True,
         deadline_seconds: Callable[[], float] = lambda: PROCESS_LIMIT_SECONDS,
-        certified: bool = False,
-        pairs: int = FIRST_PAIRS,
     ) -> None:
-        """Make the alternation of ``workloads``.
-
-        ``deadline_seconds()`` limits a process that starts now; at least ``pairs`` pairs are made.
-        """
-        self.certified = certified
+        """Make the alternation of ``workloads``; ``deadline_seconds()`` limits a process that starts now."""
         self.chance = random.SystemRandom()
         self.workloads = list(workloads)
         self.variables = [workload.worker_variables(quiet=quiet) for workload in workloads]
@@ -72,7 +63,7 @@ class Alternation:
         self._dataset = dataset
         self._deadline_seconds = deadline_seconds
         self._control = Control()
-        self._verification = PairAudit(pairs)
+        self._is_first = True
         self.returned: list[Mapping[int, Mapping[str, Sample]]] = []
 
     def worker(self, index: int, cpus: list[int] | None = None) -> TimedProgram:
@@ -83,10 +74,13 @@ class Alternation:
         workload, variables = self.workloads[index], self.variables[index]
         if isinstance(workload, OwnStep):
             return TimedStep(workload, variables, self._deadline_seconds(), cpus)
-        return TimedWorker(workload, variables, self._deadline_seconds(), cpus, certified=self.certified)
+        return TimedWorker(workload, variables, self._deadline_seconds(), cpus)
 
     def pair(self, steps: Sequence[int], turns: int) -> PairRecord:
-        """Run one pair of ``turns`` turns, each a block of ``steps[index]`` steps of every workload."""
+        """Run one pair of ``turns`` turns, each a block of ``steps[index]`` steps of every workload.
+
+        The work of the processes of the first pair is verified.
+        """
         start = time.monotonic()
         order = list(range(len(self.workloads)))
         self.chance.shuffle(order)
@@ -103,11 +97,8 @@ class Alternation:
                 for index in (order if turn % 2 == 0 else reversed(order))
             ]
             self.before_finish(workers)
-            verified = self._verification.chosen(order)
-            processes = [workers[index].finish(verify=index in verified) for index in sorted(workers)]
-        verifications = [process.verification for process in processes]
-        verified_seconds = [None if one is None else one.seconds for one in verifications]
-        self._verification.add(verified_seconds, time.monotonic() - start)
+            processes = [workers[index].finish(verify=self._is_first) for index in sorted(workers)]
+        self._is_first = False
         seconds = time.monotonic() - start
         marked = mark_disturbed(made, [workload.configuration.threads for workload in self.workloads])
         side_by_side = len(order) > 1 and self._places(order) is not None
@@ -127,7 +118,6 @@ class Alternation:
         """
         workers: dict[int, TimedProgram] = {}
         places = self._places(order)
-        seed = self.chance.getrandbits(31)  # the same batches for all
         for group in [order] if places else [[index] for index in order]:
             for number, index in enumerate(group):
                 workers[index] = self.worker(index, places[number] if places else None)
@@ -135,7 +125,6 @@ class Alternation:
                 workers[index].begin(self._dataset)
             for number, index in enumerate(group):
                 workers[index].await_build()
-                workers[index].shuffle(seed)
                 workers[index].session.pause()
                 if places and places[number] != (home := cpus_of(self.variables[index])):
                     workers[index].session.process.move_to(home)
@@ -190,8 +179,6 @@ def mark_disturbed(blocks: list[BlockRecord], threads: list[int]) -> list[BlockR
 
 #: As many of the latest pairs are taken: the machine's load changes.
 _LATEST = 3
-#: Recomputing takes this share of the time of all pairs; the first pair is recomputed for all configurations.
-_VERIFICATION_SHARE = 0.02
 
 
 class PairTime:
@@ -208,8 +195,8 @@ class PairTime:
     def made(self, pair: PairRecord) -> None:
         """Take the time of a pair into account.
 
-        Recomputing is left out: it is not part of every pair.
+        Recomputing is left out: only the first pair has it.
         """
         verified = sum(each.verification.seconds for each in pair.processes if each.verification is not None)
         self._made.append(pair.seconds - verified)
-        self.seconds = (1 + _VERIFICATION_SHARE) * statistics.median(self._made[-_LATEST:])
+        self.seconds = statistics.median(self._made[-_LATEST:])

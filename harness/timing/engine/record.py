@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from harness.core.audit.findings import Clock, Verification
+from harness.core.audit.findings import Verification
 from harness.core.certify.certificate import Certificate, Losses
 from harness.core.machine.quantities import Measured
 from harness.core.plugins.configuration import Configuration
@@ -75,8 +75,6 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Steps of the first call of each length after the first step, and of the first short last batch, in each
     of which a compiler may run again. No block contains them."""
     first_call_seconds: float = 0.0
-    clock: Clock | None = None
-    """The check of its times by two sums over all calls of the process."""
     first_losses: Losses = []
     """Losses of the first steps, which are equal in all configurations with the same batches."""
     verification: Verification | None = None

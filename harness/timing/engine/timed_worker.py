@@ -5,10 +5,9 @@ import math
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 
-from harness.core.audit.audit import AuditedTraining, Preparation
+from harness.core.audit.audit import AuditedTraining
 from harness.core.audit.segments import Work
 from harness.core.certify.certificate import Certificate
-from harness.core.machine.cpus import cpus_of
 from harness.core.stats import settling
 from harness.core.training.batches import BatchOrder
 from harness.core.training.counts import samples_of_step
@@ -66,22 +65,18 @@ class TimedWorker(TimedProcess):
         variables: Mapping[str, str],
         deadline_seconds: float,
         cpus: Iterable[int] | None = None,
-        *,
-        certified: bool = False,
     ) -> None:
         configuration = workload.configuration
         session = session_of(workload.label, variables, deadline_seconds, configuration.python, cpus)
         super().__init__(workload.label, session)
         self._workload, self._plan = workload, workload.plan
 
-        def start(further: Mapping[str, str]) -> Session:
+        def start() -> Session:
             """Start another worker like this one, on the CPUs of its variables."""
-            own = {**variables, **further}
-            return session_of(workload.label, own, deadline_seconds, configuration.python)
+            return session_of(workload.label, variables, deadline_seconds, configuration.python)
 
-        self._start, self._certified = start, certified
+        self._start = start
         self._backend = configuration.backend
-        self._cpus = cpus_of(variables)
         self._audit: AuditedTraining
         self._states = contextlib.ExitStack()
         self._dataset = ""
@@ -105,19 +100,14 @@ class TimedWorker(TimedProcess):
             self.described = self._conversation.describe()
             self.built = self._conversation.receive_program()
             order = BatchOrder.of_task(self._plan.task, self.built.samples["train"], self._plan.seed)
-            work = Work(self._backend, self._plan, self._dataset, order, self._certified, self._start)
-            self._audit = AuditedTraining(self.session, work, self._cpus, self.built.device)
+            work = Work(self._backend, self._plan, self._dataset, order, self._start)
+            self._audit = AuditedTraining(self.session, work)
             self._states.callback(self._audit.close)
 
     @property
     def order(self) -> BatchOrder:
         """The order of its samples."""
         return self._audit.order
-
-    def shuffle(self, seed: int) -> None:
-        """Take the batches in the order of ``seed``, which the program could not know when it was built."""
-        with self.blamed():
-            self._audit.shuffle(seed)
 
     def make_first_step(self) -> None:
         """Make the first step, in which many frameworks compile."""
@@ -211,13 +201,8 @@ class TimedWorker(TimedProcess):
         """
         with self.blamed():
             self._audit.read(last=True)
-            clock = self._audit.judge_clock()
             measured = self.session.call(protocol.Measure(), protocol.Measured).values
-            built, imported = self.built, self.described.import_seconds
-            preparation = Preparation(
-                imported, built.data_seconds, built.build_seconds, self._first_step_seconds
-            )
-            verification = self._audit.verify(preparation) if verify else None
+            verification = self._audit.verify() if verify else None
         self.session.pause()
         return ProcessRecord(
             import_seconds=self.described.import_seconds,
@@ -228,12 +213,11 @@ class TimedWorker(TimedProcess):
             warm_up_seconds=self._warm_up,
             settled=self._settled,
             measured=measured,
-            clock=clock,
             first_losses=self._audit.first_losses,
             verification=verification,
         )
 
     def end(self) -> None:
-        """End the process, and the workers that recompute its work."""
+        """End the process, and delete its saved states."""
         super().end()
         self._states.close()

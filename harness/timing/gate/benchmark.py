@@ -94,8 +94,7 @@ class BenchmarkComparison:
             return
         _check_time(deadline)
         self.say("trying base and head once")
-        same_work = record.quality.verdict == "PASS" and not record.quality.seeds
-        prepared = self._pairs.prepare(self.turns, same_work=same_work)
+        prepared = self._pairs.prepare(self.turns)
         record.configurations, record.turns = prepared.records, prepared.turns
         record.dataset = prepared.read(record.dataset)
         _check_time(deadline)

@@ -5,7 +5,6 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from harness.core.audit.findings import DishonestClock
 from harness.errors import HarnessError, NoWorkersHere, UsageError
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.own import StepRefused
@@ -45,12 +44,7 @@ def worst_of(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def failed(error: ConfigurationFailed | StepRefused) -> tuple[Verdict, Reason]:
-    """Return FAIL if head failed; INVALID if base did, which leaves nothing to compare head with.
-
-    Times that cannot be trusted are INVALID too.
-    """
-    if isinstance(error.__cause__, DishonestClock):
-        return "INVALID", reasons.ClockContradicted(label=error.label, message=error.reason)
+    """Return FAIL if head failed; INVALID if base did, which leaves nothing to compare head with."""
     reason = reasons.Failed(label=error.label, message=error.reason)
     return "INVALID" if error.label == "base" else "FAIL", reason
 

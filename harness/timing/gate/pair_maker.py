@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from harness.core.audit.findings import DishonestClock, WorkDiffers
-from harness.core.plugins import registry
+from harness.core.audit.findings import WorkDiffers
 from harness.errors import WorkerTimeout
 from harness.timing.engine.pairs import (
     PROCESS_LIMIT_SECONDS,
@@ -13,12 +12,11 @@ from harness.timing.engine.pairs import (
     Program,
     TimedProgram,
 )
-from harness.timing.engine.preparation import Prepared, is_certified, prepare
+from harness.timing.engine.preparation import Prepared, prepare
 from harness.timing.engine.record import PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.own import TimedStep
 from harness.timing.engine.steps.timed_calls import Returned
-from harness.timing.engine.workloads import Workload
 from harness.timing.environments.imports import ImportedFiles
 from harness.timing.gate import reasons
 from harness.timing.gate.conclusion import Ended
@@ -58,16 +56,8 @@ class PairMaker:
         self._alternation = WatchedAlternation(workloads, dataset)
         self._alternation.files = files
 
-    def prepare(self, turns: int | None, *, same_work: bool = False) -> Prepared:
-        """Set the steps of a block, and the turns unless they are given.
-
-        ``same_work``: the first steps of base and head are equal. So if base is certified, the later work of
-        both must be that of the reference; this is verified for third-party backends.
-        """
-        base = self._workloads[0]
-        if same_work and isinstance(base, Workload) and registry.is_third_party(base.configuration.backend):
-            self._say("certifying base")
-            self._alternation.certified = is_certified(base)
+    def prepare(self, turns: int | None) -> Prepared:
+        """Set the steps of a block, and the turns unless they are given."""
         prepared = self._blaming_fairly(lambda alternation, _: prepare(alternation, None, turns))
         self._steps = prepared.steps
         self._time.prepared(prepared.pair_seconds)
@@ -98,12 +88,11 @@ class PairMaker:
             return work(self._alternation, slice(0, 2))
         except ConfigurationFailed as error:
             if error.label != self._workloads[1].label or isinstance(
-                error.__cause__, WorkerTimeout | WorkDiffers | DishonestClock
+                error.__cause__, WorkerTimeout | WorkDiffers
             ):
                 raise
             failure = error
         self._say("trying head alone")
         alone = slice(1, 2)
-        certified = self._alternation.certified
-        work(Alternation(self._workloads[alone], self._dataset, certified=certified), alone)
+        work(Alternation(self._workloads[alone], self._dataset), alone)
         raise Ended(reasons.FailedBesideBase(message=failure.reason)) from failure

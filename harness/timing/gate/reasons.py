@@ -96,23 +96,6 @@ class Failed(BaseReason, frozen=True, kw_only=True):
         return Step.RUN_BASE if self.label == "base" else Step.RUN_HEAD
 
 
-class ClockContradicted(BaseReason, frozen=True, kw_only=True):
-    """INVALID: the times that ``label`` reported contradict another clock or the kernel's CPU time."""
-
-    clause = "{label}: {message}"
-    remedy = (
-        "Check what {label} does to clocks, to the harness's functions and to processes of its own: a step "
-        "must do all its work before it returns."
-    )
-
-    label: str
-    message: str
-
-    def remedy_for(self, _verdict: str) -> Remedy:
-        """Return the advice about this side."""
-        return self.remedy.format(label=self.label)
-
-
 class NotInstalled(BaseReason, frozen=True, kw_only=True):
     """FAIL: pip installed base and could not install head."""
 

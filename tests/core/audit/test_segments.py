@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.audit.segments import Segments
+from harness.core.audit.segments import Segment, Segments
 from harness.core.worker import protocol
 
 
@@ -52,16 +52,10 @@ def test_a_short_training_has_several_segments():
         assert segments.count > 10
 
 
-def test_the_newest_begins_in_the_second_half_where_reading_is_slow():
-    with training([block(1, seconds=0.01)] * 300, States(seconds=0.06)) as segments:
-        assert segments.newest.step >= 150
-        assert segments.reading_seconds <= 0.1 * 3 + 0.06
-
-
 def test_a_segment_has_the_calls_between_two_readings():
     calls = [block(4), *[block(count, loss=float(count), seconds=0.004) for count in (1, 9, 5)]]
     with training(calls) as segments:
-        (segment,) = {id(one): one for one in segments.draw(needs_state=True)}.values()
+        segment = segments.to_repeat(needs_state=True)
         assert segment.step == 4
         assert segment.losses == [[1.0]] + [[9.0]] * 9 + [[5.0]] * 5
         assert (segment.start.name, segment.end.name) == ("4.npz", "19.npz")
@@ -73,46 +67,19 @@ def test_any_step_is_as_likely_to_be_repeated_as_any_other():
     for _ in range(trials):
         calls = [block(1), *[block(steps, seconds=0.2) for steps in lengths]]
         with training(calls) as segments:
-            first, *others = segments.draw(needs_state=True)
-            drawn[len(first.losses), first.step] += 1
-            assert segments.newest is others[0] if others and first is not segments.newest else True
-            assert len(segments.newest.losses) == lengths[-1]
+            segment = segments.to_repeat(needs_state=True)
+            drawn[len(segment.losses), segment.step] += 1
 
     for (steps, _), count in drawn.items():
         expected = trials * steps / sum(lengths)
         assert abs(count - expected) < 5 * expected**0.5, drawn
 
 
-def test_the_newest_is_repeated_after_the_drawn_one():
-    with training([block(1), *[block(5, seconds=0.2)] * 20]) as segments:
-        first, *others = segments.draw(needs_state=True)
-        assert segments.newest in (first, others[0])
-        assert len({id(one) for one in (first, *others)}) == len(others) + 1
-        assert len(others) < 5
-
-
-def test_a_segment_whose_end_was_scored_is_among_those_that_prove_a_training():
-    drawn = collections.Counter()
-    for _ in range(60):
-        with contextlib.closing(Segments(States().save)) as segments:
-            for number in range(10):
-                segments.add(block(5, seconds=0.2))
-                is_drawn = segments.read(scored=number in (2, 4, 6))
-                assert not is_drawn or segments.last_state.exists()
-            segments.read_last()
-            assert segments.newest in segments.proving
-            assert segments.draw(needs_state=True)[: len(segments.proving)] == segments.proving
-            (proved,) = [one for one in segments.proving if one.is_scored]
-            assert proved.end.exists()
-            drawn[proved.step] += 1
-    assert len(drawn) == 3
-    assert min(drawn.values()) > 5
-
-
 def test_files_that_no_segment_needs_are_deleted():
     states = States()
     with training([block(1), *[block(5, seconds=0.2)] * 40], states) as segments:
-        kept = {file for one in segments.draw(needs_state=True) for file in (one.start, one.end)}
+        segment = segments.to_repeat(needs_state=True)
+        kept = {segment.start, segment.end, segments.last_state}
         assert {path for path in states.saved if path.exists()} == kept
         folder = segments.folder
     assert not folder.exists()
@@ -130,21 +97,28 @@ def test_the_last_state_is_read_once():
 def test_without_a_training_state_only_the_beginning_can_be_repeated(needs_state):
     calls = [block(1), *[block(5, seconds=0.2)] * 2]
     with training(calls, States(complete=False)) as segments:
-        drawn = segments.draw(needs_state=needs_state)
-        assert drawn == [segments.first] if needs_state else segments.newest in drawn
+        segment = segments.to_repeat(needs_state=needs_state)
+        assert (segment is segments.first) == needs_state
 
 
 def test_the_beginning_has_a_single_step_and_two_longer_calls():
     with training([block(1), block(8), block(20), block(20)], States(complete=False)) as segments:
-        (first,) = segments.draw(needs_state=True)
+        first = segments.to_repeat(needs_state=True)
         assert (first.step, first.start, len(first.losses)) == (0, None, 1 + 8 + 20)
         assert len(segments.first_losses) == 9
 
 
 def test_a_part_of_a_segment_has_its_state_and_no_weights_after_it():
     with training([block(1), block(9, seconds=0.2)]) as segments:
-        (segment,) = segments.draw(needs_state=True)
+        segment = segments.to_repeat(needs_state=True)
         part = segment.beginning(5)
         assert (part.step, part.start, len(part.losses), part.end) == (1, segment.start, 5, None)
         assert part.seconds == pytest.approx(0.2 * 5 / 9)
         assert segment.beginning(100) is segment
+
+
+@pytest.mark.parametrize(("seconds", "steps"), [(0.0, 3), (500.0, 38), (1e9, 100)])
+def test_as_many_steps_are_repeated_as_the_time_allows_but_a_few_in_any_case(seconds, steps):
+    made = Segment(7, Path("7.npz"))
+    made.add(protocol.Trained(1000.0, [[1.0]] * 100))
+    assert len(made.within(seconds).losses) == steps

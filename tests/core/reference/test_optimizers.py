@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from harness.backend_support import rules
-from harness.core.audit.updates import agreements
 from harness.core.certify.observation import Observation
 from harness.core.certify.parity import compare
 from harness.core.certify.run_cases import rules_of
@@ -56,7 +55,6 @@ def test_without_an_entry_nothing_passes_silently(monkeypatch, optimizer):
     for use in (
         lambda: rules_of(task),
         lambda: compare("case", observed, other, optimizer),
-        lambda: agreements(task, 0, [{}, {}], [{}], "float32"),
         lambda: _a_step(program),
     ):
         with pytest.raises(KeyError):
@@ -66,12 +64,6 @@ def test_without_an_entry_nothing_passes_silently(monkeypatch, optimizer):
 def _a_step(made):
     rows = np.zeros((1, 8), np.int64)
     made(Samples(np.ones((1, 40)), np.zeros(1, np.int64))).train(Steps(rows))
-
-
-def test_updates_that_show_no_signs_are_not_judged(monkeypatch):
-    task = define_task(registry.task("mlp"), parse_options(registry.task("mlp"), ["optimizer=sgd"]))
-    monkeypatch.setitem(OPTIMIZERS, Sgd, OPTIMIZERS[Sgd]._replace(signs=None))
-    assert agreements(task, 0, [{}, {}, {}], [{}, {}], "float32") == [None]
 
 
 @pytest.mark.parametrize("optimizer", MADE, ids=repr)

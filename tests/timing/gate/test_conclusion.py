@@ -5,12 +5,10 @@ import math
 import pytest
 from support.made_gates import made_benchmark, made_gate
 
-from harness.core.audit.findings import Clock, DishonestClock
-from harness.core.audit.words import clock_fault
 from harness.errors import HarnessError, NoWorkersHere
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.gate import reasons
-from harness.timing.gate.conclusion import Ended, conclude, failed, worst_of
+from harness.timing.gate.conclusion import Ended, conclude, worst_of
 from harness.timing.gate.record import QualityResult, folded, forgiven
 
 
@@ -95,13 +93,3 @@ def test_inconclusive_alone_is_folded_and_into_pass_only_if_nothing_speaks_again
 def test_a_gate_that_did_not_end_is_never_folded_into_pass():
     gate = made_gate(INCONCLUSIVE, status="interrupted")
     assert folded(gate, "pass") == "INCONCLUSIVE"
-
-
-def test_a_clock_that_cannot_be_trusted_is_invalid_and_no_failure_of_head():
-    sums = {"calls": 9, "reported_seconds": 1.0, "observed_seconds": 2.0, "delay_seconds": 0.0}
-    clock = Clock(outcome="dishonest", fault="missing time", **sums)
-    error = ConfigurationFailed("head", clock_fault(clock))
-    error.__cause__ = DishonestClock(clock_fault(clock), clock)
-    verdict, reason = failed(error)
-    assert (verdict, reason) == ("INVALID", reasons.ClockContradicted(label="head", message=error.reason))
-    assert reason.text().startswith("head: its clock cannot be trusted: it reported 1 s for 9 calls")
