@@ -74,14 +74,6 @@ def certificates(
     return proofs
 
 
-def is_certified(workload: Workload) -> bool:
-    """Check that the configuration of a workload is certified; False without a reference, for example."""
-    try:
-        return _proof(workload).certified
-    except HarnessError:
-        return False
-
-
 def _proof(workload: Workload) -> Certificate:
     with Examiner(workload.configuration) as examiner:
         return certificate(examiner, registry.task(workload.task.name), workload.task)
