@@ -14,25 +14,23 @@ from jax import numpy as jnp
 
 from harness.backend_support import feeding
 from harness.network import Network
-from harness.spec import BinaryClassification, Classification, ConstantRate, Objective, Task
+from harness.spec import ConstantRate, Task
 from harness.spec.backend import Precision
 from harness_jax.layers import Weights
 from harness_jax.native import shared
 from harness_jax.networks import forward_of
-from harness_jax.objectives import Batch, LabelRules, Rates, State, step_of
+from harness_jax.objectives import Batch, State, step_of
 from harness_jax.optimizers import OwnOptimizer, own_optimizer
 
 
 class Given(NamedTuple):
-    """What stays the same throughout a training: the data on the device, and numbers that are data too.
+    """What stays the same throughout a training: the data on the device, and the seed.
 
     ``inputs`` are padded with zeros for cutting windows.
     """
 
     inputs: jax.Array
     targets: jax.Array
-    rules: LabelRules
-    weight_decay: jax.Array
     seed: jax.Array
 
 
@@ -68,19 +66,7 @@ def _computation(task: Task) -> Task:
         samples_per_epoch=None,
         schedule=ConstantRate(),
         optimizer=msgspec.structs.replace(task.optimizer, learning_rate=1.0),
-        weight_decay=0.0,
-        objective=_without_rules(task.objective),
     )
-
-
-def _without_rules(objective: Objective) -> Objective:
-    match objective:
-        case Classification():
-            return Classification(loss=objective.loss)
-        case BinaryClassification():
-            return BinaryClassification(loss=objective.loss)
-        case _:
-            return objective
 
 
 @shared
@@ -137,8 +123,7 @@ def _batch(task: Task, given: Given, draws: Mapping[str, jax.Array], step: jax.A
         _gathered(task.augmentation.crop, given.inputs, draws),
         draws["latents"] if "latents" in draws else given.targets[draws["indices"]],
         jax.random.fold_in(jax.random.key(given.seed), step),
-        Rates(draws["learning_rates"], given.weight_decay),
-        given.rules,
+        draws["learning_rates"],
         {
             name: array
             for name, array in draws.items()

@@ -12,7 +12,7 @@ from harness.layers import Parameter
 from harness.spec import Plan, Program, Samples, Steps, Unsupported
 from harness_jax.compiled import Given, differentiator_of, optimizer_of, predictor_of, train_step_of
 from harness_jax.native import Storage
-from harness_jax.objectives import LabelRules, State, label_rules
+from harness_jax.objectives import State
 
 # Inputs per prediction, each number compiled once. The smaller ones are for few inputs, such as the sampled
 # texts of `lm` or a certificate's, which would otherwise be mostly padding. The largest keeps an accelerator
@@ -71,8 +71,6 @@ class JaxProgram(Program):
         given = Given(
             _narrow(feeding.padded_pictures(data.inputs, self._task.augmentation.crop)),
             _narrow(data.targets),
-            LabelRules(*(np.array(rule, self._dtype) for rule in label_rules(self._task))),
-            np.array(self._task.weight_decay, self._dtype),
             np.uint32(self._seed % 2**32),
         )
         return jax.device_put(given, self._device)

@@ -162,23 +162,20 @@ def updated(
     moments: Moments,
     step: Array,
     rate: Array,
-    weight_decay: Array = None,
 ) -> tuple[dict[str, Array], Moments]:
     """Update the parameters of a network and their moments in ``step``, counted from 1, at ``rate``.
 
     Names may be those of the task or of the network. ``step`` and ``rate`` are ``()``, of the type of the
-    parameters; ``rate`` may be a Python float. ``weight_decay`` replaces the task's. It may be an array, so
-    that compiled code does not depend on its value.
+    parameters; ``rate`` may be a Python float.
     """
     if task.clip_norm:
         gradients = clipped(xp, gradients, task.clip_norm)
-    decays = weight_decay is not None or task.weight_decay > 0
-    kept = 1.0 - rate * (task.weight_decay if weight_decay is None else weight_decay)
+    kept = 1.0 - rate * task.weight_decay
     direction_of = _DIRECTIONS[type(task.optimizer)]
     after, kept_moments = {}, {}
     for name, w in parameters.items():
         direction, kept_moments[name] = direction_of(xp, task.optimizer, gradients[name], moments[name], step)
-        decayed = kept * w if decays and task.is_decayed(name) else w
+        decayed = kept * w if task.weight_decay and task.is_decayed(name) else w
         after[name] = decayed - rate * direction
     return after, kept_moments
 
