@@ -14,7 +14,6 @@ import numpy as np
 from harness.core.reference.activations import ACTIVATIONS, logistic
 from harness.core.reference.attention import attention_shares, softmax
 from harness.core.reference.convolutions import convolve, convolve_transposed, pool
-from harness.core.reference.mistakes import Rules
 from harness.core.reference.normalisation import normalised
 from harness.core.reference.normalisation import running_statistics as statistics_after
 from harness.core.reference.recurrent import LOGISTIC, TANH, Bend, Cell
@@ -251,9 +250,9 @@ def _run_gated(
         "",
         layer,
         own,
-        Rules(reset="after the bias" if does.reset_after else "before the product"),
         _bend(does.activation),
         _bend(does.recurrent_activation),
+        reset_after=does.reset_after,
     )
     return cell.run(x, reverse=does.reverse, seen=seen)[0]
 

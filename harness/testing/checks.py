@@ -1,26 +1,25 @@
-"""Checks of a backend beyond those of a certificate: leaks, clock, predictions in batches, training states.
+"""Checks of a backend beyond those of a certificate: leaks, predictions in batches, training states.
 
 Each check takes the programs of a backend and a case that passed, and returns a line for each fault.
 """
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 
 from harness.core.certify.cases import SAMPLES, SEED, STEPS, Case, case_samples, data_network
 from harness.core.certify.clients import allows_clients, client_tests
-from harness.core.certify.continuation import SavedState, observe_continuation, state_fault
 from harness.core.certify.dropout import dropout_tests, mask_tests, with_dropout
 from harness.core.certify.input_gradients import check_gradients
 from harness.core.certify.noise import noise_tests
-from harness.core.certify.observation import TrialPrograms, first_losses
-from harness.core.certify.waiting import observe_waiting
+from harness.core.certify.observation import TrialPrograms, first_losses, losses_of
+from harness.core.certify.parity import TOLERANCE
 from harness.core.documents.numbers import deviation
 from harness.core.training.batches import BatchOrder
-from harness.spec.backend import Unsupported
+from harness.spec.backend import Program, Unsupported
 from harness.spec.task import Task
 
 _ROUNDING = 1e-6
@@ -45,12 +44,6 @@ def leak(programs: TrialPrograms, case: Case) -> list[str]:
             "trained in the same process"
         )
     ]
-
-
-def dishonest_clock(programs: TrialPrograms, case: Case) -> list[str]:
-    """Check that the clock does not stop before the work is done."""
-    why = observe_waiting(programs, case).explanation
-    return [f"its clock cannot be trusted: {why}"] if why else []
 
 
 def wrong_rows(programs: TrialPrograms, case: Case) -> list[str]:
@@ -109,12 +102,43 @@ def _state_fault(programs: TrialPrograms, task: Task) -> str:
             continue
         for start, count in ((0, 1), *order.calls(1, _SAVED_AT)):
             program.train(order.steps(start, count))
-        saved, calls = SavedState.of(program), [(_SAVED_AT, 1), *order.calls(_SAVED_AT + 1, STEPS)]
-        if saved is not None:
-            second = functools.partial(programs.build, variant)
-            observed = observe_continuation(saved, program, second, variant, order, (calls, calls))
-            return state_fault(observed)
+        if (state := program.training_state()) is not None:
+            return _continued_fault(program, state, functools.partial(programs.build, variant), order)
     return ""
+
+
+def _continued_fault(
+    first: Program, state: Mapping[str, np.ndarray], second: Callable[[], Program], order: BatchOrder
+) -> str:
+    """Return how the second program goes on otherwise from a state of the first one; empty if it does not.
+
+    ``second`` is called when the first program has finished: building a program may set a generator that both
+    programs use.
+    """
+    weights = {name: array.astype(np.float64) for name, array in first.weights().items()}
+    copies = {name: array.copy() for name, array in state.items()}
+    calls = [(_SAVED_AT, 1), *order.calls(_SAVED_AT + 1, STEPS)]
+    expected = _losses(first, order, calls)
+    for name, array in copies.items():
+        if array.tobytes() != state[name].tobytes():
+            return f"training_state() returns memory that later steps change: {name}; copy it"
+    loaded = second()
+    loaded.load(weights)
+    loaded.load_training_state(copies)
+    observed = _losses(loaded, order, calls)
+    apart = np.abs(observed - expected) > TOLERANCE * np.abs(expected)
+    if not apart.any():
+        return ""
+    step = int(np.argmax(apart.reshape(len(apart), -1).any(axis=1)))
+    return (
+        "a second program that loads the weights and the training state does not continue as the first: the "
+        f"loss of its step {step + 1} is {observed[step]} instead of {expected[step]}; look for what updates "
+        "or dropout depend on (slots of the optimizer, a step count, a generator) and the state lacks"
+    )
+
+
+def _losses(program: Program, order: BatchOrder, calls: Sequence[tuple[int, int]]) -> np.ndarray:
+    return np.concatenate([losses_of(program, order.steps(start, count)) for start, count in calls])
 
 
 def wrong_noise(programs: TrialPrograms, cases: Sequence[Case]) -> list[str]:

@@ -10,7 +10,7 @@ In a test file of the plugin::
 Without ``tasks``, all installed tasks are checked. Every case is run on the CPU in float64. A backend fails
 for each case that it declines, except for losses that it does not declare
 (:attr:`harness.spec.Backend.losses`) and for DP-SGD if it has no gradients of single samples. Further checks
-of a task (float32, bfloat16, clock, dropout, ...) are made once plain gradient descent passes.
+of a task (float32, bfloat16, dropout, ...) are made once plain gradient descent passes.
 """
 
 import dataclasses
@@ -20,7 +20,6 @@ from typing import TypeVar
 
 from harness.core.certify.cases import Case, cases
 from harness.core.certify.certify import Examination, Skipped, declined_cases, examine, examine_losses
-from harness.core.certify.diagnosis import diagnosed
 from harness.core.certify.observation import TrialPrograms
 from harness.core.certify.parity import LOSS_TOLERANCES, Finding, first_of
 from harness.core.plugins import checks, registry
@@ -31,7 +30,6 @@ from harness.errors import Declined, HarnessError, LossNotDeclared, UsageError
 from harness.spec.backend import Backend, Precision, Unsupported
 from harness.spec.task import TaskDefinition
 from harness.testing.checks import (
-    dishonest_clock,
     faulty_state,
     leak,
     wrong_clients,
@@ -114,7 +112,7 @@ def check_backend(
     """Check a backend on the CPU in this process, in each of its modes, on each task that has a reference.
 
     Raises:
-        ConformanceError: lists every fault, with its likely cause.
+        ConformanceError: lists every fault.
         HarnessError: a task has no reference that fits it. Without ``tasks``, tasks that name no reference
             are left out.
     """
@@ -191,18 +189,14 @@ def _faults(backend: Backend, mode: str, definition: TaskDefinition, threads: in
         elif isinstance(outcome, Finding):
             findings.append(outcome)
     faults = listed_errors(errors) + faults
-    faults += [
-        f"case {finding.case!r}: {finding.explanation}"
-        for finding in diagnosed(findings, cases(definition))
-        if not finding.passed
-    ]
+    faults += [f"case {finding.case!r}: {finding.explanation}" for finding in findings if not finding.passed]
     if declined:
         faults.append(declined_cases(declined))
     if not any(finding.passed and finding.case == first.name for finding in findings):
         return faults
     faults += _faults_as_timed(examiner, definition)
     programs = TrialPrograms(backend, mode, threads)
-    for find in (leak, dishonest_clock, wrong_rows, wrong_gradients, wrong_dropout, wrong_clients):
+    for find in (leak, wrong_rows, wrong_gradients, wrong_dropout, wrong_clients):
         faults += _found(find, programs, first)
     faults += _found(wrong_noise, programs, cases(definition))
     return faults + _found(faulty_state, programs, cases(definition))

@@ -184,8 +184,6 @@ MANY_STEPS = 24
 #: The layers of networks for which few steps suffice: sequences without state, embeddings or branches.
 _SOON_SETTLED = (Conv2D, ConvTranspose2D, MaxPool2D, Flatten, Reshape, Dense, Dropout, GRU, LSTM)
 SEED = 20
-#: Samples of a case whose clock is tested: 128 steps an epoch, so that calls are as long as those of a run.
-CLOCK_SAMPLES = 128 * BATCH_SIZE
 
 #: The case that every task has. Plain gradient descent shows the gradients: what a step subtracts.
 _GRADIENT_CASE = "sgd"

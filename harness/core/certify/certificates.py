@@ -1,6 +1,5 @@
 """Making the certificate of a run from the cases that it needs, of which kept ones are not made again."""
 
-import contextlib
 from collections.abc import Callable
 
 import msgspec
@@ -18,7 +17,6 @@ from harness.core.certify.certify import (
     check_names,
     examine_losses,
 )
-from harness.core.certify.diagnosis import diagnosed
 from harness.core.certify.kept_findings import KeptFindings
 from harness.core.certify.parity import LOSS_TOLERANCES, TOLERANCE, Finding
 from harness.core.certify.references import alone_in
@@ -32,7 +30,6 @@ from harness.spec.task import Task, TaskDefinition
 #: Called with the number of cases that have been examined, and of all.
 Examined = Callable[[int, int], None]
 _ALONE = "the model is written for {} alone, so there is nothing to compare it with"
-_Findings = dict[str, Finding]
 
 
 def certificate(
@@ -93,7 +90,7 @@ def _in_float32(
 def _findings(
     examiner: Examiner, definition: TaskDefinition, task: Task, examined: Examined
 ) -> list[Finding]:
-    """Return the outcomes of the cases that a run of ``task`` needs; if one fails, of all cases."""
+    """Return the outcomes of the cases that a run of ``task`` needs."""
     configuration = examiner.configuration
     # Programs of our own offer their training state, so each run verifies its own calls of any length.
     long_calls = registry.is_third_party(configuration.backend)
@@ -118,24 +115,8 @@ def _findings(
         if cases(definition)[0].name in found:
             raise
         raise _NoFloat64(str(error)) from error
-    if not all(finding.passed for finding in found.values()):
-        found |= _others(examiner, definition, found)
     order = check_names(definition, configuration.precision, Selection(frozenset(found)))
-    return diagnosed([found[name] for name in order if name in found], cases(definition))
-
-
-def _others(examiner: Examiner, definition: TaskDefinition, found: _Findings) -> _Findings:
-    """Return the outcomes of all other cases: the common aspects of failed cases name a fault."""
-    others: _Findings = {}
-
-    def report(outcome: Finding | Skipped | NotOffered) -> None:
-        if isinstance(outcome, Finding):
-            others[outcome.case] = outcome
-
-    names = check_names(definition, examiner.configuration.precision)
-    with contextlib.suppress(HarnessError):  # one that is declined, for example, does not matter to the run
-        check(examiner, definition, report, Selection(frozenset(names) - found.keys()))
-    return others
+    return [found[name] for name in order if name in found]
 
 
 def _certificate(findings: list[Finding]) -> Certificate:

@@ -9,7 +9,6 @@ import msgspec
 from harness.core.certify.cases import Case, cases, plain_task
 from harness.core.certify.certificate import Losses
 from harness.core.certify.clients import allows_clients, client_tests
-from harness.core.certify.diagnosis import diagnosed
 from harness.core.certify.dropout import DropoutTests, dropout_tests, uses_dropout
 from harness.core.certify.long_calls import (
     LONG_CALLS,
@@ -21,9 +20,7 @@ from harness.core.certify.long_calls import (
 from harness.core.certify.noise import CANARIES, NoiseTests, noise_tests
 from harness.core.certify.observation import Observation, TrialPrograms, observe, observe_losses
 from harness.core.certify.parity import Finding, compare, compare_losses, losses_name
-from harness.core.certify.recognition import Recognizer
 from harness.core.certify.references import Reference, reference_of
-from harness.core.certify.waiting import Waiting, observe_waiting
 from harness.core.plugins.configuration import Configuration
 from harness.core.plugins.definition import define_task
 from harness.errors import Declined, HarnessError, LossNotDeclared
@@ -47,11 +44,9 @@ CALLS = Examination("calls", observe_calls, CallsObservation)
 DROPOUT_TESTS = Examination("dropout", dropout_tests, DropoutTests)
 NOISE_TESTS = Examination("noise", noise_tests, NoiseTests)
 CLIENT_TESTS = Examination("clients", client_tests, list[str])
-WAITING = Examination("waiting", observe_waiting, Waiting)
 
 EXAMINATIONS: dict[str, Examination[Any]] = {
-    each.name: each
-    for each in (ALL_STEPS, FIRST_LOSSES, CALLS, DROPOUT_TESTS, NOISE_TESTS, CLIENT_TESTS, WAITING)
+    each.name: each for each in (ALL_STEPS, FIRST_LOSSES, CALLS, DROPOUT_TESTS, NOISE_TESTS, CLIENT_TESTS)
 }
 
 
@@ -120,12 +115,12 @@ def examine(
     """
     reference = reference_of(definition, examiner.configuration.backend)
     examiner.begin()
-    recognizer, failed = Recognizer(), ""
+    failed = ""
     first, *others = cases(definition)
     for case in (first, *others):
         if not selection.includes(case.name):
             continue
-        outcome = _outcome(case, examiner, reference, recognizer)
+        outcome = _outcome(case, examiner, reference)
         private = case.task.privacy is not None  # not every mode has gradients of single samples
         optional = LossNotDeclared if not private else Declined
         if isinstance(outcome, optional) and case != first and case.name not in selection.names:
@@ -144,13 +139,12 @@ def _failed(outcome: Outcome) -> bool:
     return not isinstance(outcome, Declined | NotOffered)
 
 
-def _outcome(case: Case, examiner: Examiner, reference: Reference, recognizer: Recognizer) -> Outcome:
+def _outcome(case: Case, examiner: Examiner, reference: Reference) -> Outcome:
     try:
         expected, observed = reference.cases[case.name].observation, examiner.examine(ALL_STEPS, case)
     except HarnessError as error:
         return error
-    finding = compare(case.name, observed, expected, case.task.optimizer)
-    return recognizer.named(finding, case, observed, expected)
+    return compare(case.name, observed, expected)
 
 
 def _long_calls(case: Case, examiner: Examiner) -> Finding:
@@ -253,7 +247,7 @@ def check(
                 findings.append(outcome)
     if declined:
         raise Declined(declined_cases(declined, all_cases=offered))
-    return diagnosed(findings, cases(definition))
+    return findings
 
 
 def _outcomes(

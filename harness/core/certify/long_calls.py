@@ -5,20 +5,10 @@ of hundreds. Here two programs of one backend start from the same weights: the f
 those of a run, the second makes single steps. The second is the first's reference, so no file is needed.
 """
 
-import math
-
 import msgspec
 import numpy as np
 
 from harness.core.certify.cases import SEED, Case, cases, narrow_networks
-from harness.core.certify.certificate import Losses
-from harness.core.certify.continuation import (
-    Calls,
-    Continuation,
-    SavedState,
-    observe_continuation,
-    state_fault,
-)
 from harness.core.certify.digests import digests
 from harness.core.certify.observation import (
     Observation,
@@ -27,10 +17,9 @@ from harness.core.certify.observation import (
     losses_of,
     require_finite,
 )
-from harness.core.certify.parity import TOLERANCE, Differences, Finding, beyond_rounding, listed
+from harness.core.certify.parity import Finding, compare
 from harness.core.plugins.programs import data_changed
 from harness.core.plugins.seal import DataSeal
-from harness.core.stats.deviations import largest
 from harness.core.training.batches import BatchOrder
 from harness.core.training.initial import initial_weights
 from harness.spec.task import Augmentation, Sgd, Task, TaskDefinition
@@ -52,8 +41,6 @@ class CallsObservation(msgspec.Struct, frozen=True):
 
     long: Observation
     single: Observation
-    continuation: Continuation | None = None
-    """The last call, repeated from the training state before it; None where the program offers none."""
 
 
 def long_calls_case(definition: TaskDefinition) -> Case | None:
@@ -91,34 +78,11 @@ def long_calls() -> list[tuple[int, int]]:
 
 
 def observe_calls(programs: TrialPrograms, case: Case) -> CallsObservation:
-    """Train the case in long calls by one program, and in single steps by another.
-
-    The second program then repeats the last call from the state that the first program had before the call.
-    """
-    *calls, last = long_calls()
+    """Train the case in long calls by one program, and in single steps by another."""
     long, single = _Trial(programs, case), _Trial(programs, case)
-    long.train(calls)
-    saved = SavedState.of(long.program)
-    single.train(one_by_one(*calls, last))
-    in_single = single.observed()
-    continuation = None
-    if saved is None:
-        long.train([last])
-        in_long = long.observed()
-    else:
-        again = ([last], one_by_one(last))
-        continuation = observe_continuation(
-            saved, long.program, lambda: single.program, case.task, long.order, again
-        )
-        losses = long.losses() + continuation.expected.losses
-        in_long = msgspec.structs.replace(continuation.expected, losses=losses)
-    long.verify_data()
-    return CallsObservation(in_long, in_single, continuation)
-
-
-def one_by_one(*calls: tuple[int, int]) -> list[tuple[int, int]]:
-    """Divide these calls into calls of one step."""
-    return [(step, 1) for start, count in calls for step in range(start, start + count)]
+    long.train(long_calls())
+    single.train([(step, 1) for start, count in long_calls() for step in range(start, start + count)])
+    return CallsObservation(long.observed(), single.observed())
 
 
 class _Trial:
@@ -134,18 +98,15 @@ class _Trial:
         self.order = BatchOrder.of_task(case.task, case.samples, SEED)
         self._losses: list[np.ndarray] = []
 
-    def train(self, calls: Calls) -> None:
+    def train(self, calls: list[tuple[int, int]]) -> None:
         for start, count in calls:
             self._losses.append(losses_of(self.program, self.order.steps(start, count)))
-
-    def losses(self) -> Losses:
-        return finite_losses(np.concatenate(self._losses))
 
     def observed(self) -> Observation:
         self.verify_data()
         weights = self.program.weights()
         require_finite("weights()", weights)
-        return Observation(self.losses(), weights=digests(self._task, weights))
+        return Observation(finite_losses(np.concatenate(self._losses)), weights=digests(self._task, weights))
 
     def verify_data(self) -> None:
         if part := self._seal.changed():
@@ -153,38 +114,5 @@ class _Trial:
 
 
 def compare_calls(observed: CallsObservation) -> Finding:
-    """Compare long calls with the same steps made one by one.
-
-    If the program offers a training state, also check that a second program continues from that state.
-    """
-    differences = Differences.of(observed.long, observed.single)
-    worst, wrong = differences.worst, differences.wrong_step
-    if worst <= TOLERANCE:
-        if observed.continuation is None:
-            return Finding(LONG_CALLS, worst, "")
-        fault = state_fault(observed.continuation)
-        again = Differences.of(observed.continuation.observed, observed.continuation.expected)
-        return Finding(LONG_CALLS, math.inf if fault else largest((worst, again.worst)), fault)
-    if wrong is None:
-        return Finding(
-            LONG_CALLS,
-            worst,
-            "all losses in long calls equal those of the same steps made one by one, the weights after the "
-            f"last step do not: {listed(beyond_rounding(differences.weights))}; look at how a long call ends",
-        )
-    return Finding(LONG_CALLS, worst, _explain(observed, wrong))
-
-
-def _explain(observed: CallsObservation, wrong: int) -> str:
-    """Name the first wrong loss, that of step ``wrong`` counted from 0, and the call that made it."""
-    start, count = next(call for call in long_calls() if call[0] <= wrong < sum(call))
-    long, single = observed.long.losses[wrong], observed.single.losses[wrong]
-    return (
-        f"step {wrong - start + 1} of a call of {count}, step {wrong + 1} of the training, differs from the "
-        f"same step made alone: the loss is {_shown(long)} instead of {_shown(single)}; look at how a call "
-        "is divided, at what is carried from step to step, and at the short last batch of an epoch"
-    )
-
-
-def _shown(row: list[float | None]) -> str:
-    return " and ".join("not finite" if value is None else f"{value:.9g}" for value in row)
+    """Compare long calls with the same steps made one by one."""
+    return compare(LONG_CALLS, observed.long, observed.single)

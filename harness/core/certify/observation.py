@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from harness.core.certify.cases import CLOCK_SAMPLES, SAMPLES, SEED, Case, case_samples
+from harness.core.certify.cases import SAMPLES, SEED, Case, case_samples
 from harness.core.certify.certificate import Losses
 from harness.core.certify.digests import Piece, digest, digests
 from harness.core.plugins.programs import CheckedProgram, build, read_only
@@ -102,23 +102,11 @@ def _unshared(task: Task) -> set[str]:
 def observe_losses(programs: "TrialPrograms", case: Case) -> Losses:
     """Observe the losses of the first full batches in a lower precision, in which programs are timed."""
     task = case.task
-    samples = _narrow(_as_many_as_for_the_clock(case))
+    samples = _narrow(case.data())
     program = WatchedProgram(programs.backend, programs.plan(task), samples)
     program.load(initial_weights(task, SEED))
     order = BatchOrder.of_task(task, case.samples, SEED)
     return finite_losses(losses_of(program, order.steps(0, order.run_length(0), np.float32)))
-
-
-def _as_many_as_for_the_clock(case: Case) -> Samples:
-    """Return the case's samples and repetitions of them, which no step takes, as many as for the clock.
-
-    A framework that compiles for the shape of the data can use the same code when the clock is tested.
-    """
-    samples = case.data()
-    if case.task.batch_size is None:  # a step takes all samples
-        return samples
-    rows = np.arange(CLOCK_SAMPLES) % len(samples)
-    return Samples(samples.inputs[rows], samples.targets[rows])
 
 
 def _narrow(samples: Samples) -> Samples:

@@ -16,7 +16,6 @@ from harness.spec.task import TaskDefinition
 if TYPE_CHECKING:
     from harness.core.certify.certify import NotOffered, Skipped
     from harness.core.certify.parity import Finding
-    from harness.core.certify.waiting import Waiting
 
 #: What a label and a cell add where the dropout of a task was not tested.
 _WITHOUT_DROPOUT = "without dropout"
@@ -39,23 +38,21 @@ class Status(enum.Enum):
 
     AGREES = "✓"
     DEVIATES = "DEVIATES"
-    DISHONEST = "DISHONEST CLOCK"
     NOT_CHECKED = "not checked"
 
 
 #: What the worst status of all says, the worst first.
 _CONCLUSIONS = {
     Status.DEVIATES: "At least one result deviates from the reference.",
-    Status.DISHONEST: "Everything agrees with the reference, but at least one clock cannot be trusted.",
     Status.NOT_CHECKED: "No deviation was found, but not everything could be checked.",
     Status.AGREES: "Everything agrees with the reference.",
 }
 
 
 class Checked(NamedTuple):
-    """A check that has ended: each case in order, and the findings with their causes.
+    """A check that has ended: each case in order, and the findings.
 
-    ``problem`` is the error that stopped it, ``waiting`` what was observed of its clock.
+    ``problem`` is the error that stopped it.
     """
 
     label: str
@@ -64,7 +61,6 @@ class Checked(NamedTuple):
     outcomes: "Sequence[Finding | Skipped | NotOffered]"
     findings: "Sequence[Finding]"
     problem: HarnessError | None
-    waiting: "Waiting | None"
 
     @property
     def name(self) -> str:
@@ -76,8 +72,6 @@ class Checked(NamedTuple):
         """The worst that was found."""
         if any(not finding.passed for finding in self.findings):
             return Status.DEVIATES
-        if self.waiting is not None and self.waiting.fault is not None:
-            return Status.DISHONEST
         return Status.NOT_CHECKED if self.problem else Status.AGREES
 
     @property
@@ -161,8 +155,6 @@ def _remarks(checked: Checked, *, by_case: bool, traceback: bool) -> Iterator[No
         yield Paragraph(f"{checked.name} could not be checked completely: {checked.problem}")
     if traceback and (lines := _traceback(checked.problem)):
         yield Paragraph(lines, "lines")
-    if checked.waiting is not None and (why := checked.waiting.explanation):
-        yield Paragraph(f"{checked.name}: its clock cannot be trusted: {why}.")
     for outcome in checked.outcomes:
         if isinstance(outcome, Skipped):
             yield Paragraph(f"{checked.name}, {outcome.case}: {result_text(outcome)}.")

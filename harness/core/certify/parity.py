@@ -1,4 +1,4 @@
-"""Comparison of a program with the reference: what deviates, by how much, and likely why."""
+"""Comparison of a program with the reference: what deviates first, and by how much."""
 
 import itertools
 import math
@@ -7,14 +7,11 @@ from typing import NamedTuple, Self
 
 import msgspec
 
-from harness.core.certify.cases import SHORT_BATCH_CASES
 from harness.core.certify.certificate import Losses
 from harness.core.certify.digests import Piece, relative_difference
 from harness.core.certify.observation import Observation
-from harness.core.reference.optimizers import entry_of
 from harness.core.stats.deviations import exceeds, largest
 from harness.spec.backend import Precision
-from harness.spec.task import Optimizer
 
 #: Rounding in float64 stays near 1e-15; a wrong formula deviates by far more than this.
 TOLERANCE = 1e-9
@@ -23,25 +20,12 @@ TOLERANCE = 1e-9
 LOSS_TOLERANCES: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 0.01}
 #: The share of the largest norm below which an array may be rounding.
 _TINY = 1e-6
-#: Causes of a loss by its ratio to the right one, where that is exact.
-_FACTORS = {
-    8.0: "exactly 8 times: it is summed over the batch of 8, not averaged",
-    10.0: "exactly 10 times: it is ten times too large",
-    2.0: "exactly twice what it should be",
-    0.5: "exactly half of what it should be",
-}
-_SHORT_BATCH = "this step is the short last batch: average its loss over its own size"
-_EVALUATION_MODE = "call it in evaluation mode"
-#: The most that rounding to float32 changes the first loss and what follows from it.
-_FIRST_LOSS_OF_FLOAT32, _MOST_OF_FLOAT32 = 1e-5, 5e-4
-#: Causes that need no other case.
-_CERTAIN = {*_FACTORS.values(), _SHORT_BATCH, _EVALUATION_MODE}
 #: The networks of the losses of an adversarial step, in order.
 _NETWORKS = ("discriminator", "generator")
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """The outcome of one case: the worst relative deviation, and what it points to, in words."""
+    """The outcome of one case: the worst relative deviation, and what deviates first, in words."""
 
     case: str
     worst: float
@@ -49,8 +33,6 @@ class Finding(msgspec.Struct, frozen=True):
     tolerance: float = TOLERANCE
     complete: bool = True
     """Whether all was tested that the case stands for."""
-    deviation: str = ""
-    """The part of the explanation that states the deviation, where other cases may show its cause better."""
     note: str = ""
     """What a case that passed has shown besides."""
 
@@ -60,28 +42,19 @@ class Finding(msgspec.Struct, frozen=True):
         return self.worst <= self.tolerance
 
 
-def compare(
-    case: str, observed: Observation, expected: Observation, optimizer: Optimizer | None = None
-) -> Finding:
-    """Compare an observation with the reference, in the order in which a fault would first show.
-
-    ``optimizer`` is the optimizer of the case; it rules out causes.
-    """
+def compare(case: str, observed: Observation, expected: Observation) -> Finding:
+    """Compare an observation with the reference, in the order in which a fault would first show."""
     training = Differences.of(observed, expected)
     arrays = {
         part: array_differences(getattr(observed, part), getattr(expected, part))
         for part in ("gradients", "state", "outputs")
     }
     worst = largest([training.worst, *itertools.chain(*(part.values() for part in arrays.values()))])
-    if worst <= TOLERANCE:
-        if observed.changed_by_predict:
-            return Finding(case, math.inf, _changed_by_predict(observed.changed_by_predict))
-        return Finding(case, worst, "")
-    deviation, cause = _explain(case, observed, expected, training, arrays, optimizer)
-    if worst <= _MOST_OF_FLOAT32 and training.steps[0] <= _FIRST_LOSS_OF_FLOAT32:
-        cause = f"{cause}; or at what computes in float32, whose rounding is of this size"
-    # A cause that is certain, such as an exact factor, is part of the deviation: no other case shows more.
-    return Finding(case, worst, f"{deviation}: {cause}", deviation="" if cause in _CERTAIN else deviation)
+    if worst > TOLERANCE:
+        return Finding(case, worst, _first_difference(observed, expected, training, arrays))
+    if observed.changed_by_predict:
+        return Finding(case, math.inf, _changed_by_predict(observed.changed_by_predict))
+    return Finding(case, worst, "")
 
 
 def compare_losses(observed: Losses, expected: Losses, precision: Precision, alone: str = "") -> Finding:
@@ -104,8 +77,7 @@ def compare_losses(observed: Losses, expected: Losses, precision: Precision, alo
             f"{steps[step - 1]:.1e}; rounding explains {tolerance:g})"
         )
         if not alone:
-            look = "look at what this mode does in that precision only"
-            explanation = f"float64 agrees, but {explanation}: {look}"
+            explanation = f"float64 agrees, but {explanation}"
     return Finding(
         f"{alone} in {precision}" if alone else losses_name(precision), worst, explanation, tolerance
     )
@@ -172,85 +144,46 @@ def beyond_rounding(differences: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in differences.items() if exceeds(value, TOLERANCE)}
 
 
-def _explain(
-    case: str,
+def _first_difference(
     observed: Observation,
     expected: Observation,
     training: Differences,
     arrays: dict[str, dict[str, float]],
-    optimizer: Optimizer | None,
-) -> tuple[str, str]:
-    """State the deviation that shows first, and its likely cause."""
-    gradients, late = arrays["gradients"], training.wrong_step
+) -> str:
+    """State the loss or the arrays that deviate first."""
+    late = training.wrong_step
+    gradients, state, outputs = (beyond_rounding(arrays[part]) for part in ("gradients", "state", "outputs"))
+    weights = beyond_rounding(training.weights)
     if late == 0:
-        return _explain_first_loss(observed, expected, gradients, training.steps[0])
-    if bad_gradients := beyond_rounding(gradients):
-        noun, verb, where = ("gradient", "does", "that layer")
-        if len(bad_gradients) > 1:
-            noun, verb, where = ("gradients", "do", "these layers")
-        deviation = f"the loss of step 1 agrees, the {noun} of {listed(bad_gradients)} {verb} not"
-        return deviation, (
-            f"look at the backward pass of {where}, at what is added to the gradient, or at arrays that "
-            "load() or weights() shares with others"
-        )
-    if bad_state := beyond_rounding(arrays["state"]):
-        return (
-            f"the loss and all gradients of step 1 agree, what it made of {listed(bad_state)} does not",
-            "look at the running statistics: the weight of the new value, the variance (that of n - 1)",
-        )
-    if late is not None:
-        return _explain_later_loss(case, late + 1, training.steps[late], gradients, optimizer)
-    if bad_weights := beyond_rounding(training.weights):
-        return (
-            f"all losses agree, the weights after the last step do not: {listed(bad_weights)}",
-            "look at the last update, and at how weights are read out",
-        )
-    return _explain_outputs(observed, arrays["outputs"])
+        text = _step_text(observed, expected, 0)
+    elif gradients:
+        text = f"the loss of step 1 agrees, these gradients do not: {listed(gradients)}"
+    elif state:
+        text = f"the loss and all gradients of step 1 agree, what it made of {listed(state)} does not"
+    elif late is not None:
+        agree = "loss and all gradients of step 1 agree" if arrays["gradients"] else "loss of step 1 agrees"
+        text = f"the {agree}, {_step_text(observed, expected, late)}"
+    elif weights:
+        text = f"all losses agree, the weights after the last step do not: {listed(weights)}"
+    elif observed.changed_by_predict:
+        text = _changed_by_predict(observed.changed_by_predict)
+    else:
+        text = f"training agrees, the outputs in evaluation mode do not: {listed(outputs)}"
+    return text
 
 
-def _explain_outputs(observed: Observation, differences: dict[str, float]) -> tuple[str, str]:
-    if observed.changed_by_predict:
-        return _changed_by_predict(observed.changed_by_predict), _EVALUATION_MODE
-    return (
-        f"training agrees, the outputs in evaluation mode do not: {listed(beyond_rounding(differences))}",
-        "look for training behaviour in predict(), or for rows in another order",
-    )
+def _step_text(observed: Observation, expected: Observation, step: int) -> str:
+    """State both losses of a step, counted from 0, and how far they are apart."""
+    ours, theirs = observed.losses[step], expected.losses[step]
+    whose, loss, right = _differing(ours, theirs)
+    apart = loss_difference(ours, theirs)
+    return f"the {whose} of step {step + 1} is {loss} instead of {right} (relative {apart:.1e})"
 
 
 def _changed_by_predict(names: list[str]) -> str:
     return (
         f"predict() changed {first_of(names, 2)}: statistics are updated in evaluation, where they must stay "
         "as they are"
-    )
-
-
-def _explain_first_loss(
-    observed: Observation, expected: Observation, gradients: dict[str, float], difference: float
-) -> tuple[str, str]:
-    whose, loss, right = _differing(observed.losses[0], expected.losses[0])
-    start = f"the {whose} of step 1 is {loss} instead of {right} (relative {difference:.1e})"
-    if loss is not None and right:
-        for factor, cause in _FACTORS.items():
-            if abs(loss / right / factor - 1) < TOLERANCE:
-                return start, cause
-    if whose.startswith(_NETWORKS[1]):
-        return start, (
-            "the generator's turn differs: its loss is bce(D(G(z)), 1), by the discriminator that has just "
-            "been updated and with the same latents"
-        )
-    agreeing = [name for name, value in gradients.items() if value <= TOLERANCE]
-    if agreeing and len(agreeing) == len(gradients):
-        return start, (
-            "all gradients agree, so the loss is only returned wrongly: look at its factor, at the penalty, "
-            "and whether it is computed before the update"
-        )
-    which = "this gradient agrees" if len(agreeing) == 1 else "these gradients agree"
-    hint = f"; {which} nevertheless: {first_of(agreeing)}" if agreeing else ""
-    has_gates = any(piece.gate in {"reset", "forget"} for of in expected.weights.values() for piece in of)
-    gates = ", or weights whose gates are in another order" if has_gates else ""
-    return start, (
-        "the forward pass, the loss, the penalty or the first batch differs: look for a missing bias or "
-        f"transposed weights{gates}{hint}"
     )
 
 
@@ -261,26 +194,6 @@ def _differing(
     pairs = list(zip(observed, expected, strict=False))
     column = max(range(len(pairs)), key=lambda index: loss_difference(*([one] for one in pairs[index])))
     return (f"{_NETWORKS[column]}'s loss" if len(pairs) > 1 else "loss", *pairs[column])
-
-
-def _explain_later_loss(
-    case: str, step: int, difference: float, gradients: dict[str, float], optimizer: Optimizer | None
-) -> tuple[str, str]:
-    agrees = "the loss and all gradients of step 1 agree" if gradients else "the loss of step 1 agrees"
-    if step == 4 and case in SHORT_BATCH_CASES:  # noqa: PLR2004  the short batch of the first epoch
-        cause = _SHORT_BATCH
-    else:
-        cause = f"look at {_update(optimizer)}, or a batch that was skipped or came out of order"
-    return f"{agrees}, the loss of step {step} is off by a relative {difference:.1e}", cause
-
-
-def _update(optimizer: Optimizer | None) -> str:
-    """Name the possible errors in the update of this optimizer."""
-    if optimizer is None:
-        return "the optimizer's update, the weight decay"
-    if not optimizer.slots:
-        return "the update (the gradient times the learning rate, state that is left over from a step)"
-    return f"the optimizer's update ({entry_of(optimizer).suspects}), the weight decay"
 
 
 def listed(differences: dict[str, float]) -> str:

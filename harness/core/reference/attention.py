@@ -8,8 +8,6 @@ import numpy as np
 from harness.core.reference.passes import Array, Backward, Gradients, Pass, add
 from harness.layers import SelfAttention
 
-#: The name of the second table that a network has whose tables are not tied.
-OUTPUT_TABLE = "{} of the output"
 #: The score of a key that is masked.
 _MASKED = -1e30
 
@@ -42,11 +40,10 @@ def add_positions(table_name: str, x: Array, made: Pass) -> tuple[Array, Backwar
 
 def unembed(table_name: str, x: Array, made: Pass) -> tuple[Array, Backward]:
     """Compute logits by a table."""
-    name = table_name if made.rules.tied else OUTPUT_TABLE.format(table_name)
-    table = made.weights[name]
+    table = made.weights[table_name]
 
     def backward(gradient: Array, gradients: Gradients) -> Array:
-        add(gradients, name, np.einsum("...v,...w->vw", gradient, x, optimize=True))
+        add(gradients, table_name, np.einsum("...v,...w->vw", gradient, x, optimize=True))
         x_gradient: Array = gradient @ table
         return x_gradient
 
@@ -85,14 +82,13 @@ def attention_shares(
 
 def attend(name: str, layer: SelfAttention, x: Array, made: Pass) -> tuple[Array, Backward]:
     """Apply multi-head attention without dropout."""
-    weights, rules = made.weights, made.rules
-    width = x.shape[-1]
-    scale = 1 / np.sqrt(width / layer.heads) if rules.attention_scaled else 1.0
-    columns = _columns(width, layer.heads, rules.heads)  # (3, H, S)
+    weights, width = made.weights, x.shape[-1]
+    scale = 1 / np.sqrt(width / layer.heads)
+    columns = np.arange(3 * width).reshape(3, layer.heads, -1)  # of queries, keys and values, (3, H, S)
     packed = x @ weights[f"{name}/qkv_kernel"] + weights[f"{name}/qkv_bias"]  # (B, T, 3W)
     q, k, v = (packed[..., own].transpose(0, 2, 1, 3) for own in columns)  # (B, H, T, S)
-    shares = attention_shares(q, k, scale, rules.mask_offset if layer.causal else None)  # (B, H, T, T)
-    out_columns = _out_columns(width, layer.heads, rules.heads)  # (H, S)
+    shares = attention_shares(q, k, scale, 0 if layer.causal else None)  # (B, H, T, T)
+    out_columns = np.arange(width).reshape(layer.heads, -1)  # (H, S)
     joined = np.zeros_like(x)
     joined[..., out_columns] = (shares @ v).transpose(0, 2, 1, 3)
     out = weights[f"{name}/output_kernel"]
@@ -113,19 +109,3 @@ def attend(name: str, layer: SelfAttention, x: Array, made: Pass) -> tuple[Array
         return x_gradient
 
     return joined @ out + weights[f"{name}/output_bias"], backward
-
-
-def _columns(width: int, heads: int, order: str) -> Array:
-    """Locate the columns of queries, keys and values, ``(3, heads, size)``."""
-    places, size = np.arange(3 * width), width // heads
-    if order in {"interleaved", "split interleaved"}:
-        return places.reshape(3, size, heads).swapaxes(1, 2)
-    if order == "packed by head":
-        return places.reshape(heads, 3, size).swapaxes(0, 1)
-    return places.reshape(3, heads, size)
-
-
-def _out_columns(width: int, heads: int, order: str) -> Array:
-    """Locate the outputs of each head, ``(heads, size)``."""
-    places = np.arange(width)
-    return places.reshape(-1, heads).T if order == "interleaved" else places.reshape(heads, -1)

@@ -107,8 +107,7 @@ def _skip(network: str, place: PlacedLayer, x: Array, made: Pass) -> _Result:
 
 def _weighted(name: str, layer: _Weighted, x: Array, made: Pass) -> _Result:
     w = made.weights[f"{name}/kernel"]
-    turned = -1 if isinstance(layer, ConvTranspose2D) and made.rules.flipped else 1
-    y, product_backward = _product(layer, x, w[::turned, ::turned])
+    y, product_backward = _product(layer, x, w)
     biased = f"{name}/bias" in made.weights
     if biased:
         y = y + made.weights[f"{name}/bias"]
@@ -119,7 +118,7 @@ def _weighted(name: str, layer: _Weighted, x: Array, made: Pass) -> _Result:
         if biased:
             add(gradients, f"{name}/bias", gradient.sum(axis=tuple(range(gradient.ndim - 1))))
         x_gradient, kernel_gradient = product_backward(gradient)
-        add(gradients, f"{name}/kernel", kernel_gradient[::turned, ::turned])
+        add(gradients, f"{name}/kernel", kernel_gradient)
         return x_gradient
 
     return y, backward

@@ -16,30 +16,22 @@ def batch_norm(name: str, layer: BatchNorm, x: Array, made: Pass) -> tuple[Array
     if not made.training:
         deviation = np.sqrt(variance + layer.epsilon)
         return _scaled(name, (x - mean) / deviation, lambda gradient, _: gradient / deviation, made)
-    by_sample = made.rules.batch_norm == "instance"
     made.state[mean_name], made.state[variance_name] = running_statistics(
-        x,
-        (mean, variance),
-        layer.update_rate,
-        unbiased=made.rules.unbiased_running,
-        by_sample=by_sample,
+        x, (mean, variance), layer.update_rate, unbiased=True
     )
-    axes = tuple(range(1 if by_sample else 0, x.ndim - 1))
+    axes = tuple(range(x.ndim - 1))
     return _scaled(name, *normalised(x, axes, layer.epsilon), made)
 
 
 def running_statistics(
-    x: Array, before: tuple[Array, Array], update_rate: float, *, unbiased: bool, by_sample: bool = False
+    x: Array, before: tuple[Array, Array], update_rate: float, *, unbiased: bool
 ) -> tuple[Array, Array]:
     """Return the running mean and variance ``(channels,)`` after a training step on ``x``.
 
-    With ``unbiased`` the batch's variance is divided by ``n - 1``; with ``by_sample`` it is the mean of the
-    variances of the samples.
+    With ``unbiased`` the batch's variance is divided by ``n - 1``.
     """
-    axes = tuple(range(1 if by_sample else 0, x.ndim - 1))
+    axes = tuple(range(x.ndim - 1))
     now, spread = x.mean(axis=axes), x.var(axis=axes)
-    if by_sample:
-        now, spread = now.mean(axis=0), spread.mean(axis=0)
     count = x.size // x.shape[-1]
     spread = spread * (count / max(1, count - 1) if unbiased else 1.0)
     mean, variance = before
@@ -48,8 +40,7 @@ def running_statistics(
 
 def layer_norm(name: str, layer: LayerNorm, x: Array, made: Pass) -> tuple[Array, Backward]:
     """Normalise over the last axis."""
-    axes = {"features": (-1,), "steps": (1,), "sample": tuple(range(1, x.ndim))}[made.rules.layer_norm]
-    return _scaled(name, *normalised(x, axes, layer.epsilon), made)
+    return _scaled(name, *normalised(x, (-1,), layer.epsilon), made)
 
 
 def group_norm(name: str, layer: GroupNorm, x: Array, made: Pass) -> tuple[Array, Backward]:

@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from harness.core.reference.mistakes import CONTRACT_RULES, Rules
-
 Array = np.ndarray[Any, np.dtype[Any]]
 Gradients = dict[str, Array]
 #: Maps the gradient of a layer's output to that of its input; adds those of its weights to a dictionary.
@@ -16,10 +14,8 @@ Backward = Callable[[Array, Gradients], Array]
 class Pass:
     """One pass through a network: its weights by full name, its mode, and the state that it leaves."""
 
-    def __init__(
-        self, weights: dict[str, Array], rules: Rules = CONTRACT_RULES, *, training: bool = False
-    ) -> None:
-        self.weights, self.rules, self.training = weights, rules, training
+    def __init__(self, weights: dict[str, Array], *, training: bool = False) -> None:
+        self.weights, self.training = weights, training
         self.state: dict[str, Array] = {}
 
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.core.reference.activations import logistic
-from harness.core.reference.mistakes import Rules
 from harness.core.reference.passes import Array, Backward, Gradients, Pass, add
 from harness.layers import GRU, LSTM
 
@@ -52,14 +51,10 @@ def _direction(
     steps = x.shape[1]
     biases = ["recurrent_bias"] * isinstance(layer, GRU)
     names = ["kernel", "recurrent_kernel", "bias", *biases]
-    cell = Cell(name, type(layer), {own: made.weights[f"{name}/{own}"] for own in names}, made.rules)
+    cell = Cell(name, type(layer), {own: made.weights[f"{name}/{own}"] for own in names})
     outputs, backs = cell.run(x, reverse=reverse)
     order = list(range(steps))[:: -1 if reverse else 1]
-    read: list[int] | int  # the steps whose outputs are returned
-    if layer.return_sequences:
-        read = order if made.rules.backward_outputs == "as made" else sorted(order)
-    else:
-        read = steps - 1 if made.rules.backward_outputs == "of the last step" else order[-1]
+    read = sorted(order) if layer.return_sequences else order[-1]  # the steps whose outputs are returned
 
     def backward(gradient: Array, gradients: Gradients) -> Array:
         towards, x_gradient = np.zeros_like(outputs), np.zeros_like(x)
@@ -74,14 +69,17 @@ def _direction(
 
 
 class Cell(NamedTuple):
-    """A direction: its weights by their own names, as those of the layer, and how a step of it is made."""
+    """A direction: its weights by their own names, as those of the layer, and how a step of it is made.
+
+    ``reset_after``: the reset gate of a GRU is applied to ``h @ U + c``, otherwise to ``h``.
+    """
 
     name: str
     layer: type[GRU | LSTM]
     weights: dict[str, Array]
-    rules: Rules
     activation: Bend = TANH
     gate_activation: Bend = LOGISTIC
+    reset_after: bool = True
 
     def initial(self, x: Array) -> State:
         """Return the state before the first step."""
@@ -116,17 +114,12 @@ class Cell(NamedTuple):
 
     def gates(self, product: Array) -> dict[str, Array]:
         """Return the columns of a product by the names of the gates."""
-        order = self._order
+        order = self.layer.gates
         return dict(zip(order, np.split(product, len(order), axis=-1), strict=True))
 
     def columns(self, gates: dict[str, Array]) -> Array:
         """Join the columns of gates to a product; the inverse of :meth:`gates`."""
-        return np.concatenate([gates[gate] for gate in self._order], axis=-1)
-
-    @property
-    def _order(self) -> tuple[str, ...]:
-        other = self.rules.gates  # which may be those of the other kind
-        return other if set(other) == set(self.layer.gates) else self.layer.gates
+        return np.concatenate([gates[gate] for gate in self.layer.gates], axis=-1)
 
 
 def _advance_gru(cell: Cell, x: Array, state: State) -> tuple[State, _CellBackward]:
@@ -134,16 +127,15 @@ def _advance_gru(cell: Cell, x: Array, state: State) -> tuple[State, _CellBackwa
     inputs = cell.gates(x @ w["kernel"] + w["bias"])
     u, c = cell.gates(w["recurrent_kernel"]), cell.gates(w["recurrent_bias"])
     r, z = (bend.value(inputs[gate] + h @ u[gate] + c[gate]) for gate in ("reset", "update"))
-    recurrent, recurrent_backward = _candidate(cell.rules, h, r, u["candidate"], c["candidate"])
+    recurrent, recurrent_backward = _candidate(cell, h, r, u["candidate"], c["candidate"])
     n = cell.activation.value(inputs["candidate"] + recurrent)
-    taken, sign = (z, 1) if cell.rules.update == "takes the candidate" else (1 - z, -1)
 
     def backward(following: State, gradients: Gradients) -> tuple[Array, State]:
         (g,) = following
-        to_n = cell.activation.backward(g * taken, n)
+        to_n = cell.activation.backward(g * (1 - z), n)
         to_r, h_gradient, u_gradient, c_gradient = recurrent_backward(to_n)
-        to_gates = {"reset": bend.backward(to_r, r), "update": bend.backward(sign * g * (n - h), z)}
-        h_gradient = h_gradient + g * (1 - taken)
+        to_gates = {"reset": bend.backward(to_r, r), "update": bend.backward(g * (h - n), z)}
+        h_gradient = h_gradient + g * z
         h_gradient = sum((to_gates[gate] @ u[gate].T for gate in to_gates), h_gradient)
         to_inputs = cell.columns(to_gates | {"candidate": to_n})
         u_gradients = {gate: h.T @ to_gates[gate] for gate in to_gates} | {"candidate": u_gradient}
@@ -157,24 +149,22 @@ def _advance_gru(cell: Cell, x: Array, state: State) -> tuple[State, _CellBackwa
         )
         return to_inputs @ w["kernel"].T, (h_gradient,)
 
-    return (taken * n + (1 - taken) * h,), backward
+    return ((1 - z) * n + z * h,), backward
 
 
 def _candidate(
-    rules: Rules, h: Array, r: Array, u: Array, c: Array
+    cell: Cell, h: Array, r: Array, u: Array, c: Array
 ) -> tuple[Array, Callable[[Array], tuple[Array, Array, Array, Array]]]:
     """Return the state's part of the candidate; the backward pass gives the gradients of r, h, u and c."""
-    if rules.reset == "before the product":
+    if not cell.reset_after:
         return (r * h) @ u + c, lambda g: (g @ u.T * h, g @ u.T * r, (r * h).T @ g, g.sum(axis=0))
-    inside = c if rules.reset == "after the bias" else np.zeros_like(c)
-    product = h @ u + inside
+    product = h @ u + c
 
     def backward(g: Array) -> tuple[Array, Array, Array, Array]:
         reset = g * r
-        to_bias = reset if rules.reset == "after the bias" else g
-        return g * product, reset @ u.T, h.T @ reset, to_bias.sum(axis=0)
+        return g * product, reset @ u.T, h.T @ reset, reset.sum(axis=0)
 
-    return r * product + (c - inside), backward
+    return r * product, backward
 
 
 def _advance_lstm(cell: Cell, x: Array, state: State) -> tuple[State, _CellBackward]:

@@ -11,10 +11,8 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from harness.core.reference.attention import OUTPUT_TABLE
 from harness.core.reference.layers import forward_all, is_covered
 from harness.core.reference.losses import loss_and_gradient
-from harness.core.reference.mistakes import CONTRACT_RULES, Rules
 from harness.core.reference.optimizers import entry_of
 from harness.core.reference.passes import Array, Backward, Gradients, Pass
 from harness.layers import AnyLayer, Dropout, Embedding, Native, SelfAttention
@@ -34,17 +32,11 @@ class NumpyProgram(Program):
 
     device = "cpu"
 
-    def __init__(self, task: Task, data: Samples, rules: Rules = CONTRACT_RULES) -> None:
+    def __init__(self, task: Task, data: Samples) -> None:
         """Start with weights of zero. Raises Unsupported for a task that is not covered."""
         refuse_uncovered(task)
-        self._task, self._rules = task, rules
+        self._task = task
         self._places = {name: network.placed() for name, network in task.networks.items()}
-        self._tables = [
-            f"{name}/{place.name}/table"
-            for name, places in self._places.items()
-            for place in places
-            if isinstance(place.layer, Embedding)
-        ]
         self._inputs, self._targets = data.inputs, data.targets
         self._weights: dict[str, Array] = {}
         self.load({name: np.zeros(array.shape) for name, array in task.weights().items()})
@@ -52,13 +44,10 @@ class NumpyProgram(Program):
             name: tuple(np.zeros(w.shape) for _ in task.optimizer.slots) for name, w in self._weights.items()
         }
         self._step = 0
-        self._padded = 0  # rows of a batch of which some are padding
 
     def load(self, weights: Mapping[str, Array]) -> None:
         """See :meth:`harness.spec.Program.load`; the optimizer's state stays as it is."""
         self._weights = {name: array.astype(np.float64) for name, array in weights.items()}
-        if not self._rules.tied:
-            self._weights |= {OUTPUT_TABLE.format(name): self._weights[name].copy() for name in self._tables}
 
     def weights(self) -> dict[str, Array]:
         """See :meth:`harness.spec.Program.weights`."""
@@ -87,7 +76,7 @@ class NumpyProgram(Program):
                     losses.append(self._supervised_step(inputs, targets, rate))
                 else:
                     noise = {name: array[index] for name, array in (steps.noise or {}).items()}
-                    own, self._padded = steps.included[index], len(rows)
+                    own = steps.included[index]
                     losses.append(self._private_step(inputs[own], targets[own], noise, rate))
             else:
                 latents = steps.latents[index].astype(np.float64)
@@ -105,7 +94,7 @@ class NumpyProgram(Program):
     @np.errstate(all="ignore")
     def predict(self, inputs: Array, network: str = "model") -> Array:
         """See :meth:`harness.spec.Program.predict`."""
-        made = Pass(self._weights, self._rules)
+        made = Pass(self._weights)
         parts = (inputs[at : at + _PREDICTED] for at in range(0, len(inputs), _PREDICTED))
         return np.concatenate([self._forward(network, part.astype(np.float64), made)[0] for part in parts])
 
@@ -114,7 +103,7 @@ class NumpyProgram(Program):
         """See :meth:`harness.spec.Program.input_gradients`; exact."""
         places = self._places[network]
         embedded = isinstance(places[0].layer, Embedding)
-        made = Pass(self._weights, self._rules)
+        made = Pass(self._weights)
         outputs, backward = forward_all(network, places[embedded:], inputs.astype(np.float64), made)
         rows, flat = np.arange(len(inputs)), outputs.reshape(len(inputs), -1)
         chosen = np.zeros_like(flat)
@@ -129,38 +118,26 @@ class NumpyProgram(Program):
 
     def _private_step(self, inputs: Array, targets: Array, noise: Gradients, rate: float) -> float:
         """Make a step of DP-SGD, sample by sample; add ``noise`` if there is any."""
-        task, rules = self._task, self._rules
+        task = self._task
         privacy, batch_size = task.privacy, task.batch_size
         assert privacy is not None and batch_size is not None  # noqa: S101, PT018  it has marked samples
-        divisor = {"declared": batch_size, "realised": max(1, len(inputs)), "padded": self._padded}
-        samples = len(self._inputs)
-        divisor["floored"] = samples // -(-samples // batch_size)
         total = {name: np.zeros(array.shape) for name, array in task.parameters().items()}
-        by_array = CONTRACT_RULES._replace(clipped="each array")
-        clipping = {"each sample": CONTRACT_RULES, "each array": by_array}
         total_loss = 0.0
         for x, target in zip(inputs, targets, strict=True):
             loss, gradients, _ = self._gradients(x[None], target[None])
             total_loss += loss
-            if rules.sample_clip in clipping:
-                gradients = _clipped(gradients, privacy.clip, clipping[rules.sample_clip])
-            for name, gradient in gradients.items():
+            for name, gradient in _clipped(gradients, privacy.clip).items():
                 total[name] += gradient
-        if rules.sample_clip == "mean":
-            count = max(1, len(inputs))
-            mean = _clipped({name: g / count for name, g in total.items()}, privacy.clip, CONTRACT_RULES)
-            total = {name: g * count for name, g in mean.items()}
-        size = {"by clip": privacy.noise * privacy.clip, "alone": privacy.noise, "none": 0.0}[rules.noise]
         for name in noise:
-            total[name] += size * noise[name]
-        divided = {name: g / divisor[rules.divided_by] for name, g in total.items()}
+            total[name] += privacy.noise * privacy.clip * noise[name]
+        divided = {name: g / batch_size for name, g in total.items()}
         return total_loss / batch_size + self._update(divided, rate)
 
     def _gradients(self, inputs: Array, targets: Array) -> tuple[float, Gradients, dict[str, Array]]:
         """Return the mean loss of samples without penalty, its gradients, and the next state of layers."""
         made, gradients = self._training_pass(), dict[str, Array]()
         outputs, backward = self._forward("model", inputs, made)
-        loss, gradient = loss_and_gradient(self._task.objective, outputs, targets, self._rules)
+        loss, gradient = loss_and_gradient(self._task.objective, outputs, targets)
         backward(gradient, gradients)
         return loss, gradients, made.state
 
@@ -189,36 +166,25 @@ class NumpyProgram(Program):
                 w = self._weights[name]
                 penalty += task.penalty.l1 * float(np.abs(w).sum()) + task.penalty.l2 * float((w**2).sum())
                 gradients[name] = gradients[name] + task.penalty.l1 * np.sign(w) + 2 * task.penalty.l2 * w
-        for name, g in _clipped(gradients, task.clip_norm, self._rules).items():
-            step = subtracted(task.optimizer, g, self._slots[name], self._step, rate, self._rules)
-            self._weights[name] = _kept_share(task, name, rate, self._rules) * self._weights[name] - step
+        for name, g in _clipped(gradients, task.clip_norm).items():
+            step = subtracted(task.optimizer, g, self._slots[name], self._step, rate)
+            kept = 1 - rate * task.weight_decay if task.is_decayed(name) else 1.0
+            self._weights[name] = kept * self._weights[name] - step
         return penalty
 
     def _training_pass(self) -> Pass:
-        return Pass(self._weights, self._rules, training=True)
+        return Pass(self._weights, training=True)
 
     def _forward(self, network: str, x: Array, made: Pass) -> tuple[Array, Backward]:
         return forward_all(network, self._places[network], x, made)
 
 
-def _clipped(gradients: Gradients, norm: float, rules: Rules) -> Gradients:
+def _clipped(gradients: Gradients, norm: float) -> Gradients:
     """Scale the gradients of a network so that their norm together is at most ``norm``; 0: leave them."""
     if not norm:
         return gradients
-    if rules.clipped == "each value":
-        return {name: np.clip(g, -norm, norm) for name, g in gradients.items()}
-    lengths = {name: float((g**2).sum()) for name, g in gradients.items()}
-    if rules.clipped != "each array":
-        lengths = dict.fromkeys(lengths, math.fsum(lengths.values()))
-    if rules.clipped == "by norm + 1e-6":
-        return {name: g * min(1.0, norm / (math.sqrt(lengths[name]) + 1e-6)) for name, g in gradients.items()}
-    return {name: g * (norm / max(math.sqrt(lengths[name]), norm)) for name, g in gradients.items()}
-
-
-def _kept_share(task: Task, name: str, rate: float, rules: Rules) -> float:
-    """Return the share of a parameter that remains after the weight decay of a step."""
-    decays = rules.decays == "all" or task.is_decayed(name)
-    return 1 - rate * task.weight_decay if decays else 1.0
+    length = math.sqrt(math.fsum(float((g**2).sum()) for g in gradients.values()))
+    return {name: g * (norm / max(length, norm)) for name, g in gradients.items()}
 
 
 def without_dropout(task: Task) -> Task:

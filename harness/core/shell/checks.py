@@ -9,11 +9,9 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
-from harness.core.certify.cases import cases
-from harness.core.certify.certify import WAITING, NotOffered, Selection, Skipped, check, check_names
+from harness.core.certify.certify import NotOffered, Selection, Skipped, check, check_names
 from harness.core.certify.page import Checked, Status, result_text
 from harness.core.certify.parity import Finding
-from harness.core.certify.waiting import Waiting
 from harness.core.machine.cpus import bound_to_cpus
 from harness.core.machine.worker_variables import worker_variables
 from harness.core.plugins.configuration import Configuration
@@ -25,48 +23,36 @@ from harness.core.worker.template import CannotFork, Templates
 from harness.errors import HarnessError
 from harness.spec.task import TaskDefinition
 
-CLOCK = "clock"
-
 
 def check_once(examiner: Examiner, definition: TaskDefinition, selection: Selection) -> Checked:
     """Check the examiner's configuration on a task, in seconds to minutes; never raise HarnessError.
 
-    Print a line for each case that has ended, with the elapsed and the estimated remaining time.
+    Print a line for each case that has ended, with the elapsed time.
     """
     configuration = examiner.configuration
     name = f"{configuration.label} on {definition.name}"
-    number = len(check_names(definition, configuration.precision, selection)) + selection.includes(CLOCK)
+    number = len(check_names(definition, configuration.precision, selection))
     outcomes: list[Finding | Skipped | NotOffered] = []
     start = time.perf_counter()
 
     def report(outcome: Finding | Skipped | NotOffered) -> None:
         outcomes.append(outcome)
         made, elapsed = len(outcomes), time.perf_counter() - start
-        left = elapsed / made * (number - made)
         print_error_line(
-            f"{name}: {outcome.case} {result_text(outcome)} "
-            f"({made} of {number}, {elapsed:.0f} s, about {left:.0f} s left)"
+            f"{name}: {outcome.case} {result_text(outcome)} ({made} of {number}, {elapsed:.0f} s)"
         )
 
     findings: list[Finding] = []
     problem: HarnessError | None = None
-    waiting: Waiting | None = None
     try:
         findings = check(examiner, definition, report, selection)
-        if selection.includes(CLOCK):
-            failed = next((finding.case for finding in findings if not finding.passed), None)
-            if failed is None:
-                waiting = examiner.examine(WAITING, cases(definition)[0], configuration.precision)
-            else:
-                report(Skipped(CLOCK, failed))
     except HarnessError as error:
         problem = error
-    made, seconds = len(outcomes) + (waiting is not None), time.perf_counter() - start
-    print_error_line(f"{name}: {made} of {number} cases in {seconds:.1f} s")
-    # After an error there are no causes, only the findings before it.
+    seconds = time.perf_counter() - start
+    print_error_line(f"{name}: {len(outcomes)} of {number} cases in {seconds:.1f} s")
     findings = findings or [outcome for outcome in outcomes if isinstance(outcome, Finding)]
     precision = configuration.precision
-    return Checked(configuration.label, definition.name, precision, outcomes, findings, problem, waiting)
+    return Checked(configuration.label, definition.name, precision, outcomes, findings, problem)
 
 
 _POLL_SECONDS = 0.05

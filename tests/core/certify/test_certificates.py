@@ -145,9 +145,7 @@ class Examined:
     def _finding(self, name):
         self.cases.append(name)
         worst = self._worst.get(name, 1e-15)
-        return Finding(
-            name, worst, "the losses deviate" * (worst > TOLERANCE), deviation="the losses deviate"
-        )
+        return Finding(name, worst, "the losses deviate" * (worst > TOLERANCE))
 
     def examine(self, *_):
         self.cases.append("dropout")
@@ -185,12 +183,12 @@ def test_a_rule_that_a_run_does_not_use_does_not_matter_to_it(monkeypatch):
     assert not certificate(examiner, MLP, of_mlp(optimizer="rmsprop")).certified
 
 
-def test_a_deviation_is_not_kept_and_compared_with_all_cases(monkeypatch):
+def test_a_deviation_is_not_kept(monkeypatch):
     examiner = Examined(monkeypatch, worst={"nesterov, l2": 1.0})
     run = of_mlp(optimizer="sgd", l2=0.01)
     made = certificate(examiner, MLP, run)
     assert not made.certified
-    assert "Nesterov" in made.reason, "the case with L2 alone, rmsprop, passes"
+    assert made.reason == "case 'nesterov, l2': the losses deviate"
     examiner.cases.clear()
     assert not certificate(examiner, MLP, run).certified
     assert "nesterov, l2" in examiner.cases

@@ -109,7 +109,7 @@ class Doubled(Altered):
         (ForgetsFlipsInLongCalls, "cnn"),
     ],
 )
-def test_a_planted_fault_of_long_calls_is_found_and_named(program, task, snapshot):
+def test_a_planted_fault_of_long_calls_is_found(program, task, snapshot):
     found = finding(faulty(program), registry.task(task))
     assert not found.passed
     assert re.sub(r"\d+\.\d+(e[-+]\d+)?", "N", found.explanation) == snapshot

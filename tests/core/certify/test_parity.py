@@ -82,14 +82,6 @@ def test_the_explanation_names_the_first_difference(observed, expected, snapshot
         assert compare_losses(observed.losses, expected.losses, "float32").explanation == snapshot
 
 
-def test_gates_are_suspected_only_where_there_are_any():
-    wrong, right = (_observation([loss]) for loss in (0.8, 0.75))
-    assert "gates" not in compare("sgd", wrong, right).explanation
-    gated = {"model/gru_1/forward/kernel": digest(ARRAY.repeat(3, axis=1), ("reset", "update", "candidate"))}
-    wrong, right = (msgspec.structs.replace(one, weights=gated) for one in (wrong, right))
-    assert "gates are in another order" in compare("sgd", wrong, right).explanation
-
-
 @pytest.mark.parametrize("task", registry.names("task"))
 def test_every_task_has_a_reference_that_fits_it_from_two_frameworks(task):
     reference = reference_of(registry.task(task))

@@ -18,7 +18,7 @@ from harness.core.plugins.installation import installation
 from harness.core.plugins.options import parse_options
 from harness.core.plugins.selection import select_backend
 from harness.core.shell import completion, options
-from harness.core.shell.checks import CLOCK, Check, check_all, try_forks
+from harness.core.shell.checks import Check, check_all, try_forks
 from harness.core.shell.parameters import split_names
 from harness.core.shell.printing import echo
 from harness.errors import PluginError, UsageError, unknown_name
@@ -126,7 +126,7 @@ def command(ctx: click.Context, given: Given) -> None:
 def _selection(definitions: list[TaskDefinition], given: Given) -> Selection:
     """Select the cases to make; raise UsageError for a name that no task has."""
     if names := given.chosen_cases:
-        known = {CLOCK}.union(*(check_names(definition, given.precision) for definition in definitions))
+        known = set[str]().union(*(check_names(definition, given.precision) for definition in definitions))
         known |= {NOISE} if PRIVATE_CASE in known else set()
         known |= {CLIENTS} if any(allows_clients(plain_task(each)) for each in definitions) else set()
         if unknown := [name for name in names if name not in known]:

@@ -1,4 +1,4 @@
-"""The words about planted faults name their cause, and the kit says nothing but words."""
+"""Planted faults make the cases fail that show them, and the kit says nothing but words."""
 
 import dataclasses
 
@@ -9,17 +9,17 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
-from support.altered import Altered, faulty
+from support.altered import Altered, faulty, part
 
 from harness.core.certify.cases import cases
 from harness.core.certify.certify import NotOffered, Selection, check, examine
-from harness.core.certify.diagnosis import diagnosed
 from harness.core.certify.long_calls import LONG_CALLS
 from harness.core.certify.parity import Finding
 from harness.core.plugins import registry
 from harness.errors import Declined
+from harness.layers import BatchNorm, LayerNorm, SelfAttention
 from harness.spec.backend import Unsupported
-from harness.spec.task import LOSSES, Penalty
+from harness.spec.task import LOSSES, Penalty, Sgd
 from harness.testing import backend_tests
 from harness.testing.kit import InProcessExaminer
 
@@ -34,7 +34,7 @@ def explanations(backend, task, names=()):
     made = examine(InProcessExaminer(backend, "eager", 1), definition, Selection(frozenset(chosen)))
     found = [outcome for case, outcome in made if case.name != LONG_CALLS]
     assert all(isinstance(outcome, Finding) for outcome in found), found
-    return {one.case: one.explanation for one in diagnosed(found, cases(definition)) if not one.passed}
+    return {one.case: one.explanation for one in found if not one.passed}
 
 
 def _with(plan, **fields):
@@ -60,22 +60,18 @@ class FlipsBeforeItCrops(Altered):
 def test_a_wrong_l2_factor():
     found = explanations(faulty(plan=_half_the_l2), "mlp")
     assert set(found) == {"nesterov, l2", "rmsprop, l2", "dp-sgd"}
-    for text in found.values():
-        assert "look at the L2 factor" in text
-        assert "bias" not in text
-        assert "transposed" not in text
+    assert all(text.startswith("the loss of step 1 is ") for text in found.values())
 
 
-def test_an_ignored_loss_is_recognised():
+def test_an_ignored_loss():
     def with_cross_entropy(plan):
         return _with(plan, objective=msgspec.structs.replace(plan.task.objective, loss="cross_entropy"))
 
     found = explanations(faulty(plan=with_cross_entropy), "mlp", ["sgd", *LOSSES])
     assert set(found) == {"mse_softmax", "mse_logits"}
-    assert "the loss is cross_entropy, not mse_logits" in found["mse_logits"]
 
 
-def test_errors_that_are_summed_over_the_outputs_are_recognised():
+def test_errors_that_are_summed_over_the_outputs():
     class Summed(Altered):
         """Four times the loss, and the gradient by the rate."""
 
@@ -85,7 +81,6 @@ def test_errors_that_are_summed_over_the_outputs_are_recognised():
 
     found = explanations(faulty(Summed), "forecast", ["sgd", "mae", "huber"])
     assert set(found) == {"sgd", "mae", "huber"}
-    assert all("errors are summed over the outputs" in text for text in found.values())
 
 
 def without_bfloat16(plan):
@@ -111,7 +106,6 @@ def test_losses_that_a_backend_does_not_declare_are_left_out_unless_they_are_nam
 def test_flips_before_crops():
     found = explanations(faulty(FlipsBeforeItCrops), "cnn", ["sgd", "default", "full-batch gd"])
     assert set(found) == {"full-batch gd"}
-    assert "the order of crops and flips" in found["full-batch gd"]
 
 
 class EveryEqualMaximum(torch.autograd.Function):
@@ -174,7 +168,7 @@ def test_an_exception_comes_once_with_the_frames_of_the_plugin():
     assert "and 11 more: raised ValueError" in first
     files = [line for line in frames if "File" in line]
     assert files
-    assert all("test_planted_causes.py" in line for line in files)
+    assert all("test_planted_faults.py" in line for line in files)
     assert any("return np.zeros(3) + np.zeros(4)" in line for line in frames)
 
 
@@ -189,3 +183,61 @@ def test_an_import_that_fails_is_a_line_and_its_frame(monkeypatch):
 def test_an_unknown_task_is_one_line():
     (line,) = message(faulty(), "mlpp")
     assert "Did you mean 'mlp'?" in line
+
+
+def _layers(kind, **fields):
+    """Change fields of all layers of a kind in the task of a plan."""
+
+    def changed(layer):
+        return msgspec.structs.replace(layer, **fields) if isinstance(layer, kind) else layer
+
+    return lambda plan: msgspec.structs.replace(plan, task=plan.task.with_layers(changed))
+
+
+class Summed(Altered):
+    def train(self, steps):
+        return 8 * self.right.train(steps)
+
+
+class SkipsAnUpdate(Altered):
+    """Leaves the weights as they are in the last step of a call of several."""
+
+    def train(self, steps):
+        losses = self.right.train(part(steps, slice(-1))) if len(steps.indices) > 1 else np.zeros((0,))
+        before = self.right.weights()
+        last = self.right.train(part(steps, slice(-1, None)))
+        if len(losses):
+            self.right.load(before)
+        return np.concatenate([losses, last])
+
+
+class ReusesABatch(Altered):
+    def train(self, steps):
+        return self.right.train(part(steps, np.zeros(len(steps.indices), np.int64)))
+
+
+class GatesInAnotherOrder(Altered):
+    def load(self, weights):
+        turned = {
+            name: np.concatenate(np.split(array, 3, axis=-1)[::-1], axis=-1) if "gru" in name else array
+            for name, array in weights.items()
+        }
+        self.right.load(turned)
+
+
+@pytest.mark.parametrize(
+    ("backend", "task", "case"),
+    [
+        (faulty(Summed), "mlp", "sgd"),
+        (faulty(SkipsAnUpdate), "mlp", "sgd"),
+        (faulty(ReusesABatch), "mlp", "sgd"),
+        (faulty(plan=lambda plan: _with(plan, optimizer=Sgd(0.1))), "mlp", "nesterov, l2"),
+        (faulty(plan=_layers(BatchNorm, epsilon=1e-3)), "resnet", "sgd"),
+        (faulty(plan=_layers(LayerNorm, epsilon=1e-6)), "lm", "sgd"),
+        (faulty(plan=lambda plan: _with(plan, weight_decay=0.0)), "lm", "default"),
+        (faulty(plan=_layers(SelfAttention, causal=False)), "lm", "sgd"),
+        (faulty(GatesInAnotherOrder), "rnn", "sgd"),
+    ],
+)
+def test_one_fault_of_each_kind_is_found(backend, task, case):
+    assert explanations(backend, task, [case])
