@@ -96,16 +96,6 @@ def disturbed(others: list[float], seconds: list[float], threads: int = 1) -> li
     ]
 
 
-def waited_seconds(thread: str = "thread-self") -> float | None:
-    """Return the seconds in which a thread was ready but had no CPU; None if the kernel counts none.
-
-    ``thread`` is its name in ``/proc``; the name of a process means its main thread.
-    """
-    # proc(5): time on the CPU, time waiting for it, number of time slices
-    _, waited, slices = map(int, system_text(Path(f"/proc/{thread}/schedstat")).split() or (0, 0, 0))
-    return waited / 1e9 if slices else None
-
-
 #: The share of all CPUs below which the work of others does not show in times.
 _UNNOTICED_SHARE = 0.05
 #: The error of the kernel's counters, which count ticks of 10 ms for each process and CPU.
