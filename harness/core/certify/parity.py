@@ -71,10 +71,10 @@ def compare_losses(observed: Losses, expected: Losses, precision: Precision, alo
     explanation = ""
     if exceeds(worst, tolerance):
         step = next(number for number, value in enumerate(steps, 1) if exceeds(value, tolerance))
-        whose, loss, right = _differing(observed[step - 1], expected[step - 1])
+        whose, values = _differing(observed[step - 1], expected[step - 1])
         explanation = (
-            f"in {precision} the {whose} of step {step} is {loss} instead of {right} (relative "
-            f"{steps[step - 1]:.1e}; rounding explains {tolerance:g})"
+            f"in {precision} the {whose} of step {step} {values} (relative {steps[step - 1]:.1e}; rounding "
+            f"explains {tolerance:g})"
         )
         if not alone:
             explanation = f"float64 agrees, but {explanation}"
@@ -175,9 +175,8 @@ def _first_difference(
 def _step_text(observed: Observation, expected: Observation, step: int) -> str:
     """State both losses of a step, counted from 0, and how far they are apart."""
     ours, theirs = observed.losses[step], expected.losses[step]
-    whose, loss, right = _differing(ours, theirs)
-    apart = loss_difference(ours, theirs)
-    return f"the {whose} of step {step + 1} is {loss} instead of {right} (relative {apart:.1e})"
+    whose, values = _differing(ours, theirs)
+    return f"the {whose} of step {step + 1} {values} (relative {loss_difference(ours, theirs):.1e})"
 
 
 def _changed_by_predict(names: list[str]) -> str:
@@ -187,13 +186,12 @@ def _changed_by_predict(names: list[str]) -> str:
     )
 
 
-def _differing(
-    observed: list[float | None], expected: list[float | None]
-) -> tuple[str, float | None, float | None]:
-    """Return the loss of a step that differs most: the name of its network, and both values."""
+def _differing(observed: list[float | None], expected: list[float | None]) -> tuple[str, str]:
+    """State the loss of a step that differs most: the name of its network, and both values."""
     pairs = list(zip(observed, expected, strict=False))
     column = max(range(len(pairs)), key=lambda index: loss_difference(*([one] for one in pairs[index])))
-    return (f"{_NETWORKS[column]}'s loss" if len(pairs) > 1 else "loss", *pairs[column])
+    ours, right = ("not finite" if value is None else f"{value:.12g}" for value in pairs[column])
+    return f"{_NETWORKS[column]}'s loss" if len(pairs) > 1 else "loss", f"is {ours} instead of {right}"
 
 
 def listed(differences: dict[str, float]) -> str:
