@@ -39,8 +39,6 @@ from harness.spec.backend import Backend, Plan, Program, Steps, Unsupported
 from harness.spec.data import Samples, Split
 from harness.spec.task import Adversarial
 
-#: Bound before any plugin is imported, so that none can replace it by patching :mod:`time`.
-_now = time.perf_counter
 _MEASURED = {quantity.name: quantity.read for quantity in QUANTITIES}
 #: Batches of which predictions are timed.
 _PREDICTED_BATCHES = 8
@@ -88,9 +86,9 @@ class Worker:
             os.environ[variable] = tempfile.mkdtemp(
                 prefix="compilations-"
             )  # deleted with the worker's TMPDIR
-        start = _now()
+        start = time.perf_counter()
         reported = self._backend.environment(request.threads)
-        seconds = _now() - start
+        seconds = time.perf_counter() - start
         environment = checked_environment(reported, request.backend)
         if request.backend != NUMPY and (plugin := registry.backend_distribution(request.backend)):
             environment[PLUGIN] = plugin
@@ -122,7 +120,7 @@ class Worker:
     @_carry_out.register
     def _(self, request: protocol.Build) -> protocol.Built:
         plan = request.plan
-        start = _now()
+        start = time.perf_counter()
         task = plan.task
         dataset = fitted(registry.dataset(request.dataset).load(), task)
         splits = split_samples(
@@ -137,7 +135,7 @@ class Worker:
         self._order = BatchOrder.of_task(plan.task, len(train), plan.seed)
         self._augmentation = OwnAugmentation(plan.task, train.inputs, plan.seed)
         self._seal = DataSeal(splits)
-        data_ready = _now()
+        data_ready = time.perf_counter()
         build_seconds = self._build(plan)
         return protocol.Built(
             device=self.program.device,
@@ -151,20 +149,20 @@ class Worker:
     def _build(self, plan: Plan) -> float:
         """Build the program of a plan with its initial weights; return the seconds that this took."""
         self.plan, self._next_step = plan, 0
-        start = _now()
+        start = time.perf_counter()
         built = build(self._backend, plan, self.splits["train"])
-        build_seconds = _now() - start
+        build_seconds = time.perf_counter() - start
         self._require_unchanged("build()")
         self.program = CheckedProgram(built, self._backend.name, plan)
         if plan.task.federated is not None:
             owners = clients_of(plan.task.federated, self.splits["train"].targets, plan.seed)
             self.program = FederatedProgram(self.program, plan.task, owners)
-        start = _now()
+        start = time.perf_counter()
         made = current_weights(self.program) if (own := own_initial(plan.task)) else {}
         made = {name: array for name, array in made.items() if name in own}
         self.program.load(initial_weights(plan.task, plan.seed, made))
         self.program.synchronize()
-        return build_seconds + _now() - start
+        return build_seconds + time.perf_counter() - start
 
     @_carry_out.register
     def _(self, _request: protocol.Rebuild) -> None:
@@ -230,11 +228,11 @@ class Worker:
     def _train(self, count: int) -> protocol.Trained:
         steps = self._draw(count)
         self.program.synchronize()
-        start = _now()
+        start = time.perf_counter()
         returned = self.program.train(steps)
         self.program.synchronize()
         losses = np.array(returned, np.float64)  # a call ends when its losses are values
-        seconds = _now() - start
+        seconds = time.perf_counter() - start
         self._next_step += count
         return protocol.Trained(seconds, finite_losses(losses))
 
@@ -244,10 +242,10 @@ class Worker:
         verified = "test" in request.splits or not self._seal.is_protected
         if verified:
             self._require_unchanged("train()")
-        start = _now()
+        start = time.perf_counter()
         scored = {split: self.scorer.scores(self.program, split, request.samples) for split in request.splits}
         png = self.scorer.samples_png if "test" in request.splits else None
-        seconds = _now() - start
+        seconds = time.perf_counter() - start
         if verified:
             self._require_unchanged("predict()", *request.splits)
         drawn = self.scorer.drawn(self.program) if request.drawn else None

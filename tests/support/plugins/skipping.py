@@ -3,9 +3,9 @@
 import dataclasses
 
 import numpy as np
-from harness_torch import TorchBackend
 
 from harness.hookspecs import hookimpl
+from harness_torch import TorchBackend
 
 HONEST_STEPS = 5
 

@@ -142,9 +142,6 @@ class TimedStep(TimedProcess):
         with self.blamed():
             self.made = self.session.receive(Made)
 
-    def shuffle(self, _seed: int) -> None:
-        """Do nothing: a step decides the order of its data."""
-
     def make_first_step(self) -> None:
         """Make the first call, in which many frameworks compile."""
         self._first_step_seconds = self.block(1)

@@ -47,7 +47,7 @@ _WRONG = (WrongInputError, search_path.ForeignCodeError)
 class Step:
     """The user's step, and the requests that it carries out."""
 
-    #: Bound before the user's code, which may replace it in modules, such as :mod:`time`.
+    #: Bound before the user's code, whose tests may replace functions of :mod:`time`.
     _now = staticmethod(time.perf_counter)
 
     def __init__(self, request):
