@@ -9,7 +9,6 @@ from torch.nn import functional
 from harness.tracing.calls import InputShape
 
 PICTURE = [InputShape((9, 9, 4))]
-ODD = [InputShape((9, 8, 4))]
 VOLUME = [InputShape((5, 5, 5, 4))]
 SEQUENCE = [InputShape((7, 6))]
 VECTOR = [InputShape((6,))]

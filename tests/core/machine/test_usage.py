@@ -14,8 +14,6 @@ from harness.core.machine.cpus import allowed_cpus
 from harness.core.machine.usage import Interference, Watch, disturbed, read_counters
 from harness.core.runs.summary import disturbance
 
-SPIN = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
-
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the counters are those of Linux")
 
 
