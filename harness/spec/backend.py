@@ -306,10 +306,9 @@ class Backend(abc.ABC):
 
         ``data.inputs`` are scaled, float32 (float64 if the plan says so), or int64 tokens for a network that
         begins with an :class:`Embedding`; targets are int64 classes ``(n,)`` or ``(n, ...)``, or for a
-        :class:`Regression` values of the inputs' dtype. The arrays are read-only: copy what you change. On
-        Linux the arrays of a run lie in memory that the process cannot write: a write through a pointer, such
-        as ``torch.from_numpy(inputs).mul_(0.5)``, ends the process by SIGSEGV. The same is true of validation
-        and test inputs in :meth:`Program.predict`.
+        :class:`Regression` values of the inputs' dtype. The arrays are read-only, and so are
+        the inputs in :meth:`Program.predict`: copy what you change. A write through a pointer, such as
+        ``torch.from_numpy(inputs).mul_(0.5)``, fails the run at its end.
 
         Raises:
             Unsupported: the framework or this machine does not support what the plan asks for.

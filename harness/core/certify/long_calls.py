@@ -110,7 +110,7 @@ class _Trial:
 
     def verify_data(self) -> None:
         if part := self._seal.changed():
-            raise data_changed(self._backend, "training in long calls or in single steps", part)
+            raise data_changed(self._backend, part)
 
 
 def compare_calls(observed: CallsObservation) -> Finding:

@@ -9,8 +9,8 @@ import numpy as np
 from harness.core.certify.cases import SAMPLES, SEED, Case, case_samples
 from harness.core.certify.certificate import Losses
 from harness.core.certify.digests import Piece, digest, digests
-from harness.core.plugins.programs import CheckedProgram, build, read_only
-from harness.core.plugins.seal import WatchedProgram
+from harness.core.plugins.programs import CheckedProgram, build, data_changed, read_only
+from harness.core.plugins.seal import DataSeal
 from harness.core.training import draws
 from harness.core.training.batches import BatchOrder
 from harness.core.training.initial import initial_weights
@@ -42,7 +42,9 @@ class Observation(msgspec.Struct, frozen=True):
 def observe(programs: "TrialPrograms", case: Case) -> Observation:
     """Build the case, train it, and reduce its results to digests."""
     task = case.task
-    program = WatchedProgram(programs.backend, programs.plan(task), case.data())
+    samples = case.data()
+    seal = DataSeal({"training": samples})
+    program = programs.build_with(task, samples)
     start = initial_weights(task, SEED)
     program.load(start)
     order = BatchOrder.of_task(task, case.samples, SEED)
@@ -56,6 +58,8 @@ def observe(programs: "TrialPrograms", case: Case) -> Observation:
         program.load(last)
         last = program.weights()
     outputs = _predict(program, case) if case.outputs else {}
+    if part := seal.changed():
+        raise data_changed(programs.backend.name, part)
     require_finite("weights()", last)
     require_finite("predict()", outputs)
     gradients, state = {}, {}
@@ -103,7 +107,7 @@ def observe_losses(programs: "TrialPrograms", case: Case) -> Losses:
     """Observe the losses of the first full batches in a lower precision, in which programs are timed."""
     task = case.task
     samples = _narrow(case.data())
-    program = WatchedProgram(programs.backend, programs.plan(task), samples)
+    program = programs.build_with(task, samples)
     program.load(initial_weights(task, SEED))
     order = BatchOrder.of_task(task, case.samples, SEED)
     return finite_losses(losses_of(program, order.steps(0, order.run_length(0), np.float32)))

@@ -41,9 +41,9 @@ def _broken(backend: str, violation: str, right: str) -> ContractBroken:
     return ContractBroken(f"backend {backend} breaks the contract: {violation}; expected: {right}")
 
 
-def data_changed(backend: str, call: str, part: str) -> ContractBroken:
-    """Return the error for a call that changed ``part`` of the data."""
-    return _broken(backend, f"{call} changed the {part}", "that it copies what it changes")
+def data_changed(backend: str, part: str) -> ContractBroken:
+    """Return the error for a program that has changed ``part`` of the data."""
+    return _broken(backend, f"its program changed the {part}", "that it copies what it changes")
 
 
 def checked_environment(reported: object, backend: str) -> dict[str, str]:

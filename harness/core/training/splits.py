@@ -7,7 +7,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from harness.core.machine.read_only import read_only_array
 from harness.core.training import draws
 from harness.spec.backend import Plan, Precision, Unsupported
 from harness.spec.data import Dataset, Samples, Split
@@ -26,8 +25,8 @@ def split_samples(
 ) -> dict[Split, Samples]:
     """Make the three splits, inputs divided by ``input_divisor``, as float32 (float64 for that precision).
 
-    With ``tokens`` the inputs are those of an embedding: int64, and not scaled. The splits lie in memory that
-    this process cannot write; see :mod:`harness.core.machine.read_only`.
+    With ``tokens`` the inputs are those of an embedding: int64, and not scaled. The splits are copies that
+    NumPy does not let be written.
 
     Unless the data set provides validation data, a tenth of the training data is held out for validation: the
     same samples for every seed, so that curves of different seeds are scored on the same data. Test data is
@@ -41,22 +40,10 @@ def split_samples(
     dtype = np.float64 if precision == "float64" else np.float32
 
     def floats(samples: Samples, rows: npt.NDArray[np.int64] | slice) -> Samples:
-        inputs, targets = samples.inputs[rows], np.asarray(samples.targets[rows])
-
-        def scale(result: np.ndarray) -> None:
-            if tokens:
-                np.copyto(result, inputs)
-            else:
-                np.divide(inputs, dataset.input_divisor, out=result, dtype=dtype)
-
-        def convert(result: np.ndarray) -> None:
-            np.copyto(result, targets, casting="unsafe")
-
+        inputs, targets = np.asarray(samples.inputs[rows]), np.asarray(samples.targets[rows])
+        scaled = inputs.astype(np.int64) if tokens else np.divide(inputs, dataset.input_divisor, dtype=dtype)
         target_dtype = targets.dtype if targets.dtype.kind == "i" else dtype
-        return Samples(
-            read_only_array(inputs.shape, np.int64 if tokens else dtype, scale),
-            read_only_array(targets.shape, target_dtype, convert),
-        )
+        return _read_only(Samples(scaled, targets.astype(target_dtype)))
 
     validation = dataset.train if dataset.validation is None else dataset.validation
     return {
@@ -67,24 +54,20 @@ def split_samples(
 
 
 def at_most(samples: Samples, count: int | None) -> Samples:
-    """Choose ``count`` samples at random, the same at every call, in order; all if there are no more.
-
-    The result lies in memory that this process cannot write, like the splits.
-    """
+    """Choose ``count`` samples at random, the same at every call, in order; all if there are no more."""
     if count is None or len(samples) <= count:
         return samples
     return _taken(samples, np.sort(draws.permutation(len(samples), "scored samples")[:count]))
 
 
 def _taken(samples: Samples, rows: npt.NDArray[np.int64]) -> Samples:
-    """Copy these rows into memory that this process cannot write."""
+    """Copy these rows, which NumPy does not let be written, like the splits."""
+    return _read_only(Samples(samples.inputs[rows], samples.targets[rows]))
 
-    def chosen(array: np.ndarray) -> np.ndarray:
-        return read_only_array(
-            (len(rows), *array.shape[1:]), array.dtype, lambda result: np.take(array, rows, 0, result, "clip")
-        )
 
-    return Samples(chosen(samples.inputs), chosen(samples.targets))
+def _read_only(samples: Samples) -> Samples:
+    samples.inputs.flags.writeable = samples.targets.flags.writeable = False
+    return samples
 
 
 def training_count(samples: Mapping[Split, int]) -> int:

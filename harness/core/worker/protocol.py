@@ -201,7 +201,7 @@ class RestoreWeights(msgspec.Struct, frozen=True, tag=True):
 
 
 class Measure(msgspec.Struct, frozen=True, tag=True):
-    """Ask for the quantities that are measured of a process at its end."""
+    """Ask for the quantities that are measured of a process at its end, where its data must be unchanged."""
 
 
 class Measured(msgspec.Struct, frozen=True, tag=True):

@@ -1,6 +1,5 @@
 """The parent's handle on a worker: start it, send requests and await replies, pause it, end it."""
 
-import collections
 import contextlib
 import os
 import sys
@@ -87,35 +86,6 @@ class Limits:
         )
 
 
-# What a worker's death by a signal says about the call that it was carrying out.
-
-#: The call of a program, or of its backend, of which a request mostly consists.
-_CALLS: dict[type, str] = {
-    protocol.Build: "build()",
-    protocol.Train: "train()",
-    protocol.Evaluate: "predict()",
-    protocol.KeepWeights: "weights()",
-    protocol.SaveWeights: "weights()",
-    protocol.LoadWeights: "load()",
-    protocol.RestoreWeights: "load()",
-}
-#: What the kernel sends a process that writes where it may not.
-_FORBIDDEN_WRITE = {"SIGSEGV", "SIGBUS"}
-
-
-def explained(lost: WorkerLost, request: msgspec.Struct | None) -> WorkerLost:
-    """Add the call, and the likely cause where the signal suggests one, to the death of a worker."""
-    call = request.function if isinstance(request, protocol.Operate) else _CALLS.get(type(request))
-    if call is None or lost.signal_name not in _FORBIDDEN_WRITE:
-        return lost
-    return WorkerLost(
-        f"{lost} in {call}; writing into the data that the harness provides does that, because it is mapped "
-        "read-only: copy what you change",
-        lost.worker_exit_code,
-        lost.signal_name,
-    )
-
-
 _R = TypeVar("_R", bound=msgspec.Struct)
 _T = TypeVar("_T")
 
@@ -153,7 +123,6 @@ class Session:
         self._replies, replies_in = os.pipe()
         self._limits = Limits(deadline_seconds, silence_seconds)
         self._lines = LinePipe(self._replies, protocol.LONGEST_REPLY_BYTES)
-        self._unanswered: collections.deque[msgspec.Struct] = collections.deque()
         self._is_paused = False
         command = [python, *self.program, str(requests_out), str(replies_in)]
         cpus, ends = cpus_of(variables) if cpus is None else cpus, (requests_out, replies_in)
@@ -193,17 +162,14 @@ class Session:
     def send(self, request: msgspec.Struct) -> None:
         """Send a request. The worker carries out requests one after the other; a paused one goes on."""
         self.resume()
-        self._unanswered.append(request)
         try:
             os.write(self._requests, msgspec.json.encode(request) + b"\n")
         except BrokenPipeError:
-            raise self._death() from None
+            raise self.process.cause_of_death() from None
 
     def receive(self, expected: type[_R]) -> _R:
         """Wait for the reply to the oldest request that is not answered yet."""
         line = self._read_line()
-        if self._unanswered:
-            self._unanswered.popleft()
         try:
             reply = msgspec.json.decode(line, type=self.replies)
         except msgspec.MsgspecError as error:
@@ -224,7 +190,7 @@ class Session:
         try:
             line = self._lines.read(due, self._has_ended)
         except PipeClosed:
-            raise self._death() from None
+            raise self.process.cause_of_death() from None
         except LineOverdue:
             if self._limits.may_go_on(due, self.process):
                 return self._read_line()
@@ -241,10 +207,6 @@ class Session:
     def _has_ended(self) -> bool:
         self.process.trim_log()
         return self.process.has_ended()
-
-    def _death(self) -> WorkerLost:
-        """Why the process ended, with the call that it was carrying out."""
-        return explained(self.process.cause_of_death(), next(iter(self._unanswered), None))
 
     def with_last_lines(self, error: HarnessError, count: int = 3) -> str:
         """Return the error's message, followed by the last lines that the worker printed, in brackets."""
