@@ -1,6 +1,6 @@
 """The compiled functions of a task: the training step, and the outputs of each network.
 
-Programs that compute the same share them, so a process that builds many, as one that certifies does, compiles
+Programs of the same task share them, so a process that builds many, as one that certifies does, compiles
 once for each shape. A run is timed in a process of its own, whose first program compiles in its first step.
 """
 
@@ -9,18 +9,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import msgspec
 from jax import numpy as jnp
 
 from harness.backend_support import feeding
 from harness.network import Network
-from harness.spec import ConstantRate, Task
+from harness.spec import Task
 from harness.spec.backend import Precision
 from harness_jax.layers import Weights
 from harness_jax.native import shared
 from harness_jax.networks import forward_of
 from harness_jax.objectives import Batch, State, step_of
-from harness_jax.optimizers import OwnOptimizer, own_optimizer
+from harness_jax.optimizers import own_optimizer
 
 
 class Given(NamedTuple):
@@ -39,38 +38,12 @@ Predictor = Callable[[Weights, Any], jax.Array]
 Differentiator = Callable[[Weights, Any, Any], tuple[jax.Array, jax.Array]]
 
 
+@shared
 def train_step_of(task: Task, precision: Precision) -> TrainStep:
     """Return the compiled step, which maps a state, arrays and the step's draws to the next state and loss.
 
     The old state is donated: its memory is overwritten. Raises as :func:`harness_jax.networks.forward_of`.
     """
-    return _train_step_of(_computation(task), precision)
-
-
-def optimizer_of(task: Task, precision: Precision) -> OwnOptimizer | None:
-    """Return the user's own optimizer that :func:`train_step_of` uses; None without one."""
-    optimizer: OwnOptimizer | None = own_optimizer(_computation(task), precision)
-    return optimizer
-
-
-def _computation(task: Task) -> Task:
-    """Reset the fields of ``task`` that do not change a step's computation, so that programs share it."""
-    return msgspec.structs.replace(
-        task,
-        name="",
-        version=0,
-        epochs=1,
-        batch_size=None if task.privacy is None else task.batch_size,
-        imbalance=None,
-        train_fraction=1.0,
-        samples_per_epoch=None,
-        schedule=ConstantRate(),
-        optimizer=msgspec.structs.replace(task.optimizer, learning_rate=1.0),
-    )
-
-
-@shared
-def _train_step_of(task: Task, precision: Precision) -> TrainStep:
     forwards = {name: forward_of(network, precision) for name, network in task.networks.items()}
     step = step_of(task, forwards, own_optimizer(task, precision))
 

@@ -10,9 +10,10 @@ from harness.backend_support import feeding
 from harness.backend_support.rules import moment_count
 from harness.layers import Parameter
 from harness.spec import Plan, Program, Samples, Steps, Unsupported
-from harness_jax.compiled import Given, differentiator_of, optimizer_of, predictor_of, train_step_of
+from harness_jax.compiled import Given, differentiator_of, predictor_of, train_step_of
 from harness_jax.native import Storage
 from harness_jax.objectives import State
+from harness_jax.optimizers import own_optimizer
 
 # Inputs per prediction, each number compiled once. The smaller ones are for few inputs, such as the sampled
 # texts of `lm` or a certificate's, which would otherwise be mostly padding. The largest keeps an accelerator
@@ -52,7 +53,7 @@ class JaxProgram(Program):
         self._dtype = np.dtype(np.float64 if self._x64 else np.float32)
         precision = plan.precision
         self._train_step = train_step_of(plan.task, precision)
-        self._own_optimizer = optimizer_of(plan.task, precision)
+        self._own_optimizer = own_optimizer(plan.task, precision)
         self._predictors = {
             name: predictor_of(network, precision) for name, network in plan.task.networks.items()
         }
