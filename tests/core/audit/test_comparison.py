@@ -62,9 +62,9 @@ def test_nearby_losses_may_be_shorter():
 
 
 def test_repetitions_that_both_do_other_work_explain_nothing():
-    """A program that cheats after some steps of its own count does so in both."""
-    cheats = losses(REPORTED * 1.1), losses(REPORTED * (1.1 + 1e-7))
-    assert compare_losses(cheats[0], losses(REPORTED), "float32", cheats).fault_at == 0
+    """A program that errs after some steps of its own count does so in both."""
+    wrong = losses(REPORTED * 1.1), losses(REPORTED * (1.1 + 1e-7))
+    assert compare_losses(wrong[0], losses(REPORTED), "float32", wrong).fault_at == 0
 
 
 def test_a_loss_that_is_finite_for_one_program_alone_is_a_fault():
