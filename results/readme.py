@@ -9,7 +9,7 @@ import tabulate
 from make import FAULTS, FOLDER, OUTPUT, PORTS, SEEDS, STUDIES, STUDIES_FOLDER, TASKS
 
 import harness
-from harness.core.documents.numbers import NOTHING, estimate, listed, percent, time_ratio
+from harness.core.documents.numbers import NOTHING, estimate, percent, time_ratio
 from harness.core.stats.estimate import Estimate
 from harness.learning.runs.configuration_summary import ConfigurationSummary
 from harness.learning.study.answer import headline
@@ -138,7 +138,12 @@ def later(duels: list[dict[str, Any]], usual: str) -> str:
     """Name the duels that were made at another commit than all else; empty if there are none."""
     made = {each["task"]["name"]: each["machine"]["git"]["commit"] for each in duels}
     named = [f"`{task}` at {commit[:12]}" for task, commit in made.items() if commit != usual]
-    return f" The duel of {listed(named)} was made later." if named else ""
+    if not named:
+        return ""
+    return (
+        f"\nMade later: the duel of {' and that of '.join(named)}. In the others JAX still ran many\n"
+        "steps in one compiled loop, which is faster on a CPU than a call for each step."
+    )
 
 
 def page() -> str:
