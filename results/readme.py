@@ -141,7 +141,7 @@ def later(duels: list[dict[str, Any]], usual: str) -> str:
     if not named:
         return ""
     return (
-        f"\nMade later: the duel of {' and that of '.join(named)}. In the others JAX still ran many\n"
+        f" Made later: the duel of {' and that of '.join(named)}. In the others JAX still ran many "
         "steps in one compiled loop, which is faster on a CPU than a call for each step."
     )
 
