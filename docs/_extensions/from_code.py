@@ -1,8 +1,7 @@
 """Directives that write a table from the code, so that the documentation cannot differ from it.
 
 ``task-options NAME``: the options of a task. ``fields MODULE:CLASS``: the fields of a record.
-``reasons``: every reason for a gate's verdict. ``study-parts`` and ``study-quantities``: names that a
-kind of study may use.
+``study-parts`` and ``study-quantities``: names that a kind of study may use.
 """
 
 import ast
@@ -21,7 +20,6 @@ from harness.core.plugins import registry
 from harness.core.plugins.options import describe_options
 from harness.learning.study.parts import definitions, parts
 from harness.learning.study.quantities import GENERAL, TEST_SCORES
-from harness.timing.gate import reasons
 
 #: A role of reStructuredText, of which the last name of its target is kept.
 _ROLE = re.compile(r":\w+:`~?(?:[\w.]*\.)?(\w+)`")
@@ -93,21 +91,6 @@ def _docstring(statement: ast.stmt | None) -> str:
     return " ".join(str(statement.value.value).split()) if is_text else ""
 
 
-class Reasons(_TableDirective):
-    """Every kind of reason for a gate's verdict."""
-
-    def table(self) -> Table:
-        rows = [
-            (
-                str(cls.__struct_config__.tag),
-                _ROLE.sub(r"\1", " ".join((inspect.getdoc(cls) or "").split())).replace("``", ""),
-                ", ".join(cls.__struct_fields__),
-            )
-            for cls in reasons.BaseReason.__subclasses__()
-        ]
-        return Table(("kind", "verdict and meaning", "fields"), rows)
-
-
 class StudyParts(_TableDirective):
     """The sections of a study's page, with the quantities that each adds."""
 
@@ -133,7 +116,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
     app.add_directive("task-options", TaskOptions)
     app.add_directive("fields", Fields)
-    app.add_directive("reasons", Reasons)
     app.add_directive("study-parts", StudyParts)
     app.add_directive("study-quantities", StudyQuantities)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,9 +5,10 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
-from harness.timing.gate import ci_formats, reasons
+from harness.timing.gate import ci_formats
+from harness.timing.gate.reasons import MORE_EVIDENCE, Reason
 from harness.timing.gate.record import QualityResult
-from support.made_gates import made_benchmark, made_gate
+from support.made_gates import failed, made_benchmark, made_gate
 
 #: What ends lines, XML, table cells, code spans, workflow commands and labels; colour; invalid characters.
 HOSTILE = 'a\n::error::b ]]></failure><b>&amp;|c|`d`, e: 100% "f" \\g #h {i="j"} \x1b[31mred\x1b[0m\x00\ud800'
@@ -18,10 +19,11 @@ SHOWN = 'a ::error::b ]]></failure><b>&amp;|c|`d`, e: 100% "f" \\g #h {i="j"} re
 
 def hostile_gate(text=HOSTILE):
     """A gate with this text wherever a record has text."""
-    quality = QualityResult(verdict="FAIL", reasons=[reasons.NotComparable(message=text)], worst=float("inf"))
+    reason = Reason(kind="not comparable", text=text, command="run head")
+    quality = QualityResult(verdict="FAIL", reasons=[reason], worst=float("inf"))
     benchmark = made_benchmark(
         text, step=1.2, confirmed=8, verdicts={"step": "FAIL"}, quality=quality,
-        reasons=[reasons.NotComparable(message=text)],
+        reasons=[reason],
         mode=text, task=text, backend=text, options={text: text},
     )  # fmt: skip
     gate = made_gate(benchmark, suite=text, command=["gate", text])
@@ -36,7 +38,9 @@ def interrupted_gate():
 def invalid_benchmark(name="cnn", metric="step", **changes):
     """A benchmark with a metric that lost all its pairs to other work."""
     benchmark = made_benchmark(name, verdicts={metric: "INVALID"}, **changes)
-    lost = {"ratio": None, "pairs": 0, "reasons": [reasons.PairsLost(lost=4, pairs=4)]}
+    text = "other work on the machine disturbed 4 of 4 pairs"
+    reason = Reason(kind="not trusted", text=text, hint=MORE_EVIDENCE, command="doctor")
+    lost = {"ratio": None, "pairs": 0, "reasons": [reason]}
     benchmark.metrics = [
         msgspec.structs.replace(each, **lost) if each.metric == metric else each for each in benchmark.metrics
     ]
@@ -45,8 +49,8 @@ def invalid_benchmark(name="cnn", metric="step", **changes):
 
 def crashed(label="head", **changes):
     verdict = "FAIL" if label == "head" else "INVALID"
-    reason = reasons.Failed(label=label, message="exited with code 9")
-    return made_benchmark(verdict=verdict, metrics=[], quality=None, reasons=[reason], **changes)
+    reasons = [failed("exited with code 9", label)]
+    return made_benchmark(verdict=verdict, metrics=[], quality=None, reasons=reasons, **changes)
 
 
 def failed_quality(*causes):

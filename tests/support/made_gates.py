@@ -17,8 +17,8 @@ from harness.timing.engine.ratios import log_ratio
 from harness.timing.engine.record import BlockRecord, ConfigurationRecord, PairRecord, ProcessRecord
 from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.environments.suite import Benchmark, Limits
-from harness.timing.gate import reasons
 from harness.timing.gate.metric_table import metrics
+from harness.timing.gate.reasons import MORE_EVIDENCE, Reason
 from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult, QualityResult
 from support.records import MACHINE
 
@@ -29,10 +29,25 @@ LIMITS = {"step": 0.05, "first step": 0.5, "memory": 0.1}
 #: What a metric with each verdict states.
 REASONS = {
     "PASS": [],
-    "FAIL": [reasons.ProvenWorse()],
-    "INCONCLUSIVE": [reasons.NotDecided()],
-    "INVALID": [reasons.MachineChanged()],
+    "FAIL": [Reason(kind="proven worse", text="head is proven worse than base", command="duel")],
+    "INCONCLUSIVE": [
+        Reason(
+            kind="undecided",
+            text="neither a loss nor being within the limit is proven",
+            hint=MORE_EVIDENCE,
+            command="doctor",
+        )
+    ],
+    "INVALID": [
+        Reason(
+            kind="not trusted",
+            text="the control computation shows that the machine was not equally fast for both",
+            hint=MORE_EVIDENCE,
+            command="doctor",
+        )
+    ],
 }
+ACCEPTED = {"step": "max_slowdown", "first step": "max_first_step_slowdown", "memory": "max_memory_growth"}
 #: The verdicts from best to worst.
 VERDICTS = ["PASS", "INCONCLUSIVE", "INVALID", "FAIL"]
 
@@ -93,7 +108,10 @@ def made_metric(metric, look, confirmation, verdict) -> MetricResult:
     return MetricResult(
         metric=metric,
         verdict=verdict,
-        reasons=list(REASONS[verdict]),
+        reasons=[
+            msgspec.structs.replace(reason, accept=f"raise {ACCEPTED[metric]}" if verdict == "FAIL" else "")
+            for reason in REASONS[verdict]
+        ],
         stage="confirmation" if confirmation else "look",
         limit=LIMITS[metric],
         base=base,
@@ -158,7 +176,16 @@ def made_gate(*benchmarks, number=0, base=BASE, head=HEAD, **changes) -> GateRec
     return msgspec.structs.replace(record, **changes)
 
 
-OTHER_LOSS = reasons.LossDiffers(precision="float64", step=1, base=2.3, head=2.23, deviation=3e-2)
+OTHER_LOSS = Reason(
+    kind="losses differ",
+    text="in float64 the loss of step 1 is 2.23 in head, 2.3 in base (relative deviation 3.0e-02)",
+    accept="set max_accuracy_loss",
+    command="check",
+)
+
+
+def failed(message, label="head") -> Reason:
+    return Reason(kind="failed", text=f"{label} failed: {message}", command=f"run {label}")
 
 
 def mixed_gate(**changes) -> GateRecord:
@@ -179,7 +206,7 @@ def mixed_gate(**changes) -> GateRecord:
             "forecast",
             asked=Benchmark(name="forecast", backend="torch", task="cnn", options={"width": 0.5}),
             verdict="FAIL",
-            reasons=[reasons.Failed(label="head", message="exited with code 9 [the last words]")],
+            reasons=[failed("exited with code 9 [the last words]")],
             look=[],
             metrics=[],
             quality=None,

@@ -2,9 +2,8 @@
 
 import msgspec
 
-from harness.timing.gate import reasons
 from harness.timing.gate.record import QualityResult
-from support.made_gates import BASE, HEAD, commit, made_benchmark, made_gate, save
+from support.made_gates import BASE, HEAD, OTHER_LOSS, commit, made_benchmark, made_gate, save
 from support.made_records import made_record
 from support.records import save_runs
 
@@ -39,8 +38,7 @@ def planted_gates(noise=0.01):
             verdicts={"memory": "FAIL"} if leaks else {},
         )
         if differs:
-            other = reasons.LossDiffers(precision="float64", step=1, base=2.3, head=2.2, deviation=4e-2)
-            quality = QualityResult(verdict="FAIL", reasons=[other], worst=4e-2)
+            quality = QualityResult(verdict="FAIL", reasons=[OTHER_LOSS], worst=4e-2)
             load = msgspec.structs.replace(load, quality=quality, verdict="FAIL")
         released = msgspec.structs.replace(BASE, commit=RELEASE)
         head = msgspec.structs.replace(HEAD, commit=commit(number))

@@ -75,7 +75,7 @@ def test_a_broken_import_fails_with_its_reason(gated):
     code, benchmark, _ = gated("broken-import")
     assert (code, benchmark["verdict"], kinds(benchmark)) == (1, "FAIL", ["failed"])
     (reason,) = benchmark["reasons"]
-    assert (reason["label"], "Adamw" in reason["message"]) == ("head", True)
+    assert (reason["command"], "Adamw" in reason["text"]) == ("run head", True)
 
 
 @pytest.mark.long

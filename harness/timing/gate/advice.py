@@ -1,15 +1,15 @@
 """The next step for a benchmark that did not pass a gate, and the command that shows more."""
 
 import json
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Literal, NamedTuple
 
 from harness.core.documents.circumstances import command_line, given_again, option_words, shell_line
 from harness.core.plugins.options import value_text
 from harness.timing.engine.asked import written
-from harness.timing.environments.record import EnvironmentRecord
-from harness.timing.gate.metric_table import metrics
-from harness.timing.gate.reasons import Check, Reason, Remedy, Step
-from harness.timing.gate.record import BenchmarkRecord, GateRecord
+from harness.timing.gate.reasons import MORE_EVIDENCE, Command, Reason
+from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult
 
 #: A gate compares head with base and asks for no certificate, so its commands work where there is none.
 _NO_CERTIFICATE = "--no-certify"
@@ -33,8 +33,9 @@ def duel_command(record: GateRecord, benchmark: BenchmarkRecord) -> str:
     return shell_line([*words, *option_words(_options(benchmark) | given)])
 
 
-def run_command(record: GateRecord, benchmark: BenchmarkRecord, environment: EnvironmentRecord) -> str:
+def run_command(label: Literal["base", "head"], record: GateRecord, benchmark: BenchmarkRecord) -> str:
     """Return ``harness run`` in base or in head alone; for a step of the user's own, ``harness time``."""
+    environment = record.base if label == "base" else record.head
     if benchmark.is_step:
         asked = benchmark.asked
         options: dict[str, object] = {
@@ -70,6 +71,17 @@ def _options(benchmark: BenchmarkRecord) -> dict[str, object]:
     }
 
 
+#: The sentence that introduces each command, and what returns the command.
+_COMMANDS: Mapping[Command, tuple[str, Callable[[GateRecord, BenchmarkRecord], str]]] = {
+    "": ("", lambda *_: ""),
+    "duel": ("To measure the benchmark again:", duel_command),
+    "run base": ("To run base alone:", partial(run_command, "base")),
+    "run head": ("To run head alone:", partial(run_command, "head")),
+    "check": ("To find the step or layer that deviates:", check_command),
+    "doctor": ("To check the machine:", lambda *_: "harness doctor"),
+}
+
+
 class Advice(NamedTuple):
     """Sentences, of which the last introduces the ``command`` where there is one."""
 
@@ -79,54 +91,22 @@ class Advice(NamedTuple):
 
 def advice(record: GateRecord, benchmark: BenchmarkRecord) -> Advice:
     """Return the next step for a benchmark that did not pass, from the first reason of its worst verdict."""
-    deciding = _deciding_reasons(benchmark)
-    unmeasured: Remedy = "The gate ended before it was measured." if record.failure else Step.MORE_EVIDENCE
-    remedy = deciding[0].remedy_for(benchmark.verdict) if deciding else unmeasured
-    match remedy:
-        case str():
-            return Advice(remedy)
-        case Check(accept):
-            return _check(record, benchmark, accept and accept + _in_force(record))
-        case Step.MORE_EVIDENCE:
-            return _more_evidence(benchmark)
-        case Step.MEASURE_AGAIN:
-            failed = [each.metric for each in benchmark.metrics if each.verdict == "FAIL"]
-            limits = " and ".join(metrics()[metric].key for metric in failed)
-            text = f"If intended, raise {limits}{_in_force(record)}. To measure the benchmark again:"
-            return Advice(text, duel_command(record, benchmark))
-        case Step.SHOW_VALUES:
-            accepting = f'set values = "differ" or a tolerance{_in_force(record)}'
-            text = f"If this is intended, {accepting}. To see the values of head:"
-            return Advice(text, run_command(record, benchmark, record.head))
-        case Step.RUN_BASE | Step.RUN_HEAD:
-            label, side = ("base", record.base) if remedy is Step.RUN_BASE else ("head", record.head)
-            return Advice(f"To run {label} alone:", run_command(record, benchmark, side))
-
-
-def _in_force(record: GateRecord) -> str:
-    """Say how a setting of head's suite is put in force where the suite of base's commit judges."""
-    return " in the suite and give it as --base-suite" if record.base.commit else ""
+    unmeasured = "The gate ended before it was measured." if record.failure else MORE_EVIDENCE
+    deciding = _deciding_reasons(benchmark) or [Reason(kind="not measured", text="", hint=unmeasured)]
+    first, intended = deciding[0], ""
+    if first.accept:
+        accept = " and ".join(dict.fromkeys(each.accept for each in deciding if each.accept))
+        # Where the suite of base's commit judges, a setting of head's is not in force.
+        in_force = " in the suite and give it as --base-suite" if record.base.commit else ""
+        intended = f"If intended, {accept}{in_force}."
+    has_command = first.command != "check" or benchmark.has_reference  # with which it would compare head
+    introduction, command = _COMMANDS[first.command if has_command else "run head"]
+    text = " ".join(filter(None, [first.hint, intended, introduction]))
+    return Advice(text, command(record, benchmark))
 
 
 def _deciding_reasons(benchmark: BenchmarkRecord) -> list[Reason]:
     """Return the reasons that the verdict comes from; quality before metrics."""
-    results = reversed(benchmark.results)
+    results = sorted(benchmark.results, key=lambda result: isinstance(result, MetricResult))
     same = [each for each in results if each.verdict == benchmark.verdict]
     return [*benchmark.reasons, *(reason for each in same for reason in each.reasons)]
-
-
-def _more_evidence(benchmark: BenchmarkRecord) -> Advice:
-    ways = ["with more time (--budget)"]
-    on_cpu = any(each.device == "cpu" for each in benchmark.configurations)
-    if benchmark.threads > 1 and on_cpu:  # threads wait for the one whose CPU other work uses
-        ways.append("on one thread (threads = 1)")
-    text = f"Run the gate again {', '.join(ways)} or on a quieter machine. To check the machine:"
-    return Advice(text, "harness doctor")
-
-
-def _check(record: GateRecord, benchmark: BenchmarkRecord, accept: str) -> Advice:
-    intended = f"If the difference is intended, {accept}. " if accept else ""
-    if not benchmark.has_reference:  # with which `harness check` would compare head
-        return Advice(f"{intended}To train head alone:", run_command(record, benchmark, record.head))
-    text = f"{intended}To find the step or layer that deviates:"
-    return Advice(text, check_command(record, benchmark))

@@ -12,17 +12,18 @@ from harness.timing.engine.pairs import Program, steps_of, trainings_of
 from harness.timing.engine.record import MOST_PAIRS, PairRecord
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.equal_work import WorkRequest, compare_work, observe_work
-from harness.timing.engine.steps.findings import WorkComparison
+from harness.timing.engine.steps.findings import WorkComparison, comparison_text
 from harness.timing.engine.steps.own import StepRefused
 from harness.timing.engine.steps.profiling import profile_sides
 from harness.timing.engine.steps.timed_calls import TimedCalls
 from harness.timing.environments.imports import ImportedFiles
 from harness.timing.environments.suite import Benchmark
-from harness.timing.gate import judgement, reasons
+from harness.timing.gate import judgement
 from harness.timing.gate.conclusion import Ended, conclude
 from harness.timing.gate.first_steps import compare_first_steps
 from harness.timing.gate.metrics import PairedSeries, limits_of, series
 from harness.timing.gate.pair_maker import PairMaker
+from harness.timing.gate.reasons import MORE_TIME, Reason
 from harness.timing.gate.record import BenchmarkRecord, QualityResult
 from harness.timing.gate.trainings import compare_trainings
 
@@ -113,14 +114,14 @@ class BenchmarkComparison:
 
         Scores on other data cannot be compared.
         """
-        is_comparable = not any(isinstance(reason, reasons.OtherData) for reason in first_steps.reasons)
+        is_comparable = not any(reason.kind == "other data" for reason in first_steps.reasons)
         allowed = self.benchmark.limits.max_accuracy_loss is not None
         return first_steps.verdict != "PASS" and allowed and is_comparable
 
     def _trainings(self, first_steps: QualityResult, deadline: float) -> QualityResult:
         benchmark, data = self.benchmark, self.record.dataset.name
         first_seed = 0 if benchmark.seed == "own" else benchmark.seed
-        not_finite = any(isinstance(reason, reasons.LossesNotFinite) for reason in first_steps.reasons)
+        not_finite = any(reason.kind == "not finite" for reason in first_steps.reasons)
         observed = "losses of the first steps are not finite" if not_finite else "the first steps differ"
         self.say(f"{observed}: comparing trainings over seeds")
         trainings = compare_trainings(
@@ -228,25 +229,29 @@ def compare_sides(
             observe_work(head, benchmark.compare_calls)
         except StepRefused as refused:  # by both sides
             raise UsageError(str(refused)) from refused
-        raise Ended(reasons.NewBenchmark(message=error.reason)) from error
+        text = f"new: base has no such step, so head's was run alone ({error.reason})"
+        raise Ended(Reason(kind="new benchmark", text=text)) from error
     files.refuse_wrong_code(base, head)
     return judged_work(work)
 
 
 def judged_work(work: WorkComparison) -> QualityResult:
     """Return the verdict on the values of a step."""
+    text = comparison_text(work)
     if work.difference is not None:
-        differs = reasons.ValuesDiffer(comparison=work)
+        accept = 'set values = "differ" or a tolerance'
+        differs = Reason(kind="values differ", text=text, accept=accept, command="run head")
         return QualityResult(verdict="FAIL", reasons=[differs], worst=work.largest, values=work)
-    compared = reasons.WorkCompared(comparison=work)
     if work.outcome == "not finite":
-        return QualityResult(verdict="INVALID", reasons=[compared], values=work)
-    beside: list[reasons.Reason] = []
-    if work.outcome != "same" or work.other_versions:
-        beside.append(compared)
+        hint = "Change the step so that its values are finite."
+        not_finite = Reason(kind="not finite", text=text, hint=hint)
+        return QualityResult(verdict="INVALID", reasons=[not_finite], values=work)
+    is_plain = work.outcome == "same" and not work.other_versions
+    beside = [] if is_plain else [Reason(kind="note", text=text)]
     return QualityResult(verdict="PASS", reasons=beside, worst=work.largest, values=work)
 
 
 def _check_time(deadline: float) -> None:
     if time.monotonic() > deadline:
-        raise Ended(reasons.BudgetSpent())
+        text = "the budget was spent before the first pair was made"
+        raise Ended(Reason(kind="not measured", text=text, hint=MORE_TIME))

@@ -6,7 +6,6 @@ from harness.core.documents.numbers import counted, machine_text
 from harness.core.plugins.installation import PLUGIN
 from harness.timing.engine.page import load_remarks
 from harness.timing.environments.record import EnvironmentRecord
-from harness.timing.gate.reasons import reason_text
 from harness.timing.gate.record import BenchmarkRecord, GateRecord
 
 _COMMIT_DIGITS = 10
@@ -41,7 +40,7 @@ def cautions(record: GateRecord) -> list[str]:
         *((each, each) for each in record.benchmarks),
     ]
     sentences += [
-        f"{one_line(benchmark.name)}: {reason_text(reason)}."
+        f"{one_line(benchmark.name)}: {reason}."
         for benchmark, result in judged
         if result is not None and result.verdict == "PASS"
         for reason in result.reasons

@@ -8,7 +8,6 @@ from pathlib import Path
 from harness.errors import HarnessError, NoWorkersHere, UsageError
 from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.own import StepRefused
-from harness.timing.gate import reasons
 from harness.timing.gate.reasons import Reason
 from harness.timing.gate.record import BenchmarkRecord, Verdict
 
@@ -45,8 +44,10 @@ def worst_of(verdicts: Iterable[Verdict]) -> Verdict:
 
 def failed(error: ConfigurationFailed | StepRefused) -> tuple[Verdict, Reason]:
     """Return FAIL if head failed; INVALID if base did, which leaves nothing to compare head with."""
-    reason = reasons.Failed(label=error.label, message=error.reason)
-    return "INVALID" if error.label == "base" else "FAIL", reason
+    text = f"{error.label} failed: {error.reason}"
+    if error.label == "base":
+        return "INVALID", Reason(kind="failed", text=text, command="run base")
+    return "FAIL", Reason(kind="failed", text=text, command="run head")
 
 
 def _ended_by(work: Callable[[], None]) -> tuple[Verdict, Reason] | None:
@@ -54,9 +55,10 @@ def _ended_by(work: Callable[[], None]) -> tuple[Verdict, Reason] | None:
     try:
         work()
     except Ended as error:
-        return "PASS" if isinstance(error.reason, reasons.NewBenchmark) else "INVALID", error.reason
+        return "PASS" if error.reason.kind == "new benchmark" else "INVALID", error.reason
     except NoWorkersHere as error:
-        return "INVALID", reasons.NoWorkers(message=str(error))
+        hint = "Run the gate on a machine that can start worker processes."
+        return "INVALID", Reason(kind="not measured", text=str(error), hint=hint)
     except (ConfigurationFailed, StepRefused) as error:
         if isinstance(error, StepRefused) and error.label == "base":  # then the suite is wrong, and not head
             raise
@@ -64,9 +66,11 @@ def _ended_by(work: Callable[[], None]) -> tuple[Verdict, Reason] | None:
     except UsageError:
         raise
     except HarnessError as error:  # base and head cannot be compared, as with different splits of the data
-        return "FAIL", reasons.NotComparable(message=str(error))
+        return "FAIL", Reason(kind="not comparable", text=str(error), command="run head")
     except Exception as error:  # noqa: BLE001  an error of the harness must not cost the other benchmarks
         place = traceback.extract_tb(error.__traceback__)[-1]
-        message = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
-        return "INVALID", reasons.HarnessFault(message=message)
+        where = f"{Path(place.filename).name}, line {place.lineno}"
+        text = f"an error of the harness: {type(error).__name__}: {error} ({where})"
+        hint = "Please report this error together with the gate's record."
+        return "INVALID", Reason(kind="harness fault", text=text, hint=hint)
     return None

@@ -18,13 +18,13 @@ from harness.errors import Declined, MemoryRanOut, WorkerLost
 from harness.spec.backend import Precision
 from harness.spec.task import Task
 from harness.timing.engine.workloads import Workload
-from harness.timing.gate import reasons
-from harness.timing.gate.reasons import Reason, TaskChanged
+from harness.timing.gate.reasons import Reason
 from harness.timing.gate.record import QualityResult
 from harness.timing.gate.training_worker import FirstSteps, TrainingWorker, training_worker
 
 #: Tolerance of scores, which pass through decompositions that amplify rounding.
 _SCORE_TOLERANCE = 1e-6
+_FINGERPRINT_DIGITS = 12
 _LOSS_TOLERANCES: Mapping[Precision, float] = {**LOSS_TOLERANCES, "float64": TOLERANCE}
 
 
@@ -35,7 +35,7 @@ def compare_first_steps(workloads: Sequence[Workload], dataset: str) -> QualityR
 
 
 def judge_first_steps(
-    base: Sequence[FirstSteps], head: Sequence[FirstSteps], change: TaskChanged | None = None
+    base: Sequence[FirstSteps], head: Sequence[FirstSteps], change: Reason | None = None
 ) -> QualityResult:
     """Judge the first steps of base and head.
 
@@ -48,33 +48,39 @@ def judge_first_steps(
     base, head = ([steps for steps in every if steps.precision not in lost] for every in (base, head))
     result = _judged(base, head, change)
     if lost and result.verdict == "PASS":
-        result = msgspec.structs.replace(result, reasons=[reasons.MemoryRanOut(precisions=sorted(lost))])
+        text = f"memory ran out in {', '.join(sorted(lost))}, so losses in it were not compared"
+        result = msgspec.structs.replace(result, reasons=[Reason(kind="note", text=text)])
     return msgspec.structs.replace(result, frameworks=frameworks)
 
 
-def task_change(base: Workload, head: Workload) -> TaskChanged | None:
+def task_change(base: Workload, head: Workload) -> Reason | None:
     """Return the difference of head's task from base's: in options, else in fields; None without any.
 
     An option that only head has is no change: its effect shows in the first steps.
     """
-    options = {
-        name: (base.options[name], value)
+    changes = [
+        f"{name} {value} instead of {base.options[name]}"
         for name, value in head.options.items()
         if name in base.options and base.options[name] != value
-    }
-    if options:
-        return TaskChanged(options=options)
+    ]
     before, after = base.task, head.task
     fields = [name for name in Task.__struct_fields__ if getattr(before, name) != getattr(after, name)]
-    return TaskChanged(fields=fields) if fields else None
+    if not (changes or fields):
+        return None
+    text = f"head trains another task: {', '.join(changes or fields)}"
+    hint = "If intended, set max_accuracy_loss or use a base with the same change."
+    return Reason(kind="task changed", text=text, hint=hint)
 
 
-def _judged(base: list[FirstSteps], head: list[FirstSteps], change: TaskChanged | None) -> QualityResult:
+def _judged(base: list[FirstSteps], head: list[FirstSteps], change: Reason | None) -> QualityResult:
     before, after = ([steps.precision for steps in every] for every in (base, head))
     if before != after:
-        return _failed(reasons.OtherPrecisions(base=before, head=after))
+        return _failed(_losses_differ(f"head runs in {', '.join(after)}, base in {', '.join(before)}"))
     if base[-1].fingerprint != head[-1].fingerprint:
-        return _failed(reasons.OtherData(base=base[-1].fingerprint, head=head[-1].fingerprint))
+        ours, theirs = (steps[-1].fingerprint[:_FINGERPRINT_DIGITS] for steps in (base, head))
+        text = f"head reads data with sha256 {theirs}…, base with sha256 {ours}…"
+        hint = "If intended, use a base that reads the same data."
+        return _failed(Reason(kind="other data", text=text, hint=hint))
     differences = [
         _difference(ours, theirs, compare_scores=number == 0)
         for number, (ours, theirs) in enumerate(zip(base, head, strict=True))
@@ -88,7 +94,9 @@ def _judged(base: list[FirstSteps], head: list[FirstSteps], change: TaskChanged 
     for steps in base:
         for step, row in enumerate(steps.losses, 1):
             if None in row:
-                reason = reasons.LossesNotFinite(precision=steps.precision, step=step)
+                text = f"in {steps.precision} no loss is finite from step {step} on, so nothing was compared"
+                hint = "Change the benchmark so that its losses are finite: no training can decide."
+                reason = Reason(kind="not finite", text=text, hint=hint)
                 return QualityResult(verdict="INVALID", reasons=[reason], worst=worst)
     return QualityResult(verdict="PASS", worst=worst)
 
@@ -97,20 +105,29 @@ def _failed(*failures: Reason, worst: float | None = None) -> QualityResult:
     return QualityResult(verdict="FAIL", reasons=list(failures), worst=worst)
 
 
+def _losses_differ(text: str) -> Reason:
+    return Reason(kind="losses differ", text=text, accept="set max_accuracy_loss", command="check")
+
+
+def _both(*of_base_and_head: float | None) -> str:
+    base, head = ("not finite" if value is None else str(value) for value in of_base_and_head)
+    return f"{head} in head, {base} in base"
+
+
 def _difference(base: FirstSteps, head: FirstSteps, *, compare_scores: bool) -> tuple[float, Reason | None]:
     """Return the worst relative deviation of a loss, and the first that rounding does not explain."""
     if [len(row) for row in base.losses] != [len(row) for row in head.losses]:
-        return math.inf, reasons.OtherLossCount(precision=base.precision)
+        text = f"in {base.precision} a training step returns another number of losses in head than in base"
+        return math.inf, _losses_differ(text)
     tolerance, worst = _LOSS_TOLERANCES[base.precision], 0.0
     for step, (of_base, of_head) in enumerate(zip(base.losses, head.losses, strict=True), 1):
         for ours, theirs in zip(of_base, of_head, strict=True):
             deviation = _relative(ours, theirs)
             worst = largest((worst, deviation))
             if exceeds(deviation, tolerance):
-                shown = deviation if math.isfinite(deviation) else None
-                return deviation, reasons.LossDiffers(
-                    precision=base.precision, step=step, base=ours, head=theirs, deviation=shown
-                )
+                size = f" (relative deviation {deviation:.1e})" if math.isfinite(deviation) else ""
+                text = f"in {base.precision} the loss of step {step} is {_both(ours, theirs)}{size}"
+                return deviation, _losses_differ(text)
     return (worst, None) if not compare_scores else _score_difference(base, head, worst)
 
 
@@ -125,8 +142,8 @@ def _score_difference(base: FirstSteps, head: FirstSteps, worst: float) -> tuple
         theirs = head.scores.get(name)
         deviation = _relative(ours, theirs)
         if (is_exact or name == "loss") and exceeds(deviation, tolerance):
-            steps = len(base.losses)
-            return deviation, reasons.ScoreDiffers(score=name, steps=steps, base=ours, head=theirs)
+            score = f"after {len(base.losses)} steps the validation {name} is {_both(ours, theirs)}"
+            return deviation, _losses_differ(f"all losses agree, but {score}: evaluation differs")
     return worst, None
 
 

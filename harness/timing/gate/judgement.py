@@ -23,13 +23,13 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from harness.core.documents.numbers import percent
 from harness.core.stats.intervals import student_quantile
 from harness.timing.duel.verdict import control_moved, too_many_lost
 from harness.timing.engine.evidence import FEWEST_PAIRS, evidence_p_value
-from harness.timing.gate import reasons
 from harness.timing.gate.metric_table import metrics
 from harness.timing.gate.metrics import PairedSeries
-from harness.timing.gate.reasons import Reason
+from harness.timing.gate.reasons import MORE_EVIDENCE, MORE_TIME, Kind, Reason
 from harness.timing.gate.record import MetricResult, Verdict
 
 #: Pairs of the look.
@@ -54,7 +54,8 @@ def looked_at(series: PairedSeries, max_speedup: float | None) -> MetricResult:
     # With fewer, the budget ended before there were more.
     upper = _upper_end(logs) if len(logs) >= _FEWEST_LEFT else math.inf
     if max(upper, *series.ratios.cautious_means) >= math.log1p(series.limit):
-        return _result(series, "look", "INCONCLUSIVE", _not_saved(series) or reasons.LimitNotShown())
+        not_shown = _more_evidence("the first pairs do not show that head is within the limit")
+        return _result(series, "look", "INCONCLUSIVE", _not_saved(series) or not_shown)
     return _result(series, "look", "PASS")
 
 
@@ -78,7 +79,10 @@ def confirmed(series: PairedSeries, max_speedup: float | None, level: float, *, 
     if series.ratios.within_p_value(limit) <= WITHIN_LEVEL:
         return result("PASS")
     if worse <= level and (last or series.ratios.mean >= limit):
-        return result("FAIL", _not_saved(series, refuted=True) or reasons.ProvenWorse())
+        accept = f"raise {metrics()[series.metric].key}"
+        text = "head is proven worse than base"
+        reason = Reason(kind="proven worse", text=text, accept=accept, command="duel")
+        return result("FAIL", _not_saved(series, refuted=True) or reason)
     return result("INCONCLUSIVE", _not_saved(series) or _not_decided(series, limit))
 
 
@@ -88,25 +92,34 @@ def _not_decided(series: PairedSeries, limit: float) -> Reason:
     The printed interval is that of the pairs' centre; the reason names what else must be within the limit.
     """
     ratios = series.ratios
-    if ratios.ratio is None or ratios.ratio.high is None or math.log(ratios.ratio.high) >= limit:
-        return reasons.NotDecided()
-    if max(ratios.cautious_means) >= limit:
-        return reasons.SlowBlocks()
-    return reasons.NotDecided()
+    high = ratios.ratio.high if ratios.ratio else None
+    if high is not None and math.log(high) < limit <= max(ratios.cautious_means):
+        return _more_evidence(
+            "the interval is within the limit, but not the mean that counts slow blocks in full"
+        )
+    return _more_evidence("neither a loss nor being within the limit is proven")
 
 
 def _not_saved(series: PairedSeries, *, refuted: bool = False) -> Reason | None:
     """Return the reason why a claimed saving is not passed; None for a limit of a loss."""
     if series.limit >= 0:
         return None
-    ratio = series.ratios.ratio
-    least, most = (None, None) if ratio is None else (ratio.high, ratio.low)
-    return reasons.SavingNotShown(
-        claimed=-series.limit,
-        least=None if least is None else 1 - least,
-        most=None if most is None else 1 - most,
-        refuted=refuted,
-    )
+    claim, ratio = f"a saving of {-100 * series.limit:g} %", series.ratios.ratio
+    least = 0.0 if ratio is None or ratio.high is None else 1 - ratio.high
+    shown = math.floor(1000 * least + 1e-9) / 10  # rounded down, so that no more is stated than was shown
+    found = f"at least {shown} %" if shown > 0 else "no saving"
+    if refuted:
+        instead = f"claim {shown} %" if shown > 0 else "make no claim"
+        hint = f"Find out why head saves less, or {instead} (--expect-faster, min_speedup)."
+        return Reason(kind="proven worse", text=f"{claim} is refuted; {found} is shown", hint=hint)
+    if least >= -series.limit:  # the test asks for more than the interval
+        return _more_evidence(f"{claim} is likely, and not proven", blocks_pass=True)
+    return _more_evidence(f"{claim} is not shown; {found} is", blocks_pass=True)
+
+
+def _more_evidence(text: str, *, kind: Kind = "undecided", blocks_pass: bool = False) -> Reason:
+    """Return a reason that more pairs, or a quieter machine, may remove."""
+    return Reason(kind=kind, text=text, hint=MORE_EVIDENCE, command="doctor", blocks_pass=blocks_pass)
 
 
 def worse_p_value(series: PairedSeries, limit: float) -> float:
@@ -125,9 +138,10 @@ def final(result: MetricResult) -> MetricResult:
     why, needed = list(result.reasons), FEWEST_PAIRS
     low = None if result.ratio is None else result.ratio.low
     if low is not None and low > 1 + result.limit >= 1:
-        why = [reasons.BeyondLimit()]
+        why = [_more_evidence("probably worse: the whole interval is beyond the limit", blocks_pass=True)]
     if result.pairs < needed:
-        why.append(reasons.TooFewPairs(needed=needed, made=result.pairs))
+        text = f"{result.pairs} of at least {needed} pairs"
+        why.append(Reason(kind="undecided", text=text, hint=MORE_TIME, blocks_pass=True))
     return msgspec.structs.replace(result, reasons=why)
 
 
@@ -143,12 +157,20 @@ def _why_invalid(series: PairedSeries, max_speedup: float | None) -> Reason | No
     # Every pair has a first step, but only those with undisturbed turns show the state of the machine.
     lost = pairs - min(usable, len(series.control)) if series.metric == "first step" else series.lost
     if too_many_lost(lost, pairs) or (lost and pairs - lost < _FEWEST_LEFT):
-        return reasons.PairsLost(lost=lost, pairs=pairs)
+        return _more_evidence(
+            f"other work on the machine disturbed {lost} of {pairs} pairs", kind="not trusted"
+        )
     if metrics()[series.metric].is_time and control_moved(series.control, abs(series.limit)):
-        return reasons.MachineChanged()
+        return _more_evidence(
+            "the control computation shows that the machine was not equally fast for both", kind="not trusted"
+        )
     saved = 1 - math.exp(series.ratios.mean)
     if series.metric == "step" and max_speedup is not None and saved > max_speedup:
-        return reasons.ImplausibleSpeedup(saved=saved, max_speedup=max_speedup)
+        return Reason(
+            kind="not trusted",
+            text=f"head saves {percent(saved)} of the step time, and max_speedup is {percent(max_speedup)}",
+            hint="Check that head does all the work. If it does, raise max_speedup.",
+        )
     return None
 
 

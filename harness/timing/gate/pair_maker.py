@@ -18,10 +18,15 @@ from harness.timing.engine.sessions import ConfigurationFailed
 from harness.timing.engine.steps.own import TimedStep
 from harness.timing.engine.steps.timed_calls import Returned
 from harness.timing.environments.imports import ImportedFiles
-from harness.timing.gate import reasons
 from harness.timing.gate.conclusion import Ended
+from harness.timing.gate.reasons import Reason
 
 _T = TypeVar("_T")
+#: The next step where head failed only beside base.
+_CROWDED = (
+    "Run the gate again: the failure is occasional, or memory is too small for both. If memory is the cause, "
+    "give the benchmark a smaller batch_size."
+)
 
 
 class WatchedAlternation(Alternation):
@@ -63,7 +68,9 @@ class PairMaker:
         self._time.prepared(prepared.pair_seconds)
         seconds, limit = prepared.pair_seconds / len(self._workloads), PROCESS_LIMIT_SECONDS
         if seconds > limit:
-            raise Ended(reasons.ProcessTooLong(seconds=seconds, limit_seconds=limit, turns=prepared.turns))
+            planned = f"{seconds:.0f} s for {prepared.turns} turns"
+            text = f"a process would take about {planned}, more than {limit:.0f} s"
+            raise Ended(Reason(kind="not measured", text=text, hint="Set fewer turns (--turns)."))
         return prepared
 
     def make(self, turns: int) -> PairRecord:
@@ -95,4 +102,5 @@ class PairMaker:
         self._say("trying head alone")
         alone = slice(1, 2)
         work(Alternation(self._workloads[alone], self._dataset), alone)
-        raise Ended(reasons.FailedBesideBase(message=failure.reason)) from failure
+        text = f"head failed next to base and did the same work alone: {failure.reason}"
+        raise Ended(Reason(kind="failed", text=text, hint=_CROWDED)) from failure

@@ -17,9 +17,9 @@ from harness.timing.engine.steps.profiles import Profiles
 from harness.timing.environments.record import EnvironmentRecord
 from harness.timing.environments.suite import Benchmark, Limits
 from harness.timing.gate.metric_table import MetricName, metrics
-from harness.timing.gate.reasons import Reason, speaks_against_head
+from harness.timing.gate.reasons import Reason
 
-SCHEMA = 7
+SCHEMA = 8
 
 #: PASS: within all limits. FAIL: worse than base. INCONCLUSIVE: more time, a quieter machine or more seeds
 #: would decide. INVALID: what was measured cannot be believed, or nothing was measured.
@@ -97,7 +97,7 @@ class QualityResult(msgspec.Struct, frozen=True, kw_only=True):
 
     verdict: Verdict
     reasons: list[Reason] = []
-    """The most important first. Beside PASS a ``MemoryRanOut`` may stand."""
+    """The most important first. Beside PASS a note may stand."""
     worst: float | None = None
     values: WorkComparison | None = None
     """The comparison of the values of a step of the user's own."""
@@ -215,12 +215,11 @@ Judged = BenchmarkRecord | MetricResult | QualityResult
 def forgiven(judged: Judged, inconclusive: Inconclusive) -> bool:
     """Check that ``--inconclusive pass`` makes this INCONCLUSIVE a PASS.
 
-    INVALID never passes, nor does INCONCLUSIVE where the measurement indicates that head is worse
-    (:func:`harness.timing.gate.reasons.speaks_against_head`).
+    INVALID never passes, nor does INCONCLUSIVE where a reason blocks it.
     """
     if judged.verdict != "INCONCLUSIVE" or inconclusive != "pass":
         return False
-    if any(map(speaks_against_head, judged.reasons)):
+    if any(reason.blocks_pass for reason in judged.reasons):
         return False
     if not isinstance(judged, BenchmarkRecord):
         return True

@@ -23,7 +23,7 @@ from harness.timing.environments.suite import Benchmark, Suite
 from harness.timing.gate.benchmark import BenchmarkComparison
 from harness.timing.gate.conclusion import failed, worst_of
 from harness.timing.gate.metrics import limits_of
-from harness.timing.gate.reasons import NotInstalled, NotMeasured, Removed
+from harness.timing.gate.reasons import Reason
 from harness.timing.gate.record import GATES, BenchmarkRecord, GateRecord, Stage, Upgrade
 
 
@@ -72,7 +72,9 @@ def _plain(value: Any) -> bool | int | float | str:
 def removed_record(benchmark: Benchmark) -> BenchmarkRecord:
     """Return the record of a benchmark that only base's suite has: it fails, because it was not run."""
     record = new_record(benchmark, DatasetRecord(benchmark.dataset or ""))
-    record.verdict, record.reasons = "FAIL", [Removed()]
+    text = "base's suite has this benchmark, head's suite does not"
+    hint = "Restore it in head's suite. If the change is intended, use a base with the same change."
+    record.verdict, record.reasons = "FAIL", [Reason(kind="removed", text=text, hint=hint)]
     return record
 
 
@@ -153,7 +155,9 @@ class Gate:
         for benchmark in record.benchmarks if record.status in {"interrupted", "failed"} else ():
             is_measured = benchmark.look or benchmark.reasons or not limits_of(benchmark.limits)
             if benchmark.verdict == "PASS" and not is_measured:
-                benchmark.verdict, benchmark.reasons = "INVALID", [NotMeasured()]
+                text = "the gate ended before the first pair was made"
+                reason = Reason(kind="not measured", text=text, hint="Run the gate again.")
+                benchmark.verdict, benchmark.reasons = "INVALID", [reason]
         verdicts = [benchmark.verdict for benchmark in record.benchmarks]
         record.verdict = worst_of(verdicts if record.status == "ok" else [*verdicts, "INVALID"])
 
@@ -314,5 +318,6 @@ class Gate:
 def _not_installed(benchmark: Benchmark, dataset: DatasetRecord, failure: str) -> BenchmarkRecord:
     """Return the record of a benchmark that base can run, and head cannot: pip failed for it."""
     record = new_record(benchmark, dataset)
-    record.verdict, record.reasons = "FAIL", [NotInstalled(message=failure)]
+    hint = "Base was installed. Install head alone with pip to see the whole error."
+    record.verdict, record.reasons = "FAIL", [Reason(kind="failed", text=failure, hint=hint)]
     return record

@@ -16,18 +16,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.core.documents.numbers import estimate
 from harness.core.stats.estimate import Estimate
 from harness.core.stats.intervals import student_quantile
 from harness.core.training.measures import Measure, measure_of_task
 from harness.timing.engine.workloads import Workload
 from harness.timing.environments.suite import FEWEST_SEEDS, Limits
-from harness.timing.gate import reasons
-from harness.timing.gate.reasons import Reason
+from harness.timing.gate.reasons import MORE_TIME, Reason
 from harness.timing.gate.record import QualityResult, SeedScores, Verdict
 from harness.timing.gate.training_worker import Curve, training_worker
 
 #: The chance to pass a head that is exactly at its limit, over all tries.
 _WITHIN_LEVEL = 0.05
+_MORE_SEEDS = "Run the gate again with more seeds for this benchmark and more time (--budget)."
 
 
 class Rule(NamedTuple):
@@ -62,11 +63,15 @@ def tries_of(most: int) -> list[int]:
 def judge(rows: Sequence[SeedScores], rule: Rule) -> Judgement:
     """Return the verdict on these seeds."""
     if len(rows) < FEWEST_SEEDS:
-        return Judgement("INVALID", (reasons.TooFewSeeds(seeds=len(rows)),))
+        text = f"the budget was spent after {len(rows)} seeds, too few to compare"
+        return Judgement("INVALID", (Reason(kind="not measured", text=text, hint=MORE_TIME),))
     if diverged := [row.seed for row in rows if row.base is None]:
-        return Judgement("INVALID", (reasons.Diverged(label="base", seed=diverged[0]),))
+        text = f"base diverged on seed {diverged[0]}, so there is nothing to compare head with"
+        hint = "Change the benchmark so that base trains without diverging."
+        return Judgement("INVALID", (Reason(kind="diverged", text=text, hint=hint),))
     if diverged := [row.seed for row in rows if row.head is None]:
-        return Judgement("FAIL", (reasons.Diverged(label="head", seed=diverged[0]),))
+        text = f"head diverged on seed {diverged[0]}, and base did not"
+        return Judgement("FAIL", (Reason(kind="diverged", text=text, command="check"),))
     return _score_lost(rows, rule)
 
 
@@ -80,9 +85,15 @@ def _score_lost(rows: Sequence[SeedScores], rule: Rule) -> Judgement:
     verdict, lost = _paired(losses, limit, rule)
     if verdict == "PASS":
         return Judgement("PASS")
-    reason = reasons.ScoreLost(measure=measure.name, lost=lost, limit=limit)
-    is_beyond = verdict == "INCONCLUSIVE" and lost.low is not None and lost.low > limit
-    return Judgement(verdict, (reason, reasons.BeyondLimit()) if is_beyond else (reason,))
+    shown = estimate(lost.scaled(100), 2, "%")
+    text = f"{measure.name} lost {shown}, limit {100 * limit:g} % ({lost.n} seeds)"
+    if verdict == "FAIL":
+        accept = "raise max_accuracy_loss"
+        return Judgement(verdict, (Reason(kind="proven worse", text=text, accept=accept, command="check"),))
+    is_beyond = lost.low is not None and lost.low > limit
+    if is_beyond:
+        text += "; probably worse: the whole interval is beyond the limit"
+    return Judgement(verdict, (Reason(kind="undecided", text=text, hint=_MORE_SEEDS, blocks_pass=is_beyond),))
 
 
 def _paired(values: list[float], limit: float, rule: Rule) -> tuple[Verdict, Estimate]:
@@ -96,10 +107,10 @@ def _paired(values: list[float], limit: float, rule: Rule) -> tuple[Verdict, Est
         student_quantile(1 - level, len(sample) - 1) * error
         for level in (_WITHIN_LEVEL / rule.tries, rule.worse_level)
     )
-    estimate = Estimate(mean, mean - within, mean + within, len(sample))
+    lost = Estimate(mean, mean - within, mean + within, len(sample))
     if mean + within < limit:
-        return "PASS", estimate
-    return "FAIL" if mean - worse > 0 else "INCONCLUSIVE", estimate
+        return "PASS", lost
+    return "FAIL" if mean - worse > 0 else "INCONCLUSIVE", lost
 
 
 def seed_scores(seed: int, base: Curve, head: Curve, measure: Measure) -> SeedScores:

@@ -8,7 +8,7 @@ from harness.core.stats.estimate import Estimate
 from harness.timing.engine.page import UNEVEN, pairs_text
 from harness.timing.engine.steps.findings import OUTCOME_WORDS
 from harness.timing.gate.metric_table import UNBOUNDED, MetricName, metrics
-from harness.timing.gate.reasons import reason_text, reasons_text
+from harness.timing.gate.reasons import reasons_text
 from harness.timing.gate.record import BenchmarkRecord, GateRecord, MetricResult, QualityResult, Verdict
 
 #: A log ratio of 0 and another value; see :data:`harness.timing.gate.metric_table.UNBOUNDED`.
@@ -132,14 +132,9 @@ def quality_text(quality: QualityResult) -> str:
     return "losses of the first steps" if not quality.seeds else f"{quality.measure} over the same seeds"
 
 
-def is_unmeasured(benchmark: BenchmarkRecord) -> bool:
-    """Check that nothing was measured, and that no reason says why."""
-    return not benchmark.reasons and not benchmark.results
-
-
 def why(benchmark: BenchmarkRecord) -> str:
     """Return the reasons of a verdict other than PASS, without a full stop; those of a FAIL first."""
-    parts = list(map(reason_text, benchmark.reasons))
+    parts = list(map(str, benchmark.reasons))
     parts += [
         metric_text(result) if isinstance(result, MetricResult) else quality_text(result)
         for verdict in _NOT_PASSED
@@ -175,6 +170,6 @@ def not_passed(record: GateRecord) -> list[BenchmarkRecord]:
     others = [
         benchmark
         for benchmark in record.benchmarks
-        if benchmark.verdict != "PASS" and not (record.failure and is_unmeasured(benchmark))
+        if benchmark.verdict != "PASS" and (not record.failure or benchmark.reasons or benchmark.results)
     ]
     return sorted(others, key=lambda benchmark: failed_first.index(benchmark.verdict))

@@ -13,12 +13,12 @@ from support.gate_formats import (
     interrupted_gate,
     invalid_benchmark,
 )
-from support.made_gates import made_benchmark, made_gate, mixed_gate
+from support.made_gates import failed, made_benchmark, made_gate, mixed_gate
 
 from harness.core.documents.render.markdown import markdown
 from harness.core.documents.render.terminal import terminal_text
 from harness.errors import HarnessError, UsageError
-from harness.timing.gate import answer, ci_formats, reasons
+from harness.timing.gate import answer, ci_formats
 from harness.timing.gate.ci_formats import bencher_json, junit_xml
 from harness.timing.gate.page import gate_document
 from harness.timing.gate.record import folded
@@ -71,7 +71,7 @@ def test_junit_has_a_case_for_each_metric_and_counts_them(inconclusive, status, 
 
 
 def test_junit_has_the_failure_of_a_head_that_crashed_while_a_metric_was_undecided():
-    crash = reasons.Failed(label="head", message="the worker was ended by SIGSEGV")
+    crash = failed("the worker was ended by SIGSEGV")
     crashed = made_benchmark(verdicts={"step": "INCONCLUSIVE"}, verdict="FAIL", reasons=[crash])
     report = Report(junit_xml(made_gate(crashed), "pass"))
     assert report.root.get("failures") == "1"

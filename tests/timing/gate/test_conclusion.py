@@ -3,12 +3,12 @@
 import math
 
 import pytest
-from support.made_gates import made_benchmark, made_gate
+from support.made_gates import failed, made_benchmark, made_gate
 
 from harness.errors import HarnessError, NoWorkersHere
 from harness.timing.engine.sessions import ConfigurationFailed
-from harness.timing.gate import reasons
 from harness.timing.gate.conclusion import Ended, conclude, worst_of
+from harness.timing.gate.reasons import Reason
 from harness.timing.gate.record import QualityResult, folded, forgiven
 
 
@@ -30,26 +30,28 @@ def test_an_error_of_the_harness_costs_one_benchmark_only():
     record = made_benchmark()
     assert not conclude(record, lambda: math.log(-1.0))
     (reason,) = record.reasons
-    assert (record.verdict, type(reason)) == ("INVALID", reasons.HarnessFault)
-    assert "ValueError: " in reason.message
-    assert "test_conclusion.py, line " in reason.message
+    assert (record.verdict, reason.kind) == ("INVALID", "harness fault")
+    assert "ValueError: " in reason.text
+    assert "test_conclusion.py, line " in reason.text
 
 
 @pytest.mark.parametrize(
-    ("error", "verdict", "reason"),
+    ("error", "verdict", "kind", "text"),
     [
-        (ConfigurationFailed("base", "exit 9"), "INVALID", reasons.Failed(label="base", message="exit 9")),
-        (ConfigurationFailed("head", "exit 9"), "FAIL", reasons.Failed(label="head", message="exit 9")),
-        (HarnessError("other splits"), "FAIL", reasons.NotComparable(message="other splits")),
-        (NoWorkersHere("no pipes"), "INVALID", reasons.NoWorkers(message="no pipes")),
-        (Ended(reasons.BudgetSpent()), "INVALID", reasons.BudgetSpent()),
+        (ConfigurationFailed("base", "exit 9"), "INVALID", "failed", "base failed: exit 9"),
+        (ConfigurationFailed("head", "exit 9"), "FAIL", "failed", "head failed: exit 9"),
+        (HarnessError("other splits"), "FAIL", "not comparable", "other splits"),
+        (NoWorkersHere("no pipes"), "INVALID", "not measured", "no pipes"),
+        (Ended(Reason(kind="not measured", text="no time")), "INVALID", "not measured", "no time"),
+        (Ended(Reason(kind="new benchmark", text="new")), "INCONCLUSIVE", "new benchmark", "new"),
     ],
-    ids=["base failed", "head failed", "not comparable", "no workers", "ended"],
+    ids=["base failed", "head failed", "not comparable", "no workers", "ended", "new"],
 )
-def test_what_ends_a_benchmark_early_has_a_verdict_and_a_reason(error, verdict, reason):
+def test_what_ends_a_benchmark_early_has_a_verdict_and_a_reason(error, verdict, kind, text):
     record = made_benchmark(verdicts={"memory": "INCONCLUSIVE"})
     assert not conclude(record, raising(error))
-    assert (record.verdict, record.reasons) == (verdict, [reason])
+    (reason,) = record.reasons
+    assert (record.verdict, reason.kind, reason.text) == (verdict, kind, text)
 
 
 @pytest.mark.parametrize("label", ["base", "head"])
@@ -57,17 +59,18 @@ def test_a_metric_that_had_failed_stays_failed_whatever_fails_later(label):
     record = made_benchmark(confirmed=8, step=1.2, verdicts={"step": "FAIL", "memory": "INCONCLUSIVE"})
     assert not conclude(record, raising(ConfigurationFailed(label, "exited with code 9")))
     assert record.verdict == "FAIL"
-    assert [type(reason) for reason in record.reasons] == [reasons.Failed]
-    assert record.metrics[0].reasons == [reasons.ProvenWorse()]
+    assert record.reasons == [failed("exited with code 9", label)]
+    assert [reason.kind for reason in record.metrics[0].reasons] == ["proven worse"]
 
 
 INCONCLUSIVE = made_benchmark(verdicts={"step": "INCONCLUSIVE"})
 INVALID = made_benchmark(verdicts={"step": "INVALID"})
 BEYOND = made_benchmark(verdicts={"step": "INCONCLUSIVE"})
-BEYOND.metrics[0].reasons.append(reasons.BeyondLimit())
+BLOCKING = Reason(kind="undecided", text="probably worse", blocks_pass=True)
+BEYOND.metrics[0].reasons.append(BLOCKING)
 MISSED = made_benchmark(
     verdict="INCONCLUSIVE",
-    quality=QualityResult(verdict="INCONCLUSIVE", reasons=[reasons.BeyondLimit()]),
+    quality=QualityResult(verdict="INCONCLUSIVE", reasons=[BLOCKING]),
 )
 
 

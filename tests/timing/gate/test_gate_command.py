@@ -15,9 +15,9 @@ from harness.errors import UsageError
 from harness.timing.environments.commits import _separate_code
 from harness.timing.environments.environment import Environment, with_shared_path
 from harness.timing.environments.suite import Suite
-from harness.timing.gate import reasons
 from harness.timing.gate.answer import exit_code
 from harness.timing.gate.display import GateDisplay, progress_line
+from harness.timing.gate.reasons import Reason
 from harness.timing.gate.record import GateRecord, folded
 from harness.timing.gate.runner import Gate, GateRequest
 
@@ -102,7 +102,7 @@ def test_a_benchmark_without_a_pair_has_not_passed_where_the_gate_was_interrupte
 
     monkeypatch.setattr(gate, "_measure", work)
     (benchmark,) = gate.carry_out().benchmarks
-    assert (benchmark.verdict, benchmark.reasons) == ("INVALID", [reasons.NotMeasured()])
+    assert (benchmark.verdict, benchmark.reasons[0].kind) == ("INVALID", "not measured")
 
 
 def test_a_record_that_could_be_written_in_the_end_says_what_the_gate_said(monkeypatch, tmp_path):
@@ -146,5 +146,6 @@ def test_progress_has_verdict_pairs_seconds_and_changes():
     line = r"mlp: needs more pairs after 3 pairs, 60 s \(step \+20\.0 % \[.*\], first step .+, memory .+\)"
     assert re.fullmatch(line, progress_line(benchmark, "look"))
     assert progress_line(benchmark, "confirmation").startswith("mlp: INCONCLUSIVE after 3 pairs")
-    spent = made_benchmark("mlp", metrics=[], look=[], verdict="INVALID", reasons=[reasons.BudgetSpent()])
+    no_time = Reason(kind="not measured", text="the budget was spent before the first pair was made")
+    spent = made_benchmark("mlp", metrics=[], look=[], verdict="INVALID", reasons=[no_time])
     assert progress_line(spent, "look").startswith("mlp: INVALID after 0 pairs")

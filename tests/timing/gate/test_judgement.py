@@ -12,13 +12,18 @@ from support.made_pairs import changed_block, made_pair
 from harness.core.stats.estimate import Estimate
 from harness.timing.engine import ratios
 from harness.timing.environments.suite import Limits
-from harness.timing.gate import reasons
 from harness.timing.gate.conclusion import conclude
 from harness.timing.gate.judgement import LOOK_PAIRS, confirmed, final, looked_at
 from harness.timing.gate.metrics import benchmark_ratios, ratios_behind, series
 from harness.timing.gate.record import forgiven
 
 LIMITS = Limits(max_slowdown=0.05)
+NOT_SHOWN = "the first pairs do not show that head is within the limit"
+LOST = "other work on the machine disturbed {} of {} pairs"
+
+
+def texts(result):
+    return list(map(str, result.reasons))
 
 
 def pair(ratio=1.0, *, lost=False, **changes):
@@ -54,7 +59,7 @@ def test_a_metric_clearly_within_its_limit_passes_at_the_look():
 )
 def test_a_metric_that_may_be_beyond_its_limit_is_to_be_confirmed(ratios):
     result = look([pair(ratio) for ratio in ratios])
-    assert (result.verdict, result.reasons) == ("INCONCLUSIVE", [reasons.LimitNotShown()])
+    assert (result.verdict, texts(result)) == ("INCONCLUSIVE", [NOT_SHOWN])
 
 
 @pytest.mark.parametrize(
@@ -64,7 +69,7 @@ def test_a_metric_that_may_be_beyond_its_limit_is_to_be_confirmed(ratios):
 def test_each_metric_can_fail_alone(metric, changes):
     assert look([pair(**changes)] * LOOK_PAIRS, metric).verdict == "INCONCLUSIVE"
     result = confirm([pair(**changes)] * 8, metric)
-    assert (result.verdict, result.reasons) == ("FAIL", [reasons.ProvenWorse()])
+    assert (result.verdict, texts(result)) == ("FAIL", ["head is proven worse than base"])
     others = {"step", "first step", "memory"} - {metric}
     assert {look([pair(**changes)] * LOOK_PAIRS, other).verdict for other in others} == {"PASS"}
 
@@ -74,7 +79,7 @@ def test_an_interval_within_the_limit_does_not_pass_if_slow_blocks_are_beyond_it
     slow = dataclasses.replace(paired.ratios, whole=np.repeat([0.0, 0.2], [8, 4]))
     assert confirmed(paired, 0.5, 0.01, last=True).verdict == "PASS"
     result = confirmed(paired._replace(ratios=slow), 0.5, 0.01, last=True)
-    assert (result.verdict, result.reasons) == ("INCONCLUSIVE", [reasons.SlowBlocks()])
+    assert (result.verdict, "slow blocks" in texts(result)[0]) == ("INCONCLUSIVE", True)
     assert result.ratio.high < 1.05
 
 
@@ -151,7 +156,7 @@ def test_the_pairs_that_a_proof_takes_follow_from_its_level(ratio, pairs, level,
 def test_a_control_that_moved_makes_the_metric_invalid(judge, pairs):
     for ratio in (1.0, 1.2):
         result = judge([pair(ratio, control=1.2 + 0.01 * (number % 2)) for number in range(pairs)])
-        assert (result.verdict, result.reasons) == ("INVALID", [reasons.MachineChanged()])
+        assert (result.verdict, "not equally fast" in texts(result)[0]) == ("INVALID", True)
 
 
 def test_a_control_that_varies_has_not_moved():
@@ -163,7 +168,7 @@ def test_a_control_that_varies_has_not_moved():
 def test_an_implausible_speedup_is_invalid(judge):
     result = judge([pair(0.3)] * 8)
     assert result.verdict == "INVALID"
-    assert result.reasons == [reasons.ImplausibleSpeedup(saved=pytest.approx(0.7), max_speedup=0.5)]
+    assert texts(result) == ["head saves 70 % of the step time, and max_speedup is 50 %"]
     assert judge([pair(0.3)] * 8, max_speedup=0.8).verdict == "PASS"
     assert judge([pair(0.3)] * 8, max_speedup=None).verdict == "PASS"
 
@@ -172,7 +177,7 @@ def test_an_implausible_speedup_is_invalid(judge):
 def test_lost_pairs_are_no_evidence(judge):
     assert judge([pair(lost=True)] * 8).verdict == "INVALID"
     result = judge([pair()] * 4 + [pair(lost=True)] * 4)
-    assert (result.verdict, result.reasons) == ("INVALID", [reasons.PairsLost(lost=4, pairs=8)])
+    assert (result.verdict, texts(result)) == ("INVALID", [LOST.format(4, 8)])
 
 
 @pytest.mark.parametrize(("kept", "lost"), [(0, 8), (1, 3)])
@@ -180,7 +185,7 @@ def test_a_first_step_needs_undisturbed_pairs_too(kept, lost):
     """Where the step is not judged, nothing else shows that the machine was busy."""
     pairs = [pair()] * kept + [pair(lost=True)] * lost
     result = look(pairs, "first step")
-    assert (result.verdict, result.reasons) == ("INVALID", [reasons.PairsLost(lost=lost, pairs=kept + lost)])
+    assert (result.verdict, texts(result)) == ("INVALID", [LOST.format(lost, kept + lost)])
     assert look(pairs, "memory").verdict == look([pair()] * 4, "first step").verdict == "PASS"
 
 
@@ -193,7 +198,7 @@ def test_an_interval_beyond_the_limit_is_never_folded_into_pass(times, is_beyond
     pairs = [pair(times * ratio) for ratio in [*SPREAD, 1.06]] + [pair(0.999)]
     result = final(confirm(pairs, level=1e-8))
     assert result.verdict == "INCONCLUSIVE"
-    assert (reasons.BeyondLimit() in result.reasons) == is_beyond
+    assert any("beyond the limit" in text for text in texts(result)) == is_beyond
     assert forgiven(result, "pass") != is_beyond
     record = made_benchmark(verdicts={"step": "INCONCLUSIVE"})
     record.metrics[0] = result
@@ -204,8 +209,7 @@ def test_an_interval_beyond_the_limit_is_never_folded_into_pass(times, is_beyond
 @pytest.mark.parametrize("ratio", [1.0, 1.3])
 def test_too_few_pairs_to_fail_any_head_are_no_pass(ratio):
     result = final(confirm([pair(ratio)] * 3, level=0.0025))
-    too_few = reasons.TooFewPairs(needed=4, made=3)
-    assert (result.verdict, result.reasons[-1]) == ("INCONCLUSIVE", too_few)
+    assert (result.verdict, texts(result)[-1]) == ("INCONCLUSIVE", "3 of at least 4 pairs")
     assert not forgiven(result, "pass")
 
 

@@ -3,11 +3,10 @@
 import json
 
 import pytest
-from support.made_gates import fixed_gates, made_benchmark, made_gate
+from support.made_gates import failed, fixed_gates, made_benchmark, made_gate
 
 from harness.core.documents.render.markdown import markdown
 from harness.core.documents.render.terminal import terminal_text
-from harness.timing.gate import reasons
 from harness.timing.history.page import history_document, history_json
 from harness.timing.history.series import gaps, read_history
 from harness.timing.history.words import HistoryFindings, gap_sentence, headline, sentence
@@ -58,7 +57,7 @@ def test_no_text_of_a_record_reaches_the_terminal_as_a_control_sequence():
     gates = fixed_gates([1.0] * 3, name="a\x1b[31m\nb")
     gates[1].id = "c\x1b[2J\nd"
     gates[1].status = "interrupted"
-    crash = reasons.Failed(label="head", message="e\x1b[2J\nf")
+    crash = failed("e\x1b[2J\nf")
     gates[2].benchmarks[0] = made_benchmark("a\x1b[31m\nb", metrics=[], reasons=[crash])
     text = terminal_text(history_document(findings(gates)), 200)
     assert "\x1b" not in text

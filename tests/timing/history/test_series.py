@@ -5,14 +5,14 @@ import math
 import msgspec
 import numpy as np
 import pytest
-from support.made_gates import BASE, HEAD, fixed_gates, made_benchmark, made_gate
+from support.made_gates import BASE, HEAD, failed, fixed_gates, made_benchmark, made_gate
 from support.records import as_stored
 
 from harness.core.documents.kinds import UnreadableRecord, encode_document
 from harness.timing.engine.steps.findings import WorkComparison
 from harness.timing.environments.suite import Benchmark
-from harness.timing.gate import reasons
 from harness.timing.gate.metrics import ratios_behind
+from harness.timing.gate.reasons import Reason
 from harness.timing.gate.record import GATES, QualityResult
 from harness.timing.history.change_points import Ratio, level_trend
 from harness.timing.history.series import AloneWithBase, DamagedPairs, NoCommits, NotEnded, gaps, read_history
@@ -248,16 +248,16 @@ def test_a_benchmark_that_is_no_longer_in_the_suite_is_an_open_gap():
 
 def test_a_benchmark_that_was_away_for_a_while_or_failed():
     gates = gates_of(["cnn", "rnn"], ["cnn"], ["cnn", "rnn"], ["cnn", "rnn"])
-    failed = reasons.Failed(label="head", message="exited with code 9")
-    gates[3].benchmarks[0] = made_benchmark("cnn", metrics=[], verdict="FAIL", reasons=[failed])
+    crash = failed("exited with code 9")
+    gates[3].benchmarks[0] = made_benchmark("cnn", metrics=[], verdict="FAIL", reasons=[crash])
     away, ended = sorted(gaps(gates), key=lambda gap: gap.open)
     assert (away.benchmark, away.first, away.last, away.open) == ("rnn", gates[1], gates[1], False)
-    assert (ended.benchmark, ended.open, ended.reasons) == ("cnn", True, [failed])
+    assert (ended.benchmark, ended.open, ended.reasons) == ("cnn", True, [crash])
 
 
 def test_a_metric_that_is_no_longer_judged_or_is_invalid():
     gates = fixed_gates([1.0] * 5)
-    implausible = reasons.ImplausibleSpeedup(saved=0.6, max_speedup=0.5)
+    implausible = Reason(kind="not trusted", text="too fast")
     for gate in gates[3:]:
         step, first_step, _memory = gate.benchmarks[0].metrics
         invalid = msgspec.structs.replace(step, verdict="INVALID", reasons=[implausible])
