@@ -37,8 +37,8 @@ from harness.learning.runs.curve_charts import (
 )
 from harness.timing.duel.charts import duel_figures
 from harness.timing.gate.charts import gate_figures
-from harness.timing.history.charts import history_figures
-from harness.timing.history.series import read_history
+from harness.timing.history.findings import find_history
+from harness.timing.history.page import series_figure
 
 COLOURS = {"jax:eager": "#000001", "torch:eager": "#000002"}
 #: Widely scattered: on a linear scale the interval of the training time would reach far below 0.
@@ -231,8 +231,8 @@ def test_the_charts_of_a_gate_show_the_numbers_of_the_record():
 
 
 def test_the_chart_of_a_history_draws_the_level():
-    series = read_history(fixed_gates([1.0] * 8 + [1.06] * 8)).series[0]
-    rows = _rows(history_figures([series])[0].chart)
-    level = 100 * math.expm1(series.stretches[-1].trend.levels[-1])
+    series = find_history(fixed_gates([1.0] * 8 + [1.06] * 8)).series[0]
+    rows = _rows(series_figure(series, "series").chart)
+    level = 100 * math.expm1(series.points[-1].level)
     assert rows[-1]["level"] == pytest.approx(level, abs=1e-3)
     assert rows[-1]["low"] < rows[-1]["change"] < rows[-1]["high"]

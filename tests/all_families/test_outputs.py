@@ -27,9 +27,8 @@ from harness.port.page import port_document
 from harness.timing.bisect.page import bisect_document
 from harness.timing.duel.page import duel_document
 from harness.timing.gate.page import gate_document
+from harness.timing.history.findings import find_history
 from harness.timing.history.page import history_document
-from harness.timing.history.series import gaps, read_history
-from harness.timing.history.words import HistoryFindings
 from harness.timing.time.page import time_document
 
 
@@ -37,7 +36,7 @@ def history():
     """Two regressions of a benchmark, and another that is no longer measured."""
     gates = fixed_gates([1.0] * 8 + [1.06] * 8 + [1.12] * 8, noise=0.002)
     gates[0].benchmarks.append(made_benchmark("gone"))
-    return HistoryFindings(read_history(gates), gaps(gates), gates)
+    return find_history(gates)
 
 
 def check():

@@ -36,9 +36,8 @@ from harness.port.record import PORTS
 from harness.timing.bisect.record import BISECTIONS
 from harness.timing.duel.record import DUELS
 from harness.timing.gate.record import GATES
+from harness.timing.history.findings import find_history
 from harness.timing.history.page import history_document
-from harness.timing.history.series import gaps, read_history
-from harness.timing.history.words import HistoryFindings
 from harness.timing.time.record import TIMES
 
 WIDTHS = (1440, 390)
@@ -47,7 +46,7 @@ ID = re.compile(r' id="([^"]*)"')
 
 def _history(_folder):
     gates = fixed_gates([1.0] * 8 + [1.06] * 8)
-    return html_page(history_document(HistoryFindings(read_history(gates), gaps(gates), gates)))
+    return html_page(history_document(find_history(gates)))
 
 
 def _of_record(kind, make):

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from harness.core.documents.document import (
     Cell,
@@ -28,31 +28,22 @@ from harness.timing.gate.metric_table import metrics
 from harness.timing.gate.page import TONES
 from harness.timing.gate.record import GateRecord
 from harness.timing.gate.words import CHANGE_LEGEND, change, headline
-from harness.timing.history.charts import history_figures
-from harness.timing.history.findings import find_history
-from harness.timing.history.series import MetricHistory, Point
-from harness.timing.history.words import (
-    HistoryFindings,
-    gap_sentence,
-    in_order,
-    left_out_sentence,
-    name_of,
-    steps_of,
-    total_text,
-    values_text,
-)
+from harness.timing.history.findings import HistoryFindings, find_history
+from harness.timing.history.levels import DEVIATES
+from harness.timing.history.page import series_figure
+from harness.timing.history.series import MetricHistory
+from harness.timing.history.words import gap_sentence, in_order, name_of, total_text, values_text
 
 #: Level changes and failed gates on the start page.
 _MOST_LATELY, _LAST_FAILURES = 12, 3
 ADDRESS = "branch/index.html"
-_DEVIATES = 1.959964
 
 
 class LevelChange(NamedTuple):
     """A change of level: its series, the first gate at the new level, the commit before it, and its size."""
 
     series: MetricHistory
-    point: Point
+    point: Any
     good: str
     size: str
     worse: bool
@@ -79,7 +70,7 @@ def read_branch(gates: Sequence[GateRecord], repository: str) -> Branch:
         findings = find_history(gates)
     except UsageError as error:
         return Branch(None, [], failed, repository, f"{error}.")
-    found = [each for series in findings.history.series for each in _changes(series)]
+    found = [each for series in findings.series for each in _changes(series)]
     found.sort(key=lambda each: (each.point.date, each.point.gate), reverse=True)
     return Branch(findings, found, failed, repository)
 
@@ -93,9 +84,10 @@ def commit_address(repository: str, commit: str | None) -> str:
 
 def _changes(series: MetricHistory) -> Iterable[LevelChange]:
     points = series.points
-    for step, (point, size) in zip(series.steps, steps_of(series), strict=True):
-        good = points[step.at - 1].head if step.at else point.base
-        yield LevelChange(series, point, good or "", size, step.change.value > 1)
+    for at, size in series.changes.items():
+        yield LevelChange(
+            series, points[at], points[at - 1].head, change(series.metric, size), size.value > 1
+        )
 
 
 def series_address(series: MetricHistory) -> str:
@@ -109,7 +101,7 @@ def change_text(found: LevelChange, branch: Branch) -> Text:
     The series is linked to its page, and the commit to the repository.
     """
     address = commit_address(branch.repository, found.point.head)
-    commit = Span(found.point.name, "link", target=address) if address else found.point.name
+    commit = Span(found.point.commit, "link", target=address) if address else found.point.commit
     series = Span(name_of(found.series), "link", target=series_address(found.series))
     return (series, f": {found.size} since commit ", commit, f" ({found.point.date})")
 
@@ -152,23 +144,19 @@ def branch_pages(branch: Branch, layout: Layout) -> dict[str, str]:
         nodes += [
             _benchmarks(branch.findings),
             Items([f"{gap_sentence(gap)}." for gap in branch.findings.gaps], "Not measured"),
-            Items([f"{left_out_sentence(each)}." for each in branch.findings.history.left_out], "Left out"),
+            Items([f"{each}." for each in branch.findings.left_out], "Left out"),
         ]
-        by_page: dict[str, list[MetricHistory]] = {}
-        for series in in_order(branch.findings.history.series):
-            by_page.setdefault(series_address(series), []).append(series)
-        for address, of_page in by_page.items():
-            files[address] = layout.page(address, _series_document(of_page, branch))
+        for series in in_order(branch.findings.series):
+            address = series_address(series)
+            files[address] = layout.page(address, _series_document(series, branch))
     return {ADDRESS: layout.page(ADDRESS, Document("branch", "Branch", nodes)), **files}
 
 
 def _benchmarks(findings: HistoryFindings) -> Node:
     """Return the table of benchmarks and metrics: the change since the first base, linked to the series."""
     cells: dict[str, dict[str, MetricHistory]] = {}
-    for series in findings.history.series:
-        of_benchmark = cells.setdefault(series.benchmark, {})
-        if series.latest or series.metric not in of_benchmark:
-            of_benchmark[series.metric] = series
+    for series in findings.series:
+        cells.setdefault(series.benchmark, {})[series.metric] = series
     used = [metric for metric in metrics() if any(metric in row for row in cells.values())]
     rows: list[Row] = [
         {
@@ -181,7 +169,7 @@ def _benchmarks(findings: HistoryFindings) -> Node:
 
 
 def _total_cell(series: MetricHistory) -> Cell:
-    total = series.total.value if series.total and steps_of(series) else 1.0
+    total = series.total.value if series.changes else 1.0
     tone: Tone = "bad" if total > 1 else "good" if total < 1 else "muted"
     return Cell(total_text(series), tone, address=series_address(series))
 
@@ -196,41 +184,36 @@ def bisect_command(found: LevelChange) -> str:
     return shlex.join(one_line(word) for word in words)
 
 
-def _series_document(every: Sequence[MetricHistory], branch: Branch) -> Document:
-    nodes: list[Node] = []
-    for series in every:
-        items = _items((each for each in branch.changes if each.series is series), branch)
-        shown = Items(items) if items else Paragraph("No change of level.")
-        nodes.append(Section(f"Level changes: {name_of(series)}", [shown]))
-    if figures := history_figures(every):
-        nodes.append(Section("Series", [Figures(lambda: figures)], "series"))
-    nodes += [_gates_table(series, branch) for series in every]
-    first = every[0]
-    head = [f"{first.benchmark}, {first.metric}: {total_text(first)} since {one_line(first.start)}"]
-    return Document("series", f"{first.benchmark}, {first.metric}", nodes, head)
+def _series_document(series: MetricHistory, branch: Branch) -> Document:
+    items = _items((each for each in branch.changes if each.series is series), branch)
+    figure = series_figure(series, "series-1")
+    nodes: list[Node] = [
+        Section("Level changes", [Items(items) if items else Paragraph("No change of level.")]),
+        Section("Series", [Figures(lambda: [figure])], "series"),
+        _gates_table(series, branch),
+    ]
+    title = f"{series.benchmark}, {series.metric}"
+    return Document("series", title, nodes, [f"{title}: {total_text(series)} since {one_line(series.start)}"])
 
 
 def _gates_table(series: MetricHistory, branch: Branch) -> Node:
     rows: list[Row] = []
-    steps = {id(point): size for point, size in steps_of(series)}
-    for stretch in series.stretches:
-        for place, point in enumerate(stretch.points):
-            ratio = Estimate(point.ratio.log, None, None, point.ratio.pairs)
-            if stretch.trend is not None:
-                half = _DEVIATES * float(stretch.trend.noise[place])
-                ratio = Estimate(ratio.value, ratio.value - half, ratio.value + half, ratio.n)
-            rows.append(
-                {
-                    "gate": Cell(point.gate, address=f"gates/{point.gate}.html"),
-                    "date": point.date,
-                    "commit": Cell(point.name, address=commit_address(branch.repository, point.head)),
-                    "change": change(series.metric, ratio.exp()),
-                    "base → head": values_text(series.metric, point.values),
-                    "verdict": Cell(point.verdict, TONES[point.verdict]),
-                    "level": steps.get(id(point), ""),
-                }
-            )
+    for number, point in enumerate(series.points):
+        level = series.changes.get(number)
+        half = DEVIATES * point.noise
+        size = Estimate(point.log, point.log - half, point.log + half, point.pairs).exp()
+        rows.append(
+            {
+                "gate": Cell(point.gate, address=f"gates/{point.gate}.html"),
+                "date": point.date,
+                "commit": Cell(point.commit, address=commit_address(branch.repository, point.head)),
+                "change": change(series.metric, size),
+                "base → head": values_text(series.metric, point.base_value, point.head_value),
+                "verdict": Cell(point.verdict, TONES[point.verdict]),
+                "level": change(series.metric, level) if level else "",
+            }
+        )
     table = table_of(
         rows[::-1], "Each gate: head relative to its base", legend=(CHANGE_LEGEND,), form="texts"
     )
-    return Section(f"Gates: {name_of(series)}", [table])
+    return Section("Gates", [table])

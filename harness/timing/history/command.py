@@ -17,7 +17,6 @@ from harness.errors import UsageError
 from harness.timing.gate.keep import RecordBranch
 from harness.timing.gate.metric_table import MetricName, metrics
 from harness.timing.gate.record import GATES
-from harness.timing.history.findings import find_history
 
 _ENDINGS = (".html", ".md", ".json")
 
@@ -75,10 +74,11 @@ def command(
     code = report_unreadable(unreadable)
     if not gates:
         raise UsageError(f"no gates on branch {kept}" if kept else _no_gates(files, results))
-    findings = find_history(gates, benchmark, metric, same_base=same_base)
     from harness.core.documents.render.terminal import terminal_text
-    from harness.timing.history.page import history_document, history_json  # imports NumPy
+    from harness.timing.history.findings import find_history  # imports pandas
+    from harness.timing.history.page import history_document, history_json
 
+    findings = find_history(gates, benchmark, metric, same_base=same_base)
     if form == "json":
         echo_json(history_json(findings))
     else:

@@ -7,16 +7,12 @@ from support.made_gates import failed, fixed_gates, made_benchmark, made_gate
 
 from harness.core.documents.render.markdown import markdown
 from harness.core.documents.render.terminal import terminal_text
+from harness.timing.history.findings import find_history
 from harness.timing.history.page import history_document, history_json
-from harness.timing.history.series import gaps, read_history
-from harness.timing.history.words import HistoryFindings, gap_sentence, headline, sentence
+from harness.timing.history.words import gap_sentence, headline, sentence
 
 REGRESSIONS = (8, 16, 24)
 LEVELS = [1.03 ** sum(place >= at for at in REGRESSIONS) for place in range(30)]
-
-
-def findings(gates):
-    return HistoryFindings(read_history(gates), gaps(gates), gates)
 
 
 def without_removed():
@@ -37,19 +33,19 @@ HISTORIES = {
 @pytest.mark.parametrize("name", HISTORIES)
 def test_sentences(name, snapshot):
     """The headline, what the step did, with each change and its commit, and what was not measured."""
-    found = findings(HISTORIES[name])
-    series = [sentence(each) for each in found.history.series if each.metric == "step"]
+    found = find_history(HISTORIES[name])
+    series = [sentence(each) for each in found.series if each.metric == "step"]
     assert [headline(found), *series, *map(gap_sentence, found.gaps)] == snapshot
 
 
-def test_changes_come_first_and_the_rest_is_folded_away():
+def test_changes_come_first_and_the_gates_are_folded_away():
     gates = fixed_gates(LEVELS, noise=0.004)
     gates[-1].benchmarks.append(made_benchmark("a|<b>`*", seed=5))
-    text = terminal_text(history_document(findings(gates)), 100)
+    text = terminal_text(history_document(find_history(gates)), 100)
     assert text.index("cnn, step") < text.index("cnn, memory")
     assert max(map(len, text.splitlines())) <= 100
-    table = markdown(history_document(findings(gates)))
-    assert table.index("cnn, step") < table.index("<details>") < table.index("cnn, memory")
+    table = markdown(history_document(find_history(gates)))
+    assert table.index("cnn, step") < table.index("cnn, memory") < table.index("<details>")
     assert r"a\|&lt;b&gt;\`\*" in table
 
 
@@ -59,13 +55,13 @@ def test_no_text_of_a_record_reaches_the_terminal_as_a_control_sequence():
     gates[1].status = "interrupted"
     crash = failed("e\x1b[2J\nf")
     gates[2].benchmarks[0] = made_benchmark("a\x1b[31m\nb", metrics=[], reasons=[crash])
-    text = terminal_text(history_document(findings(gates)), 200)
+    text = terminal_text(history_document(find_history(gates)), 200)
     assert "\x1b" not in text
-    assert all(seen in text for seen in ("a b, step", "c d: ", ": e f. "))
+    assert all(seen in text for seen in ("a b, step", "c d: the status", ": e f."))
 
 
 def test_json_has_every_gate_and_step():
-    document = json.loads(history_json(findings(fixed_gates(LEVELS, noise=0.004))))
+    document = json.loads(history_json(find_history(fixed_gates(LEVELS, noise=0.004))))
     step = document["series"][0]
     assert (step["metric"], len(step["points"]), len(step["steps"])) == ("step", 30, 3)
     assert step["points"][-1]["level"] == pytest.approx(step["total"]["ratio"])
