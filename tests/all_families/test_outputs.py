@@ -43,8 +43,8 @@ def check():
     right, wrong = Finding("sgd", 1e-15, ""), Finding("adam", 0.1, "off: transposed")
     outcomes = [right, wrong, Skipped("adam, l2", "adam"), NotOffered("hinge", "hinge")]
     checks = [
-        Checked("torch:eager", "mlp", "float64", [right], [right], None, None),
-        Checked("jax:jit", "mlp", "float64", outcomes, [right, wrong], None, None),
+        Checked("torch:eager", "mlp", "float64", [right], [right], None),
+        Checked("jax:jit", "mlp", "float64", outcomes, [right, wrong], None),
     ]
     return check_document(checks, Extent([registry.task("mlp")], ["sgd"], []), by_case=True)
 

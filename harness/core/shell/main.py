@@ -211,9 +211,9 @@ def main() -> None:
 
 def execute(arguments: list[str]) -> int:
     """Run a command line; return its exit code. Errors that a user can correct take one or two lines."""
-    for text in [*map(str, broken()), *shadowed()]:
-        print_error(text)
     try:
+        for text in [*map(str, broken()), *shadowed()]:
+            print_error(text)
         _refuse_other_encodings(arguments)
         code: int | None = cli.main(arguments, standalone_mode=False, prog_name="harness")
         sys.stdout.flush()

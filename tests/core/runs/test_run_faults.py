@@ -33,7 +33,7 @@ FAULTS = {
 }
 #: Of backends that flood, crash or detach.
 HOSTILE = {
-    "segfault": ("failed", "killed by SIGSEGV in train()"),
+    "segfault": ("failed", "killed by SIGSEGV"),
     "exit-0": ("failed", "the worker process exited with code 0"),
     "surrogate": ("failed", "RuntimeError: caf\\udce9 is closed (hostile.py, line"),
     "unprintable": ("failed", "Unprintable: its __str__ raised ValueError (hostile.py, line"),

@@ -80,7 +80,6 @@ def _verify_blocks(record):
             took = process["first_call_steps"] * step  # of a block's length, and of what ends an epoch
             assert took > 0.09
             shares.append(process["first_call_seconds"] / took)
-            assert process["clock"]["outcome"] in {"confirmed", "not confirmed"}
     assert min(shares) > 0.95
     assert statistics.median(shares) < 1.25  # other programs may delay single calls
     assert record["configurations"][0]["training_flops_per_sample"] > 0
