@@ -2,8 +2,10 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.core.machine.guarded_folder import GuardedFolder
 from harness.errors import HarnessError, UsageError
@@ -11,6 +13,11 @@ from harness.timing.environments.programs import output_of, refuse_options, run_
 
 #: A suite that lost half of its benchmarks while it was moved is still the same file.
 _SIMILARITY = "--find-renames=30%"
+#: The address of a remote on the web, by HTTPS or SSH; a user, a password and a port are left out.
+_REMOTE = re.compile(
+    r"(?:(?:https?|ssh)://(?:[^/@]*@)?(?P<host>[\w.-]+)(?::\d+)?/|(?:[\w.-]+@)(?P<scp>[\w.-]+):)"
+    r"(?P<path>[\w./~-]+?)(?:\.git)?/?"
+)
 
 
 def repository(folder: Path, option: str = "--base") -> Path:
@@ -50,6 +57,51 @@ def commits_between(top: Path, good: str, bad: str) -> list[tuple[str, str]]:
             "good to bad; give --good as their common ancestor (git merge-base GOOD BAD)"
         )
     return [(first[0], first[2]), *commits]
+
+
+class CommitText(NamedTuple):
+    """The title of a commit, and the address of its page on the web; empty where there is none."""
+
+    title: str
+    address: str = ""
+
+
+def commit_texts(folder: Path, commits: Iterable[str]) -> dict[str, CommitText]:
+    """Return the texts of those of ``commits`` that are in the repository of a folder, if there is one.
+
+    Commits may come from a record of anyone: what is no hash is left out.
+    """
+    hashes = [
+        commit for commit in dict.fromkeys(commits) if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit)
+    ]
+    if not hashes:
+        return {}
+    try:
+        top = repository(folder)
+        options = ("--no-walk=unsorted", "--ignore-missing", "--format=%H%x09%s")
+        listed = _git(top, "log", *options, *hashes, "--").splitlines()
+    except (HarnessError, UsageError):
+        return {}
+    site = _site(top)
+    texts = (line.partition("\t") for line in listed)
+    return {
+        commit: CommitText(os.fsencode(title).decode(errors="replace"), f"{site}{commit}" if site else "")
+        for commit, _, title in texts
+    }
+
+
+def _site(top: Path) -> str:
+    """Return the address to which a commit is appended for its page; empty without a remote on the web."""
+    try:
+        remote = _git(top, "remote", "get-url", "origin")
+    except HarnessError:
+        return ""
+    match = re.fullmatch(_REMOTE, remote)
+    if match is None:
+        return ""
+    host = match["host"] or match["scp"]
+    commits = "commits" if "bitbucket" in host else "commit"
+    return f"https://{host}/{match['path']}/{commits}/"
 
 
 def has_changes(top: Path) -> bool:

@@ -1,15 +1,17 @@
-"""The findings of a history, from records of gates."""
+"""The findings of a history, from records of gates and the repository of the current folder."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from harness.core.documents.escaping import one_line
 from harness.errors import UsageError, unknown_name
+from harness.timing.environments.git import CommitText, commit_texts
 from harness.timing.gate.metric_table import MetricName
 from harness.timing.gate.reasons import reasons_text
 from harness.timing.gate.record import GateRecord
-from harness.timing.history.frame import metric_rows
+from harness.timing.history.frame import metric_rows, selected
 from harness.timing.history.series import MetricHistory, read_series
 from harness.timing.history.words import gates_text
 
@@ -29,15 +31,17 @@ class Gap(NamedTuple):
 
 
 class HistoryFindings(NamedTuple):
-    """The series, what was not measured, and which gates were left out and why.
+    """The series, what was not measured, and why gates were left out.
 
-    ``cpus`` are those of all gates that were read.
+    ``gates`` are all that were read, oldest first. ``commits`` are the titles and addresses of those of their
+    commits that the repository knows.
     """
 
     series: list[MetricHistory]
     gaps: list[Gap]
     left_out: list[str]
-    cpus: str
+    gates: Sequence[GateRecord]
+    commits: Mapping[str, CommitText]
 
 
 def find_history(
@@ -51,7 +55,8 @@ def find_history(
     names = {recorded.name for gate in gates for recorded in gate.benchmarks}
     if benchmark is not None and benchmark not in names:
         raise unknown_name("benchmark", benchmark, names)
-    rows, by_reason = metric_rows(gates, benchmark, metric, same_base=same_base)
+    chosen = selected(gates, benchmark, metric)
+    rows, by_reason = metric_rows(chosen, same_base=same_base)
     left_out = [one_line(f"{gates_text(ids)}: {reason}") for reason, ids in by_reason.items()]
     if rows.empty:
         reasons = "; ".join(left_out) or "they measured nothing"
@@ -65,8 +70,8 @@ def find_history(
         for gap in gaps(gates)
         if benchmark in (None, gap.benchmark) and (metric is None or gap.metric in (None, metric))
     ]
-    cpus = "; ".join(sorted({gate.machine.cpu for gate in gates}))
-    return HistoryFindings(series, not_measured, left_out, cpus)
+    sides = [side.commit for gate in gates for side in (gate.base, gate.head) if side.commit]
+    return HistoryFindings(series, not_measured, left_out, chosen, commit_texts(Path.cwd(), sides))
 
 
 class _Attempt(NamedTuple):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -25,13 +26,9 @@ Work = tuple[tuple[str, str], ...]
 
 
 def metric_rows(
-    gates: Iterable[GateRecord],
-    benchmark: str | None = None,
-    metric: MetricName | None = None,
-    *,
-    same_base: bool = False,
+    gates: Iterable[GateRecord], *, same_base: bool = False
 ) -> tuple[pd.DataFrame, dict[str, list[str]]]:
-    """Return the rows of a benchmark and a metric, or all, oldest first, and gates left out, by the reason.
+    """Return the rows, oldest first, and the gates that were left out, by the reason.
 
     ``log`` is the log ratio of head over base and ``error`` its standard error, from ``pairs``. ``base`` and
     ``head`` are commits, empty if unknown, and ``commit`` is head in short, or the gate. ``base_value`` and
@@ -47,7 +44,7 @@ def metric_rows(
             reason = _NO_COMMITS
         else:
             try:
-                rows += list(_rows(gate, benchmark, metric))
+                rows += list(_rows(gate))
                 continue
             except (ArithmeticError, IndexError, TypeError, ValueError) as error:
                 reason = f"the pairs are damaged ({error})"
@@ -55,12 +52,11 @@ def metric_rows(
     return pd.DataFrame(rows), left_out
 
 
-def _rows(gate: GateRecord, name: str | None, metric: MetricName | None) -> Iterator[dict[str, object]]:
+def _rows(gate: GateRecord) -> Iterator[dict[str, object]]:
     head = gate.head.commit or ""
     for benchmark in gate.benchmarks:
         for result in benchmark.metrics:
-            is_chosen = name in (None, benchmark.name) and metric in (None, result.metric)
-            if not is_chosen or not result.is_usable:
+            if not result.is_usable:
                 continue
             ratios = ratios_behind(benchmark, result)
             pairs = len(ratios.logs)
@@ -107,3 +103,18 @@ def _work(benchmark: BenchmarkRecord) -> Work:
         "mathematics": mathematics,
     }
     return tuple((name, str(value)) for name, value in facts.items())
+
+
+def selected(
+    gates: Iterable[GateRecord], benchmark: str | None, metric: MetricName | None
+) -> list[GateRecord]:
+    """Return the gates with one benchmark and one metric only, oldest first; None keeps all."""
+    chosen = []
+    for gate in sorted(gates, key=lambda gate: gate.started_at):
+        kept = [
+            msgspec.structs.replace(each, metrics=[it for it in each.metrics if metric in (None, it.metric)])
+            for each in gate.benchmarks
+            if benchmark in (None, each.name)
+        ]
+        chosen.append(msgspec.structs.replace(gate, benchmarks=kept))
+    return chosen

@@ -1,7 +1,7 @@
 """The history of gates: its table, its charts, its document, and as JSON."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -12,6 +12,7 @@ from harness.core.documents.document import (
     Document,
     Figure,
     Figures,
+    Folded,
     Item,
     Items,
     Node,
@@ -23,10 +24,15 @@ from harness.core.documents.document import (
     table_of,
 )
 from harness.core.documents.escaping import one_line
+from harness.core.documents.numbers import NOTHING
 from harness.core.stats.estimate import Estimate
+from harness.timing.environments.git import CommitText
 from harness.timing.gate.metric_table import metrics
-from harness.timing.gate.words import CHANGE_LEGEND, change
+from harness.timing.gate.page import TONES
+from harness.timing.gate.record import MetricResult
+from harness.timing.gate.words import CHANGE_LEGEND, change, quality_word
 from harness.timing.history.findings import HistoryFindings
+from harness.timing.history.frame import DIGITS
 from harness.timing.history.levels import DEVIATES
 from harness.timing.history.series import MetricHistory
 from harness.timing.history.words import (
@@ -48,6 +54,8 @@ Where the base or the work changes, the series goes on and the change is marked.
 before, the total includes both levels; otherwise it begins with the new base.
 The commit shown is the first one measured at the new level. If not every commit was measured, an earlier \
 one may be the cause.""".splitlines()
+#: Gates that a terminal shows, and the characters of their titles.
+_LATEST, _TITLE_WIDTH = 10, 32
 
 
 def history_document(findings: HistoryFindings) -> Document:
@@ -57,14 +65,18 @@ def history_document(findings: HistoryFindings) -> Document:
         series_figure(each, f"series-{number}") for number, each in enumerate(series, 1) if each.changes
     ]
     gaps = [Item(f"{gap_sentence(gap)}.", tone="unsure") for gap in findings.gaps]
+    every = _gates_table(findings)
     nodes: list[Node] = [
         Section("Changes", [_series_table(series)], "changes"),
         Items(gaps, "Not measured", id="not-measured"),
+        Only(("terminal",), [Section("Latest gates", [_gates_table(findings, _LATEST)])]),
         Only(("page",), [Section("Series", [Figures(lambda: figures)])]),
+        Only(("page", "markdown"), [Folded("Gates", [every], "gates", len(every.rows))]),
         Only(("page",), [Section("Method", [Items(_METHOD)], "method")]),
         Items([f"{each}." for each in findings.left_out], "Left out"),
     ]
-    return Document("history", "History of gates", nodes, [f"{headline(findings)}."], [findings.cpus])
+    cpus = "; ".join(sorted({gate.machine.cpu for gate in findings.gates}))
+    return Document("history", "History of gates", nodes, [f"{headline(findings)}."], [cpus])
 
 
 def _series_table(series: Sequence[MetricHistory]) -> Table:
@@ -83,6 +95,49 @@ def _series_table(series: Sequence[MetricHistory]) -> Table:
             }
         )
     return table_of(rows, "Change of each series since its base", legend=(CHANGE_LEGEND,), form="steps")
+
+
+def _gates_table(findings: HistoryFindings, most: int | None = None) -> Table:
+    """Return a row for each benchmark of each gate, the newest first: commit, changes, times and verdict."""
+    marks: dict[tuple[str, str], dict[str, None]] = {}
+    for series in findings.series:
+        for point in series.points:
+            if point.mark:
+                marks.setdefault((point.gate, series.benchmark), {})[point.mark] = None
+    every = [(gate, benchmark) for gate in findings.gates for benchmark in gate.benchmarks]
+    measured = dict.fromkeys(result.metric for _, benchmark in every for result in benchmark.metrics)
+    rows: list[Row] = []
+    for gate, benchmark in every[::-1][:most]:
+        results = {result.metric: result for result in benchmark.metrics}
+        head = gate.head.commit or ""
+        known = findings.commits.get(head)
+        quality = benchmark.quality
+        notes = [*marks.get((gate.id, benchmark.name), ())]
+        if quality is not None and quality.verdict != "PASS":
+            notes.append(f"{'values' if quality.values else 'losses'}: {quality_word(benchmark)}")
+        rows.append(
+            {
+                "date": gate.started_at[:10],
+                "commit": Cell(one_line(head[:DIGITS]) or NOTHING, address=known.address if known else ""),
+                "title": one_line(known.title)[: most and _TITLE_WIDTH] if known else None,
+                "benchmark": one_line(benchmark.name),
+                **{metric: _result_cell(results.get(metric)) for metric in measured},
+                "verdict": Cell(benchmark.verdict, TONES[benchmark.verdict]),
+                "notes": one_line(", ".join(notes)) or NOTHING,
+            }
+        )
+    title = "Each gate: change of head relative to base, and the times of both"
+    return table_of(rows, title, form="texts")
+
+
+def _result_cell(result: MetricResult | None) -> Cell | None:
+    """Return ``+3.1 % (10.2 → 10.5 ms)``, without the interval."""
+    if result is None or result.ratio is None:
+        return None
+    size = change(result.metric, msgspec.structs.replace(result.ratio, low=None, high=None))
+    scale = metrics()[result.metric].scale
+    values = values_text(result.metric, scale * result.base, scale * result.shown_head)
+    return Cell(f"{size} ({values})", TONES[result.verdict] if result.verdict != "PASS" else "")
 
 
 def series_figure(series: MetricHistory, name: str) -> Figure:
@@ -154,31 +209,35 @@ def history_json(findings: HistoryFindings) -> bytes:
     """
     document = {
         "gates": sorted({point.gate for series in findings.series for point in series.points}),
-        "series": [_series_json(each) for each in in_order(findings.series)],
+        "series": [_series_json(each, findings.commits) for each in in_order(findings.series)],
         "gaps": [gap._asdict() for gap in findings.gaps],
         "left_out": findings.left_out,
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
-def _series_json(series: MetricHistory) -> dict[str, object]:
-    points = [
-        {
-            "gate": point.gate,
-            "date": point.date,
-            "base": point.base or None,
-            "head": point.head or None,
-            "ratio": math.exp(point.log),
-            "pairs": point.pairs,
-            "level": math.exp(point.level),
-            "base_value": point.base_value,
-            "head_value": point.head_value,
-            "unit": metrics()[series.metric].unit,
-            "verdict": point.verdict,
-            "change_before": point.mark,
-        }
-        for point in series.points
-    ]
+def _series_json(series: MetricHistory, commits: Mapping[str, CommitText]) -> dict[str, object]:
+    points = []
+    for point in series.points:
+        known = commits.get(point.head)
+        points.append(
+            {
+                "gate": point.gate,
+                "date": point.date,
+                "base": point.base or None,
+                "head": point.head or None,
+                "title": known.title if known else None,
+                "address": known.address if known else None,
+                "ratio": math.exp(point.log),
+                "pairs": point.pairs,
+                "level": math.exp(point.level),
+                "base_value": point.base_value,
+                "head_value": point.head_value,
+                "unit": metrics()[series.metric].unit,
+                "verdict": point.verdict,
+                "change_before": point.mark,
+            }
+        )
     return {
         "benchmark": series.benchmark,
         "metric": series.metric,

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from support.made_duels import save_duel, stored_duel
 from support.made_gates import BASE, HEAD, commit, fixed_gates, save
+from support.repository import add_commit, git
 
 REGRESSIONS = (8, 16, 24)
 LEVELS = [1.03 ** sum(place >= at for at in REGRESSIONS) for place in range(30)]
@@ -52,6 +53,26 @@ def test_several_files_are_written_at_once(work):
     assert done.returncode == 0, done.stderr
     assert all((work.folder / name).stat().st_size for name in ("history.md", "history.json"))
     assert "must be one of" in work("history", "--to", "history.md", "--to", "history.txt").stderr
+
+
+def test_commits_of_the_repository_have_their_titles_and_links(quick):
+    """Those that it lacks, and texts that are no commits, have none."""
+    for number in range(2):
+        add_commit(quick.folder, {"file": f"{number}\n"}, f"change {number}")
+    commits = git(quick.folder, "log", "--format=%H").split()
+    git(quick.folder, "remote", "add", "origin", "https://someone:secret@example.org/me/project.git")
+    gates = fixed_gates([1.0] * 4)
+    for gate, head in zip(gates, [*commits, commit(3), "--output=file"], strict=True):
+        gate.head = msgspec.structs.replace(gate.head, commit=head)
+    save(quick.folder, *gates)
+    done = quick("history", "--format", "json", "--metric", "step")
+    (series,) = json.loads(done.stdout)["series"]
+    assert [point["title"] for point in series["points"]] == ["change 1", "change 0", None, None]
+    addresses = [f"https://example.org/me/project/commit/{each}" for each in commits]
+    assert [point["address"] for point in series["points"]] == [*addresses, None, None]
+    assert not (quick.folder / "file").read_text().strip("1\n")
+    quick("history", "--to", "history.html")
+    assert f'<a href="{addresses[0]}"' in (quick.folder / "history.html").read_text()
 
 
 def test_files_and_folders_can_be_named(work):

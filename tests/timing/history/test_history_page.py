@@ -38,14 +38,14 @@ def test_sentences(name, snapshot):
     assert [headline(found), *series, *map(gap_sentence, found.gaps)] == snapshot
 
 
-def test_changes_come_first():
+def test_changes_come_first_and_the_gates_are_folded_away():
     gates = fixed_gates(LEVELS, noise=0.004)
     gates[-1].benchmarks.append(made_benchmark("a|<b>`*", seed=5))
     text = terminal_text(history_document(find_history(gates)), 100)
     assert text.index("cnn, step") < text.index("cnn, memory")
     assert max(map(len, text.splitlines())) <= 100
     table = markdown(history_document(find_history(gates)))
-    assert table.index("cnn, step") < table.index("cnn, memory")
+    assert table.index("cnn, step") < table.index("cnn, memory") < table.index("<details>")
     assert r"a\|&lt;b&gt;\`\*" in table
 
 
